@@ -1,0 +1,28 @@
+//! What every dataplane crate counts in: time, chance, identities and timers.
+//!
+//! It holds no protocol, reads no clock and draws no entropy: time comes in as [`Instant`], chance
+//! as a seeded [`Rng`].
+//!
+//! The naive design takes `std::time::Instant` and a global random generator. A test then has to
+//! start from a real "now" and can never replay a run; a simulated hour costs an hour. Here the
+//! zero of time is arbitrary and one seed is one run, on every machine.
+//!
+//! ```text
+//! appliance (clock, entropy) --now, seed--> engine -> stack -> tcp, ip      sim --now, seed--> ...
+//! ```
+#![forbid(unsafe_code)]
+
+mod ids;
+mod rng;
+mod time;
+mod wheel;
+
+pub use ids::CoreId;
+pub use ids::QueueId;
+pub use rng::Rng;
+pub use time::Duration;
+pub use time::Instant;
+pub use wheel::NIL;
+pub use wheel::Wheel;
+pub use wheel::WheelLinks;
+pub use wheel::WheelStore;

@@ -1,0 +1,171 @@
+//! `cargo xtask ci`: every check that must pass before a change lands, as named stages with their
+//! times, the quick ones first.
+
+mod stage;
+
+use crate::error::Error;
+use crate::process::{answer, cargo, skip, succeeds};
+use crate::{loom, miri, tidy};
+use stage::{Stage, run_all};
+
+/// Which stages.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Only format, tidy, clippy and the tests that need no rights.
+    #[arg(long)]
+    quick: bool,
+}
+
+/// Test binaries that need rights or devices; they run alone and last. The same filter as in
+/// `.config/nextest.toml`, where it says why it names `xtask`.
+const LAB: &str = "kind(test) & binary(/^(lab_|xtask$)/)";
+
+/// Before each change.
+const QUICK: &[Stage] = &[
+    Stage {
+        name: "format",
+        run: format,
+    },
+    Stage {
+        name: "tidy",
+        run: tidy::run,
+    },
+    Stage {
+        name: "clippy",
+        run: clippy,
+    },
+    Stage {
+        name: "tests",
+        run: tests,
+    },
+];
+
+/// Before a change lands, after the quick ones.
+const FULL: &[Stage] = &[
+    Stage {
+        name: "docs",
+        run: docs,
+    },
+    Stage {
+        name: "doc tests",
+        run: doc_tests,
+    },
+    Stage {
+        name: "loom",
+        run: loom::run,
+    },
+    Stage {
+        name: "miri",
+        run: miri::run,
+    },
+    Stage {
+        name: "dependencies",
+        run: dependencies,
+    },
+    Stage {
+        name: "release build",
+        run: release,
+    },
+    Stage {
+        name: "lab tests",
+        run: lab_tests,
+    },
+];
+
+/// Runs the stages up to the first that fails, and prints their times.
+pub(crate) fn run(arguments: &Arguments) -> Result<bool, Error> {
+    let stages: Vec<&Stage> = if arguments.quick {
+        QUICK.iter().collect()
+    } else {
+        QUICK.iter().chain(FULL).collect()
+    };
+    run_all(&stages)
+}
+
+fn format() -> Result<bool, Error> {
+    succeeds(&mut cargo(&["fmt", "--all", "--check"]))
+}
+
+fn clippy() -> Result<bool, Error> {
+    let flags = [
+        "--workspace",
+        "--all-targets",
+        "--locked",
+        "--",
+        "-D",
+        "warnings",
+    ];
+    succeeds(cargo(&["clippy"]).args(flags))
+}
+
+fn tests() -> Result<bool, Error> {
+    let filter = format!("not ({LAB})");
+    let flags = ["--workspace", "--locked", "--profile", "ci", "-E", &filter];
+    succeeds(cargo(&["nextest", "run"]).args(flags))
+}
+
+fn lab_tests() -> Result<bool, Error> {
+    let flags = [
+        "--workspace",
+        "--locked",
+        "--profile",
+        "ci",
+        "--no-tests",
+        "warn",
+        "-E",
+        LAB,
+    ];
+    succeeds(cargo(&["nextest", "run"]).args(flags))
+}
+
+fn docs() -> Result<bool, Error> {
+    let flags = [
+        "--workspace",
+        "--no-deps",
+        "--locked",
+        "--document-private-items",
+    ];
+    succeeds(
+        cargo(&["doc"])
+            .args(flags)
+            .env("RUSTDOCFLAGS", "-D warnings"),
+    )
+}
+
+/// Nextest runs no examples of the documentation.
+fn doc_tests() -> Result<bool, Error> {
+    succeeds(&mut cargo(&["test", "--doc", "--workspace", "--locked"]))
+}
+
+fn dependencies() -> Result<bool, Error> {
+    if answer(&mut cargo(&["deny", "--version"])).is_none() {
+        skip(
+            "cargo-deny",
+            "it is not installed; cargo install --locked cargo-deny",
+        );
+        return Ok(true);
+    }
+    succeeds(&mut cargo(&["deny", "--locked", "check"]))
+}
+
+fn release() -> Result<bool, Error> {
+    succeeds(&mut cargo(&[
+        "build",
+        "--release",
+        "--workspace",
+        "--locked",
+    ]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lab_tests_of_ci_are_those_of_nextest() {
+        let config = include_str!("../../../.config/nextest.toml");
+        let filters = config.lines().filter(|line| line.starts_with("filter = "));
+        let expected = format!("filter = \"{LAB}\"");
+        assert_eq!(filters.collect::<Vec<_>>(), [expected.as_str(); 2]);
+    }
+}
