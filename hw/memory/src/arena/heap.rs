@@ -1,0 +1,41 @@
+//! What miri sees instead of the system calls: aligned, zeroed memory of the heap.
+
+use std::{alloc::Layout, path::Path, ptr::NonNull};
+
+use nix::errno::Errno;
+
+use super::{Arena, ArenaError, PageChoice, Pages};
+use crate::limits::{BASE_PAGE_LEN, HUGE_PAGE_LEN};
+
+pub(super) fn huge(len: usize) -> Result<Arena, ArenaError> {
+    let needed = len / HUGE_PAGE_LEN;
+    Err(ArenaError::ResourceHugePages { len, needed, total: needed, source: Errno::ENOMEM })
+}
+
+pub(super) fn transparent(len: usize) -> Result<Arena, ArenaError> {
+    base(len)
+}
+
+pub(super) fn base(len: usize) -> Result<Arena, ArenaError> {
+    let layout = Layout::from_size_align(len, BASE_PAGE_LEN);
+    let layout = layout.map_err(|_too_long| ArenaError::ConfigLen { len })?;
+    // SAFETY: callers have refused a length of zero.
+    let base = NonNull::new(unsafe { std::alloc::alloc_zeroed(layout) });
+    let base = base.ok_or(ArenaError::ResourceMap { len, source: Errno::ENOMEM })?;
+    Ok(Arena { base, len, touched: 0, pages: Pages::Base })
+}
+
+pub(super) fn named(path: &Path, _len: usize, _choice: PageChoice) -> Result<Arena, ArenaError> {
+    Err(ArenaError::ConfigFileSystem { path: path.to_path_buf() })
+}
+
+#[allow(clippy::unnecessary_wraps, reason = "the face of the real one")]
+pub(super) fn touch(_arena: &mut Arena, _start: usize, _end: usize) -> Result<(), ArenaError> {
+    Ok(())
+}
+
+pub(super) fn unmap(arena: &mut Arena) {
+    let layout = Layout::from_size_align(arena.len, BASE_PAGE_LEN).expect("it was allocated so");
+    // SAFETY: `base` allocated exactly this layout, and the arena is its only owner.
+    unsafe { std::alloc::dealloc(arena.base.as_ptr(), layout) };
+}

@@ -1,0 +1,204 @@
+//! The system calls behind [`Arena`].
+
+use std::{
+    fs::{File, OpenOptions},
+    num::NonZeroUsize,
+    os::{fd::AsFd, unix::fs::OpenOptionsExt},
+    path::Path,
+    ptr::NonNull,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use nix::{
+    errno::Errno,
+    fcntl::{FallocateFlags, fallocate},
+    sys::{
+        mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap, mmap_anonymous, munmap},
+        statfs::{HUGETLBFS_MAGIC, TMPFS_MAGIC, statfs},
+    },
+};
+
+use super::{Arena, ArenaError, PageChoice, Pages};
+use crate::limits::{BASE_PAGE_LEN, HUGE_PAGE_LEN};
+
+/// `len` bytes out of the kernel's pool of huge pages. The pool reserves them now, so no later
+/// touch can fail for want of a page.
+pub(super) fn huge(len: usize) -> Result<Arena, ArenaError> {
+    let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_HUGETLB | MapFlags::MAP_HUGE_2MB;
+    match anonymous(len, flags) {
+        Ok(base) => Ok(Arena { base, len, touched: 0, pages: Pages::Huge }),
+        Err(source) => {
+            let needed = len / HUGE_PAGE_LEN;
+            Err(ArenaError::ResourceHugePages { len, needed, total: pool_total(needed), source })
+        }
+    }
+}
+
+/// `len` bytes that the kernel may back with huge pages of its own making.
+pub(super) fn transparent(len: usize) -> Result<Arena, ArenaError> {
+    let refused = |source| ArenaError::ResourceMap { len, source };
+    // One huge page more, so that an aligned start lies inside; the rest goes back.
+    let whole = len.checked_add(HUGE_PAGE_LEN).ok_or(ArenaError::ConfigLen { len })?;
+    let start = anonymous(whole, MapFlags::MAP_PRIVATE).map_err(refused)?;
+    let front = start.addr().get().next_multiple_of(HUGE_PAGE_LEN) - start.addr().get();
+    unmap_range(start.as_ptr(), front);
+    let base = start.as_ptr().wrapping_add(front);
+    unmap_range(base.wrapping_add(len), HUGE_PAGE_LEN - front);
+    let base = NonNull::new(base).ok_or(refused(Errno::ENOMEM))?;
+
+    // From here on the arena owns the mapping, also when a call below fails.
+    let mut arena = Arena { base, len, touched: 0, pages: Pages::Base };
+    // SAFETY: the range is this arena's own mapping; the advice does not change its content.
+    let advised = unsafe { madvise(base.cast(), len, MmapAdvise::MADV_HUGEPAGE) };
+    // A kernel without transparent pages answers EINVAL: then they are base pages, read back.
+    if advised.is_ok() && first_page_is_huge(&mut arena) {
+        arena.pages = Pages::Transparent;
+    }
+    Ok(arena)
+}
+
+/// `len` bytes of base pages.
+pub(super) fn base(len: usize) -> Result<Arena, ArenaError> {
+    let base = anonymous(len, MapFlags::MAP_PRIVATE)
+        .map_err(|source| ArenaError::ResourceMap { len, source })?;
+    // Where the administrator set transparent pages to `always`, base pages are still meant.
+    // SAFETY: the range is the mapping just made; the advice does not change its content.
+    let advised = unsafe { madvise(base.cast(), len, MmapAdvise::MADV_NOHUGEPAGE) };
+    // EINVAL says that the kernel has no transparent pages at all, which is what was wanted.
+    debug_assert!(matches!(advised, Ok(()) | Err(Errno::EINVAL)), "madvise: {advised:?}");
+    Ok(Arena { base, len, touched: 0, pages: Pages::Base })
+}
+
+/// `len` bytes of the file at `path`, shared.
+pub(super) fn named(path: &Path, len: usize, choice: PageChoice) -> Result<Arena, ArenaError> {
+    let failed = |operation| {
+        move |source| ArenaError::ConfigFile { path: path.to_path_buf(), operation, source }
+    };
+    // Asked before the file is made, so that a refusal leaves none behind.
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let place = if path.exists() { path } else { folder.unwrap_or(Path::new(".")) };
+    let system = statfs(place).map_err(failed("examine the file system of"))?;
+    let kind = system.filesystem_type();
+    let (pages, len) = if kind == HUGETLBFS_MAGIC {
+        let page = usize::try_from(system.block_size()).unwrap_or(HUGE_PAGE_LEN);
+        (Pages::Huge, super::rounded(len, page)?)
+    } else if kind != TMPFS_MAGIC {
+        return Err(ArenaError::ConfigFileSystem { path: path.to_path_buf() });
+    } else if choice == PageChoice::RequireHuge {
+        return Err(ArenaError::ConfigNotHuge { path: path.to_path_buf() });
+    } else {
+        (Pages::Base, len)
+    };
+
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map_err(|error| failed("open")(errno(&error)))?;
+    reserve(&file, path, len)?;
+
+    let refused = |source| ArenaError::ResourceMap { len, source };
+    let length = NonZeroUsize::new(len).ok_or(ArenaError::ConfigLen { len })?;
+    let prot = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+    // SAFETY: no address is asked for, so no existing mapping is replaced.
+    let base = unsafe { mmap(None, length, prot, MapFlags::MAP_SHARED, file.as_fd(), 0) };
+    Ok(Arena { base: base.map_err(refused)?.cast(), len, touched: 0, pages })
+}
+
+/// Gives the file its length and its memory, so that no later access is a bus error.
+fn reserve(file: &File, path: &Path, len: usize) -> Result<(), ArenaError> {
+    let failed = |operation| {
+        move |source| ArenaError::ConfigFile { path: path.to_path_buf(), operation, source }
+    };
+    let found = file.metadata().map_err(|error| failed("examine")(errno(&error)))?.len();
+    let wanted = u64::try_from(len).unwrap_or(u64::MAX);
+    if found != 0 && found != wanted {
+        return Err(ArenaError::ConfigFileLen { path: path.to_path_buf(), found, len });
+    }
+    let length = i64::try_from(len).map_err(|_too_long| ArenaError::ConfigLen { len })?;
+    fallocate(file, FallocateFlags::empty(), 0, length).map_err(failed("reserve the memory of"))
+}
+
+/// Makes the kernel supply every page of `start..end`, without changing a byte.
+pub(super) fn touch(arena: &mut Arena, start: usize, end: usize) -> Result<(), ArenaError> {
+    let end = end.min(arena.len);
+    let len = end - start;
+    let first = arena.base.as_ptr().wrapping_add(start);
+    // SAFETY: the range lies in this arena's own mapping (start < end <= len), and populating
+    // changes no content.
+    let populated = unsafe { libc::madvise(first.cast(), len, libc::MADV_POPULATE_WRITE) };
+    match Errno::result(populated) {
+        Ok(_) => Ok(()),
+        // Kernels before 5.14 do not know the advice.
+        Err(Errno::EINVAL) => {
+            touch_by_hand(first, len);
+            Ok(())
+        }
+        Err(source) => Err(ArenaError::ResourceTouch { len, source }),
+    }
+}
+
+/// Writes to every page, atomically, because a named mapping may have other writers.
+fn touch_by_hand(first: *mut u8, len: usize) {
+    for offset in (0..len).step_by(BASE_PAGE_LEN) {
+        let address = first.wrapping_add(offset);
+        // SAFETY: the word is page aligned and lies in a mapping of the caller's; nobody holds a
+        // reference to it while the owner is `&mut`, and other mappings of a named file are
+        // reached as words of the same size, atomically.
+        let word = unsafe { AtomicU64::from_ptr(address.cast()) };
+        // Not `fetch_or(0)`: compilers turn that into a mere load, which maps the zero page. A
+        // failure says that another process wrote the word, so its page is there.
+        let was = word.load(Ordering::Relaxed);
+        let (Ok(_) | Err(_)) =
+            word.compare_exchange(was, was, Ordering::Relaxed, Ordering::Relaxed);
+    }
+}
+
+pub(super) fn unmap(arena: &mut Arena) {
+    unmap_range(arena.base.as_ptr(), arena.len);
+}
+
+fn unmap_range(start: *mut u8, len: usize) {
+    let (Some(start), true) = (NonNull::new(start), len > 0) else {
+        return;
+    };
+    // SAFETY: callers pass whole pages of a mapping that they own and that nothing refers to.
+    let unmapped = unsafe { munmap(start.cast(), len) };
+    // It can fail only for a range that is not page aligned, which would be our own error.
+    debug_assert!(unmapped.is_ok(), "munmap({start:p}, {len}): {unmapped:?}");
+}
+
+fn anonymous(len: usize, flags: MapFlags) -> Result<NonNull<u8>, Errno> {
+    let len = NonZeroUsize::new(len).ok_or(Errno::EINVAL)?;
+    let prot = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+    // SAFETY: no address is asked for, so no existing mapping is replaced.
+    unsafe { mmap_anonymous(None, len, prot, flags) }.map(NonNull::cast)
+}
+
+/// Touches one word of the first huge page and looks whether its far end came with it.
+fn first_page_is_huge(arena: &mut Arena) -> bool {
+    touch_by_hand(arena.base.as_ptr(), 1);
+    let last = arena.base.as_ptr().wrapping_add(HUGE_PAGE_LEN - BASE_PAGE_LEN);
+    let mut resident = 0_u8;
+    // SAFETY: `last` is page aligned, its page lies in the mapping (which is a multiple of the
+    // huge page), and one page is answered by one byte.
+    let answer = unsafe { libc::mincore(last.cast(), BASE_PAGE_LEN, &raw mut resident) };
+    answer == 0 && resident & 1 == 1
+}
+
+/// What `nr_hugepages` must be for `needed` more pages to be free.
+fn pool_total(needed: usize) -> usize {
+    let read = |name: &str| -> usize {
+        let path = format!("/sys/kernel/mm/hugepages/hugepages-2048kB/{name}");
+        std::fs::read_to_string(path).ok().and_then(|s| s.trim().parse().ok()).unwrap_or(0)
+    };
+    let spare = read("free_hugepages").saturating_sub(read("resv_hugepages"));
+    read("nr_hugepages").saturating_sub(spare).saturating_add(needed)
+}
+
+fn errno(error: &std::io::Error) -> Errno {
+    Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))
+}

@@ -1,0 +1,29 @@
+//! Every bound of this crate, with its derivation.
+
+/// Bytes of a base page. 64-bit Linux also knows 16 KiB and 64 KiB pages; touching every 4 KiB
+/// touches those as well, and every length is rounded up to [`HUGE_PAGE_LEN`] or to what the
+/// kernel rounds by itself.
+pub(crate) const BASE_PAGE_LEN: usize = 4096;
+
+/// Bytes of a huge page: the size that x86-64 and 4 KiB-page arm64 have in common.
+pub(crate) const HUGE_PAGE_LEN: usize = 2 << 20;
+
+/// Indices in one batch of the home pool, at most: small arenas use smaller batches. 64 is one
+/// receive burst, so a core exchanges about once per burst, and a batch is four cache lines.
+pub(crate) const BATCH: usize = 64;
+
+/// Free frames a core keeps above its reserve, at most, before it gives any back: eight bursts, so
+/// that rings of ordinary size breathe without an exchange.
+pub(crate) const POOL_KEPT: usize = 8 * BATCH;
+
+/// References one frame may have on its core. One less than [`LENT`].
+pub(crate) const REFERENCES_MAX: u16 = u16::MAX - 1;
+
+/// The count of a frame whose bytes belong to a device.
+pub(crate) const LENT: u16 = u16::MAX;
+
+/// Arenas of frames in one process: their ids fill a `u16` and are never used twice.
+pub(crate) const FRAME_ARENAS_MAX: u32 = 1 << 16;
+
+const _: () = assert!(HUGE_PAGE_LEN.is_multiple_of(BASE_PAGE_LEN));
+const _: () = assert!(LENT > REFERENCES_MAX);
