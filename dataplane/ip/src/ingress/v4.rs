@@ -1,0 +1,116 @@
+//! IPv4 and ICMP.
+
+use wire::{ParseError, icmpv4, ipv4, protocol};
+
+use super::{Ends, Ingress, Packet, Station};
+use crate::Ip;
+use crate::addresses::Kind;
+use crate::counters::DropReason;
+use crate::icmp::{EndsV4, IP_OFFSET, quoted_v4, turn_station, write_v4};
+
+impl Ip {
+    #[inline]
+    pub(super) fn handle_v4(
+        &mut self,
+        bytes: &mut [u8],
+        station: Station,
+    ) -> Result<Ingress, DropReason> {
+        let packet = ipv4::Packet::parse(&bytes[IP_OFFSET..]).map_err(reason)?;
+        let (source, destination) = (packet.source().into(), packet.destination().into());
+        let ends = self.judge_ends(source, destination, station)?;
+        if packet.is_fragment() {
+            return Err(DropReason::Ipv4Fragment);
+        }
+        let header_len = packet.header_len();
+        //= https://www.rfc-editor.org/rfc/rfc7126#section-4.3
+        //# drop packets that contain an LSRR option
+        if header_len > ipv4::HEADER_LEN && packet.has_source_route() {
+            return Err(DropReason::Ipv4SourceRoute);
+        }
+        let (offset, len) = (IP_OFFSET + header_len, packet.payload().len());
+        let (protocol, ecn) = (packet.protocol(), packet.ecn());
+        if protocol == protocol::ICMP {
+            return self.handle_icmpv4(bytes, offset, len, ends);
+        }
+        Ok(Ingress::Transport(Packet {
+            source,
+            destination,
+            local: ends.local,
+            protocol,
+            offset,
+            len,
+            hop: self.hint_for(source),
+            ecn,
+            is_broadcast: ends.kind == Kind::Broadcast,
+            is_multicast: ends.kind == Kind::Multicast,
+        }))
+    }
+
+    /// Handles the ICMP message in `bytes[offset..offset + len]`.
+    fn handle_icmpv4(
+        &mut self,
+        bytes: &mut [u8],
+        offset: usize,
+        len: usize,
+        ends: Ends,
+    ) -> Result<Ingress, DropReason> {
+        let message = &bytes[offset..offset + len];
+        let (repr, head_len) = icmpv4::Repr::parse(message).or(Err(DropReason::IcmpMalformed))?;
+        match repr {
+            icmpv4::Repr::EchoRequest { ident, seq } => {
+                //= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.2.6
+                //# An ICMP Echo Request destined to an IP broadcast or IP multicast address MAY be
+                //# silently discarded.
+                if ends.kind != Kind::Unicast {
+                    return Err(DropReason::EchoBroadcast);
+                }
+                let reply = icmpv4::Repr::EchoReply { ident, seq };
+                let frame_len = self.turn_echo_v4(bytes, offset, len, ends, reply);
+                Ok(Ingress::Reply { len: frame_len })
+            }
+            icmpv4::Repr::DestinationUnreachable { .. }
+            | icmpv4::Repr::FragmentationNeeded { .. }
+            | icmpv4::Repr::TimeExceeded { .. }
+            | icmpv4::Repr::ParameterProblem { .. } => {
+                let message_end = &bytes[..offset + len];
+                let at = offset + head_len;
+                quoted_v4(repr, ends.source, message_end, at, &self.addresses).map(Ingress::Error)
+            }
+            icmpv4::Repr::EchoReply { .. } | icmpv4::Repr::Other { .. } => {
+                Err(DropReason::IcmpUnused)
+            }
+        }
+    }
+
+    /// Turns the request at `offset` into its reply; its options, if it has any, are left out.
+    fn turn_echo_v4(
+        &mut self,
+        bytes: &mut [u8],
+        offset: usize,
+        len: usize,
+        ends: Ends,
+        reply: icmpv4::Repr,
+    ) -> usize {
+        self.counters.echo_replies += 1;
+        //= https://www.rfc-editor.org/rfc/rfc1349#section-5.1
+        //# An ICMP reply message is sent with the same value in the TOS field
+        let traffic_class = bytes[IP_OFFSET + 1] & !3;
+        bytes.copy_within(offset..offset + len, IP_OFFSET + ipv4::HEADER_LEN);
+        turn_station(bytes, self.mac);
+        let source = ends.destination.v4_octets().into();
+        let destination = ends.source.v4_octets().into();
+        write_v4(bytes, EndsV4 { source, destination }, traffic_class, reply, len)
+    }
+}
+
+/// Which reason a header that was refused counts as.
+fn reason(error: ParseError) -> DropReason {
+    match error {
+        ParseError::BadChecksum => DropReason::Ipv4Checksum,
+        ParseError::Truncated
+        | ParseError::BadLength
+        | ParseError::BadVersion
+        | ParseError::BadOption
+        | ParseError::BadField => DropReason::Ipv4Malformed,
+    }
+}

@@ -1,0 +1,143 @@
+//! IPv6 and `ICMPv6`.
+
+use core::net::Ipv6Addr;
+
+use base::Instant;
+use wire::ipv6::ExtensionError;
+use wire::{Address, icmpv6, ipv6, ndp, protocol};
+
+use super::{Ends, Ingress, Packet, Station};
+use crate::Ip;
+use crate::addresses::Kind;
+use crate::counters::DropReason;
+use crate::icmp::{EndsV6, IP_OFFSET, Report, quoted_v6, turn_station, write_v6};
+
+/// An `ICMPv6` message as it lies in its frame.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Message {
+    pub(super) offset: usize,
+    pub(super) len: usize,
+    pub(super) hop_limit: u8,
+    pub(super) ends: Ends,
+}
+
+impl Ip {
+    #[inline]
+    pub(super) fn handle_v6(
+        &mut self,
+        bytes: &mut [u8],
+        station: Station,
+        now: Instant,
+    ) -> Result<Ingress, DropReason> {
+        let packet = ipv6::Packet::parse(&bytes[IP_OFFSET..]).or(Err(DropReason::Ipv6Malformed))?;
+        let source = Address::from(packet.source());
+        let destination = Address::from(packet.destination());
+        //= https://www.rfc-editor.org/rfc/rfc4291#section-2.5.5.2
+        //# used to represent the addresses of IPv4 nodes as IPv6 addresses
+        if source.is_v4() || destination.is_v4() {
+            return Err(DropReason::SourceMartian);
+        }
+        let ends = self.judge_ends(source, destination, station)?;
+        let upper = match packet.upper() {
+            Ok(upper) => upper,
+            Err(ExtensionError::Report { code, pointer, even_if_multicast }) => {
+                let report = Report::ParameterProblem { code, pointer, even_if_multicast };
+                self.counters.count_drop(DropReason::Ipv6Extension);
+                return Ok(Ingress::Report(report));
+            }
+            Err(ExtensionError::Truncated | ExtensionError::TooMany | ExtensionError::Discard) => {
+                return Err(DropReason::Ipv6Extension);
+            }
+        };
+        if upper.fragment.is_some() {
+            return Err(DropReason::Ipv6Fragment);
+        }
+        let offset = IP_OFFSET + ipv6::HEADER_LEN + upper.offset;
+        let len = packet.payload().len() - upper.offset;
+        if upper.protocol == protocol::ICMPV6 {
+            let message = Message { offset, len, hop_limit: packet.hop_limit(), ends };
+            return self.handle_icmpv6(bytes, message, station, now);
+        }
+        if source.is_unspecified() {
+            return Err(DropReason::SourceMartian);
+        }
+        if upper.protocol == protocol::NO_NEXT_HEADER {
+            return Ok(Ingress::Consumed);
+        }
+        Ok(Ingress::Transport(Packet {
+            source,
+            destination,
+            local: ends.local,
+            protocol: upper.protocol,
+            offset,
+            len,
+            hop: self.hint_for(source),
+            ecn: packet.ecn(),
+            is_broadcast: false,
+            is_multicast: ends.kind == Kind::Multicast,
+        }))
+    }
+
+    fn handle_icmpv6(
+        &mut self,
+        bytes: &mut [u8],
+        message: Message,
+        station: Station,
+        now: Instant,
+    ) -> Result<Ingress, DropReason> {
+        let Message { offset, len, ends, .. } = message;
+        let (source, destination) = (ends.source.to_v6(), ends.destination.to_v6());
+        let (repr, head_len) =
+            icmpv6::Repr::parse(&bytes[offset..offset + len], source, destination)
+                .or(Err(DropReason::IcmpMalformed))?;
+        match repr {
+            icmpv6::Repr::Other {
+                kind: ndp::NEIGHBOUR_SOLICITATION | ndp::NEIGHBOUR_ADVERTISEMENT,
+                ..
+            } => self.handle_nd(bytes, message, station, now),
+            _ if source.is_unspecified() => Err(DropReason::SourceMartian),
+            icmpv6::Repr::EchoRequest { ident, seq } => {
+                let reply = icmpv6::Repr::EchoReply { ident, seq };
+                self.turn_echo_v6(bytes, message, reply)
+            }
+            icmpv6::Repr::DestinationUnreachable { .. }
+            | icmpv6::Repr::PacketTooBig { .. }
+            | icmpv6::Repr::TimeExceeded { .. }
+            | icmpv6::Repr::ParameterProblem { .. } => {
+                let message_end = &bytes[..offset + len];
+                let at = offset + head_len;
+                quoted_v6(repr, ends.source, message_end, at, &self.addresses).map(Ingress::Error)
+            }
+            icmpv6::Repr::EchoReply { .. } | icmpv6::Repr::Other { .. } => {
+                Err(DropReason::IcmpUnused)
+            }
+        }
+    }
+
+    /// Turns the request into its reply; its extension headers, if it has any, are left out.
+    //= https://www.rfc-editor.org/rfc/rfc4443#section-4.2
+    //# An Echo Reply SHOULD be sent in response to an Echo Request message sent to an IPv6 multicast
+    fn turn_echo_v6(
+        &mut self,
+        bytes: &mut [u8],
+        message: Message,
+        reply: icmpv6::Repr,
+    ) -> Result<Ingress, DropReason> {
+        let Message { offset, len, ends, .. } = message;
+        let source = match ends.kind {
+            Kind::Unicast => ends.destination,
+            Kind::Broadcast | Kind::Multicast => {
+                let local = self.source_for(ends.source).ok_or(DropReason::EchoBroadcast)?;
+                self.addresses.at(local)
+            }
+        };
+        self.counters.echo_replies += 1;
+        bytes.copy_within(offset..offset + len, IP_OFFSET + ipv6::HEADER_LEN);
+        turn_station(bytes, self.mac);
+        let turned = EndsV6 { source: source.to_v6(), destination: ends.source.to_v6() };
+        Ok(Ingress::Reply { len: write_v6(bytes, turned, reply, len) })
+    }
+}
+
+/// All nodes of the link, as IPv6 has it.
+pub(super) const ALL_NODES: Ipv6Addr = crate::addresses::ALL_NODES_V6.to_v6();
