@@ -1,0 +1,259 @@
+//! A burst on its way up: parsed and prefetched as a whole, then handled one by one.
+
+use ip::{Ingress, Packet, Report};
+use memory::Frame;
+use nic::{QueuePair, flags};
+use tcp::{Arrival, Conn, Due, Outcome, Tuple};
+use wire::{checksum, protocol};
+
+use crate::context::Context;
+use crate::core::{Core, Stack};
+use crate::counters::DropReason;
+use crate::limits::DUE_PER_TURN;
+use crate::service::{Data, Datagram, Service};
+
+/// A TCP segment that has been parsed and waits for its record to arrive from memory.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    arrival: Arrival,
+    /// The data alone.
+    payload: Frame,
+}
+
+impl<Q: QueuePair> Stack<Q> {
+    /// Receives one burst and handles it; returns how many packets it had.
+    pub fn handle_burst(&mut self, now: base::Instant, service: &mut impl Service) -> usize {
+        self.core.now = now;
+        self.queue.set_now(now);
+        let received = self.queue.rx_burst(&mut self.core.arena, &mut self.rx);
+        if received == 0 {
+            return 0;
+        }
+        self.core.counters.bursts_in += 1;
+        let mut is_scattered = false;
+        while let Some(frame) = self.rx.pop_front() {
+            let continues = flags::continues(&frame);
+            if continues || is_scattered {
+                // The count is of packets: the last frame of each.
+                if !continues {
+                    self.core.counters.packets_in += 1;
+                    self.core.counters.drop_for(DropReason::Scattered);
+                }
+                is_scattered = continues;
+                self.core.arena.free(frame);
+                continue;
+            }
+            self.core.counters.packets_in += 1;
+            if let Some(pending) = self.core.parse(frame, service) {
+                self.core.tcp.prefetch_bucket(pending.arrival.hash);
+                self.pending.push(pending);
+            }
+        }
+        for pending in &self.pending {
+            self.core.tcp.prefetch_record(pending.arrival.hash);
+        }
+        for pending in &self.pending {
+            self.core.tcp.prefetch_extension(pending.arrival.hash);
+        }
+        let Self { core, pending, .. } = self;
+        for Pending { arrival, payload } in pending.drain(..) {
+            let (tcp, mut cx) = core.tcp_cx();
+            let outcome = tcp.handle_segment(&mut cx, &arrival, payload);
+            core.act(outcome, service);
+        }
+        received
+    }
+
+    /// Handles what time has brought about: TCP's timers, the service's, and the neighbours'.
+    pub fn handle_time(&mut self, now: base::Instant, service: &mut impl Service) {
+        self.core.now = now;
+        for _ in 0..DUE_PER_TURN {
+            let (tcp, mut cx) = self.core.tcp_cx();
+            match tcp.poll_due(&mut cx) {
+                None => break,
+                Some(Due::Handled) => {}
+                Some(Due::Reply(reply)) => self.core.send_reply(Some(reply)),
+                Some(Due::Writable(conn)) => {
+                    service.on_writable(&mut Context { core: &mut self.core }, conn);
+                }
+            }
+        }
+        for _ in 0..DUE_PER_TURN {
+            let Some(key) = self.core.timers.poll(now) else { break };
+            service.on_timer(&mut Context { core: &mut self.core }, key);
+        }
+        self.core.send_control();
+    }
+
+    /// Lets the service run its share of the turn.
+    pub fn handle_turn(&mut self, service: &mut impl Service) {
+        service.on_turn(&mut Context { core: &mut self.core });
+    }
+
+    /// Runs `act` with the context of a turn at `now`: for what begins from outside.
+    pub fn with_context<R>(
+        &mut self,
+        now: base::Instant,
+        act: impl FnOnce(&mut Context<'_>) -> R,
+    ) -> R {
+        self.core.now = now;
+        act(&mut Context { core: &mut self.core })
+    }
+}
+
+impl Core {
+    /// Looks at one packet: answers what needs no connection, hands datagrams to the service, and
+    /// returns a TCP segment for the second look.
+    fn parse(&mut self, mut frame: Frame, service: &mut impl Service) -> Option<Pending> {
+        let is_verified = frame.flags() & flags::CHECKSUM_VERIFIED != 0;
+        match self.ip.handle_frame(self.arena.bytes_mut(&mut frame), self.now) {
+            Ingress::Transport(packet) => match packet.protocol {
+                protocol::TCP => return self.parse_tcp(frame, &packet, is_verified),
+                protocol::UDP => self.handle_udp(frame, &packet, is_verified, service),
+                _ => {
+                    self.counters.drop_for(DropReason::ProtocolUnknown);
+                    self.send_report(Report::ProtocolUnreachable, &frame);
+                    self.arena.free(frame);
+                }
+            },
+            Ingress::Report(report) => {
+                self.send_report(report, &frame);
+                self.arena.free(frame);
+            }
+            Ingress::Reply { len } => {
+                self.arena.set_len(&mut frame, len);
+                frame.set_flags(0);
+                self.push(frame);
+            }
+            Ingress::Error(_) | Ingress::Consumed | Ingress::Drop(_) => self.arena.free(frame),
+        }
+        None
+    }
+
+    fn parse_tcp(
+        &mut self,
+        mut frame: Frame,
+        packet: &Packet,
+        is_verified: bool,
+    ) -> Option<Pending> {
+        let &Packet { source, destination, local, offset, len, hop, .. } = packet;
+        let segment = &self.arena.bytes(&frame)[offset..offset + len];
+        let reason = if packet.is_multicast || packet.is_broadcast {
+            DropReason::TcpNotUnicast
+        } else if !is_verified && !checksum::verify(source, destination, protocol::TCP, segment) {
+            DropReason::TcpChecksum
+        } else if let Ok((repr, header_len)) = wire::tcp::Repr::parse(segment) {
+            let tuple = Tuple {
+                remote: source,
+                remote_port: repr.src_port,
+                local_port: repr.dst_port,
+                local: local.0,
+            };
+            let hash = self.tcp.flow_hash(&tuple);
+            frame.trim_front(offset + header_len);
+            frame.truncate(len - header_len);
+            frame.set_flags(0);
+            let arrival = Arrival { tuple, hash, hop: hop.0, repr };
+            return Some(Pending { arrival, payload: frame });
+        } else {
+            DropReason::TcpMalformed
+        };
+        self.counters.drop_for(reason);
+        self.arena.free(frame);
+        None
+    }
+
+    fn handle_udp(
+        &mut self,
+        mut frame: Frame,
+        packet: &Packet,
+        is_verified: bool,
+        service: &mut impl Service,
+    ) {
+        let &Packet { source, destination, local, offset, len, hop, .. } = packet;
+        let bytes = &self.arena.bytes(&frame)[offset..offset + len];
+        match self.udp.handle_datagram(source, destination, bytes, is_verified) {
+            udp::Ingress::Deliver(header) => {
+                let datagram = Datagram {
+                    source,
+                    source_port: header.src_port,
+                    local: local.0,
+                    local_port: header.dst_port,
+                    hop: hop.0,
+                };
+                frame.trim_front(offset + udp::HEADER_LEN);
+                frame.truncate(header.payload_len);
+                let mut data = Data { frame: Some(frame) };
+                service.on_datagram(&mut Context { core: self }, datagram, &mut data);
+                if let Some(frame) = data.take() {
+                    self.arena.free(frame);
+                }
+            }
+            udp::Ingress::PortUnreachable => {
+                self.send_report(Report::PortUnreachable, &frame);
+                self.arena.free(frame);
+            }
+            udp::Ingress::Drop(_) => self.arena.free(frame),
+        }
+    }
+
+    /// Tells the service what a segment has brought about, and sends what answers at once.
+    pub(crate) fn act(&mut self, outcome: Outcome, service: &mut impl Service) {
+        let Outcome { conn, opened, data, has_backlog, has_end, is_writable, reply } = outcome;
+        self.send_reply(reply);
+        let Some(conn) = conn else {
+            debug_assert!(data.is_none(), "data belongs to a connection");
+            return;
+        };
+        if opened && service.on_open(&mut Context { core: self }, conn).is_err() {
+            let (tcp, mut cx) = self.tcp_cx();
+            let reply = tcp.refuse_open(&mut cx, conn);
+            self.send_reply(reply);
+            if let Some(frame) = data {
+                self.arena.free(frame);
+            }
+            return;
+        }
+        if let Some(frame) = data {
+            self.deliver(conn, frame, service);
+        }
+        if has_backlog || has_end {
+            self.offer(conn, service);
+        }
+        if is_writable {
+            service.on_writable(&mut Context { core: self }, conn);
+        }
+    }
+
+    /// Hands a frame to the service; false if it did not take all of it.
+    fn deliver(&mut self, conn: Conn, frame: Frame, service: &mut impl Service) -> bool {
+        let len = frame.len();
+        let mut data = Data { frame: Some(frame) };
+        let taken = service.on_data(&mut Context { core: self }, conn, &mut data);
+        let Some(mut rest) = data.take() else { return true };
+        if taken >= len {
+            self.arena.free(rest);
+            return true;
+        }
+        rest.trim_front(taken);
+        let (tcp, mut cx) = self.tcp_cx();
+        tcp.put_back(&mut cx, conn, rest);
+        false
+    }
+
+    /// Offers the backlog, and then the end, to the service.
+    pub(crate) fn offer(&mut self, conn: Conn, service: &mut impl Service) {
+        loop {
+            let (tcp, mut cx) = self.tcp_cx();
+            let Some(frame) = tcp.take_backlog(&mut cx, conn) else { break };
+            if !self.deliver(conn, frame, service) {
+                break;
+            }
+        }
+        let (tcp, cx) = self.tcp_cx();
+        tcp.after_read(&cx, conn);
+        if tcp.take_end(conn) {
+            service.on_end(&mut Context { core: self }, conn);
+        }
+    }
+}
