@@ -1,0 +1,91 @@
+//! One iteration of a core, on one screen.
+
+use base::{Duration, Instant};
+use nic::QueuePair;
+use stack::{Service, Stack};
+
+/// What a turn found to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// Packets received.
+    pub received: usize,
+    /// Something was received, or waits to be sent: the next turn should follow at once.
+    pub is_busy: bool,
+}
+
+/// A core's stack and the service on it.
+#[derive(Debug)]
+pub struct Engine<Q, S> {
+    stack: Stack<Q>,
+    service: S,
+    /// When timers were last looked at.
+    timed_at: Instant,
+}
+
+/// Timers are exact to a tick of 1.05 ms, so a spinning core looks at them only this often.
+const TIMERS_EVERY: Duration = Duration::from_micros(250);
+
+impl<Q: QueuePair, S: Service> Engine<Q, S> {
+    /// Puts a service on a stack.
+    pub fn new(stack: Stack<Q>, service: S) -> Self {
+        Self { stack, service, timed_at: Instant::ZERO }
+    }
+
+    /// One iteration: what has arrived, what is due, what is to be sent.
+    pub fn turn(&mut self, now: Instant) -> Turn {
+        let received = self.stack.handle_burst(now, &mut self.service);
+        if now.saturating_since(self.timed_at) >= TIMERS_EVERY {
+            self.timed_at = now;
+            self.stack.handle_time(now, &mut self.service);
+        }
+        self.stack.handle_turn(&mut self.service);
+        self.stack.poll_egress(&mut self.service);
+        let is_busy = received > 0 || self.stack.has_egress();
+        Turn { received, is_busy }
+    }
+
+    /// When the next turn is needed although nothing arrives; `None` means never.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let deadline = self.stack.next_deadline()?;
+        // Never earlier than the turn that would look at it.
+        Some(deadline.max(self.timed_at + TIMERS_EVERY))
+    }
+
+    /// The stack, for tools and tests.
+    #[must_use]
+    pub fn stack(&self) -> &Stack<Q> {
+        &self.stack
+    }
+
+    /// The stack, to be set up.
+    pub fn stack_mut(&mut self) -> &mut Stack<Q> {
+        &mut self.stack
+    }
+
+    /// The service.
+    #[must_use]
+    pub fn service(&self) -> &S {
+        &self.service
+    }
+
+    /// The service, to be talked to between turns.
+    pub fn service_mut(&mut self) -> &mut S {
+        &mut self.service
+    }
+
+    /// The service, with the context of a turn: for what begins from outside, as `connect` does.
+    pub fn with_context<R>(
+        &mut self,
+        now: Instant,
+        act: impl FnOnce(&mut S, &mut stack::Context<'_>) -> R,
+    ) -> R {
+        let Self { stack, service, .. } = self;
+        stack.with_context(now, |cx| act(service, cx))
+    }
+
+    /// Takes the engine apart.
+    pub fn into_parts(self) -> (Stack<Q>, S) {
+        (self.stack, self.service)
+    }
+}
