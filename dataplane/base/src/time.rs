@@ -141,12 +141,7 @@ impl fmt::Display for Duration {
 
 impl fmt::Display for Instant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}.{:06} s",
-            self.0 / 1_000_000_000,
-            self.0 / 1_000 % 1_000_000
-        )
+        write!(f, "{}.{:06} s", self.0 / 1_000_000_000, self.0 / 1_000 % 1_000_000)
     }
 }
 

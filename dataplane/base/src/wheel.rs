@@ -38,12 +38,7 @@ pub struct WheelLinks {
 
 impl WheelLinks {
     /// Links of a timer that is not armed.
-    pub const UNARMED: Self = Self {
-        next: NIL,
-        prev: NIL,
-        slot: NIL,
-        tick: 0,
-    };
+    pub const UNARMED: Self = Self { next: NIL, prev: NIL, slot: NIL, tick: 0 };
 
     /// Whether the timer is in a wheel.
     #[must_use]
@@ -94,11 +89,7 @@ impl Wheel {
             self.disarm(store, index);
         }
         let due = tick_of(deadline) + 1;
-        self.file(
-            store,
-            index,
-            due.clamp(self.current, self.current + TICKS_MAX),
-        );
+        self.file(store, index, due.clamp(self.current, self.current + TICKS_MAX));
         self.armed_count += 1;
     }
 
@@ -167,11 +158,7 @@ impl Wheel {
             // On a higher level the slot of this very moment has been spread already, unless the
             // moment is its beginning: what lies in it belongs to the next round.
             let begun = level > 0 && (self.current & ((1 << shift) - 1)) != 0;
-            let ahead = if begun && ahead == 0 {
-                self.next_round(level, here)
-            } else {
-                ahead
-            };
+            let ahead = if begun && ahead == 0 { self.next_round(level, here) } else { ahead };
             earliest = earliest.min((position + ahead) << shift);
         }
         earliest.max(self.current)
@@ -180,11 +167,7 @@ impl Wheel {
     /// Slots until the next occupied one of `level`, when the present one counts as a full round.
     fn next_round(&self, level: usize, here: u32) -> u64 {
         let others = self.occupied[level].rotate_right(here) & !1;
-        if others == 0 {
-            SLOTS as u64
-        } else {
-            u64::from(others.trailing_zeros())
-        }
+        if others == 0 { SLOTS as u64 } else { u64::from(others.trailing_zeros()) }
     }
 
     /// Files again, lower down, what lies in the present slot of `level`.
@@ -203,29 +186,15 @@ impl Wheel {
 
     fn file(&mut self, store: &mut impl WheelStore, index: u32, due: u64) {
         let delay = due - self.current;
-        let level = (1..LEVELS)
-            .rev()
-            .find(|&l| delay >= 1 << level_shift(l))
-            .unwrap_or(0);
+        let level = (1..LEVELS).rev().find(|&l| delay >= 1 << level_shift(l)).unwrap_or(0);
         let slot = slot_at(due, level);
         let next = self.heads[slot];
         if next != NIL {
             let neighbour = store.links(next);
-            store.set_links(
-                next,
-                WheelLinks {
-                    prev: index,
-                    ..neighbour
-                },
-            );
+            store.set_links(next, WheelLinks { prev: index, ..neighbour });
         }
         let slot_name = u32::try_from(slot).expect("there are 256 slots");
-        let links = WheelLinks {
-            next,
-            prev: NIL,
-            slot: slot_name,
-            tick: low_half(due),
-        };
+        let links = WheelLinks { next, prev: NIL, slot: slot_name, tick: low_half(due) };
         store.set_links(index, links);
         self.heads[slot] = index;
         self.occupied[level] |= 1 << (slot % SLOTS);
@@ -240,23 +209,11 @@ impl Wheel {
             }
         } else {
             let before = store.links(links.prev);
-            store.set_links(
-                links.prev,
-                WheelLinks {
-                    next: links.next,
-                    ..before
-                },
-            );
+            store.set_links(links.prev, WheelLinks { next: links.next, ..before });
         }
         if links.next != NIL {
             let after = store.links(links.next);
-            store.set_links(
-                links.next,
-                WheelLinks {
-                    prev: links.prev,
-                    ..after
-                },
-            );
+            store.set_links(links.next, WheelLinks { prev: links.prev, ..after });
         }
         store.set_links(index, WheelLinks::UNARMED);
     }
@@ -275,10 +232,7 @@ fn slot_at(tick: u64, level: usize) -> usize {
     level * SLOTS + usize::try_from(within).expect("below 64")
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "the low half is what is wanted"
-)]
+#[expect(clippy::cast_possible_truncation, reason = "the low half is what is wanted")]
 fn low_half(tick: u64) -> u32 {
     tick as u32
 }

@@ -21,9 +21,7 @@ const TICK: u64 = 1 << TICK_SHIFT;
 fn timer_is_never_early_and_at_most_a_tick_late() {
     let start = Instant::from_nanos(123_456_789);
     let mut store = Links(vec![WheelLinks::UNARMED; 1]);
-    for delay_ms in [
-        0, 1, 2, 63, 64, 65, 200, 1_000, 4_096, 60_000, 300_000, 4_000_000,
-    ] {
+    for delay_ms in [0, 1, 2, 63, 64, 65, 200, 1_000, 4_096, 60_000, 300_000, 4_000_000] {
         let mut wheel = Wheel::new(start);
         let deadline = start + Duration::from_millis(delay_ms);
         wheel.arm(&mut store, 0, deadline);
@@ -33,16 +31,9 @@ fn timer_is_never_early_and_at_most_a_tick_late() {
                 break now;
             }
             let next = wheel.next_deadline().expect("a timer is armed");
-            now = if next > now {
-                next
-            } else {
-                Instant::from_nanos(now.as_nanos() + TICK)
-            };
+            now = if next > now { next } else { Instant::from_nanos(now.as_nanos() + TICK) };
         };
-        assert!(
-            expired_at >= deadline,
-            "{delay_ms} ms: early, at {expired_at}"
-        );
+        assert!(expired_at >= deadline, "{delay_ms} ms: early, at {expired_at}");
         let late = expired_at.saturating_since(deadline).as_nanos();
         assert!(late <= 2 * TICK, "{delay_ms} ms: {late} ns late");
     }
@@ -76,9 +67,7 @@ fn wheel_agrees_with_a_sorted_list() {
                 let exponent = rng.below(22);
                 now += Duration::from_micros(rng.below(1 << (exponent + 6)));
                 while let Some(index) = wheel.poll_expired(&mut store, now) {
-                    let deadline = model[index as usize]
-                        .take()
-                        .expect("only armed ones expire");
+                    let deadline = model[index as usize].take().expect("only armed ones expire");
                     assert!(deadline <= now, "{index} is early");
                 }
                 for (index, deadline) in model.iter().enumerate() {
@@ -92,10 +81,7 @@ fn wheel_agrees_with_a_sorted_list() {
         assert_eq!(wheel.armed_count() as usize, armed);
         if let Some(first) = model.iter().flatten().min() {
             let next = wheel.next_deadline().expect("armed");
-            assert!(
-                next.as_nanos() <= first.as_nanos() + 2 * TICK,
-                "next {next}, first {first}"
-            );
+            assert!(next.as_nanos() <= first.as_nanos() + 2 * TICK, "next {next}, first {first}");
         }
     }
 }

@@ -1,0 +1,206 @@
+//! The command line: every argument with its bounds, its default and its meaning.
+
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::{Serialize, Serializer};
+
+use crate::error::Error;
+use crate::limits::{
+    CONNECTIONS_MAX, QUICK_ROUNDS_MAX, QUICK_SECONDS_MAX, ROUNDS_MAX, SECONDS_MAX, SIZE_MAX,
+    SIZE_MIN,
+};
+use crate::report;
+
+/// Measures Abele, its peers and the machine they run on, and checks every result.
+///
+/// Exit code 0: ran and was correct; 1: wrong result; 2: bad arguments; 3: the machine lacks
+/// something; 130: interrupted.
+#[derive(Debug, Parser)]
+#[command(name = "abele-bench", version)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// One benchmark each.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// What this machine can do at best: memory, two cores, the kernel's own share
+    Limits(LimitsArgs),
+    /// Request-response over TCP: one request outstanding per connection, closed loop
+    Rr(RrArgs),
+    /// The serving process of the kernel peer of `rr`; started by it, not by hand
+    #[command(hide = true)]
+    RrKernelServer(KernelServerArgs),
+}
+
+/// Arguments of `limits`.
+#[derive(Clone, Debug, Args, Serialize)]
+pub(crate) struct LimitsArgs {
+    /// Seconds for each figure in each round
+    #[arg(long, value_name = "S", default_value = "0.3", value_parser = seconds)]
+    #[serde(serialize_with = "number")]
+    pub(crate) seconds: f64,
+    /// Rounds; each figure is the median of them
+    #[arg(long, value_name = "R", default_value = "5", value_parser = clap::value_parser!(u32).range(1..=i64::from(ROUNDS_MAX)))]
+    #[serde(skip)]
+    pub(crate) rounds: u32,
+    /// A table of 64 MiB instead of 1 GiB and hundredths of seconds: for tests, not for figures
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Make the last line of standard output one JSON object; all else goes to standard error
+    #[arg(long)]
+    #[serde(skip)]
+    pub(crate) json: bool,
+}
+
+/// Arguments of `rr`.
+#[derive(Clone, Debug, Args, Serialize)]
+pub(crate) struct RrArgs {
+    /// What carries the frames, and whose TCP speaks over it
+    #[arg(long, value_enum)]
+    pub(crate) queue: Queue,
+    /// 1: both ends on one core; 2: one core each
+    #[arg(long, value_enum, default_value = "2")]
+    pub(crate) cores: Cores,
+    /// Connections, each with one request outstanding
+    #[arg(long, value_name = "N", default_value = "100", value_parser = clap::value_parser!(u32).range(1..=i64::from(CONNECTIONS_MAX)))]
+    pub(crate) connections: u32,
+    /// Bytes of a request, and of its answer
+    #[arg(long, value_name = "B", default_value = "64", value_parser = clap::value_parser!(u32).range(i64::from(SIZE_MIN)..=i64::from(SIZE_MAX)))]
+    pub(crate) size: u32,
+    /// Seconds measured for each side in each round, after a warm-up of a tenth of it
+    #[arg(long, value_name = "S", default_value = "5", value_parser = seconds)]
+    #[serde(serialize_with = "number")]
+    pub(crate) seconds: f64,
+    /// Rounds; ours and each peer's alternate within every one
+    #[arg(long, value_name = "R", default_value = "5", value_parser = clap::value_parser!(u32).range(1..=i64::from(ROUNDS_MAX)))]
+    #[serde(skip)]
+    pub(crate) rounds: u32,
+    /// The peers to compare with, separated by commas; `--queue kernel --vs kernel` shows what
+    /// ratio the machine's noise alone makes
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "PEER")]
+    pub(crate) vs: Vec<PeerName>,
+    /// At most 0.1 s a round and two rounds: for tests, not for figures
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Make the last line of standard output one JSON object; all else goes to standard error
+    #[arg(long)]
+    #[serde(skip)]
+    pub(crate) json: bool,
+}
+
+/// Arguments of the kernel peer's serving process.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct KernelServerArgs {
+    /// The core to stay on
+    #[arg(long)]
+    pub(crate) core: usize,
+    /// How many connections will come
+    #[arg(long)]
+    pub(crate) connections: u32,
+    /// Bytes of a message
+    #[arg(long)]
+    pub(crate) size: u32,
+    /// Sleep while idle instead of spinning
+    #[arg(long)]
+    pub(crate) block: bool,
+}
+
+/// What `rr` runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Queue {
+    /// The kernel's TCP over loopback, alone
+    Kernel,
+    /// Our stack at both ends, joined in memory
+    Mem,
+}
+
+/// Whom `rr` can be compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum PeerName {
+    /// The kernel's TCP over loopback: a pinned epoll server and client, tuned
+    Kernel,
+}
+
+/// Cores for the two ends together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Cores {
+    /// Both ends on one core
+    #[value(name = "1")]
+    One,
+    /// One core each
+    #[value(name = "2")]
+    Two,
+}
+
+impl Serialize for Cores {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u8(match self {
+            Self::One => 1,
+            Self::Two => 2,
+        })
+    }
+}
+
+impl LimitsArgs {
+    /// What `--quick` makes of the other arguments.
+    pub(crate) fn settled(mut self) -> Self {
+        if self.quick {
+            self.seconds = self.seconds.min(QUICK_SECONDS_MAX / 5.0);
+            self.rounds = self.rounds.min(QUICK_ROUNDS_MAX);
+        }
+        self
+    }
+
+    pub(crate) fn duration(&self) -> Duration {
+        Duration::from_secs_f64(self.seconds)
+    }
+}
+
+impl RrArgs {
+    /// What `--quick` makes of the other arguments; fails if they make no sense together.
+    pub(crate) fn settled(mut self) -> Result<Self, Error> {
+        if self.quick {
+            self.seconds = self.seconds.min(QUICK_SECONDS_MAX);
+            self.rounds = self.rounds.min(QUICK_ROUNDS_MAX);
+        }
+        let twice =
+            self.vs.iter().enumerate().find(|&(index, peer)| self.vs[..index].contains(peer));
+        if let Some((_, peer)) = twice {
+            return Err(Error::BadArguments {
+                wrong: format!("--vs names {peer:?} twice").to_lowercase(),
+                right: "name each peer once".to_owned(),
+            });
+        }
+        Ok(self)
+    }
+
+    pub(crate) fn duration(&self) -> Duration {
+        Duration::from_secs_f64(self.seconds)
+    }
+
+    pub(crate) fn size_bytes(&self) -> usize {
+        usize::try_from(self.size).expect("SIZE_MAX fits any usize")
+    }
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if seconds > 0.0 && seconds <= SECONDS_MAX => Ok(seconds),
+        Ok(_) | Err(_) => {
+            Err(format!("expected a number of seconds above 0 and at most {SECONDS_MAX}"))
+        }
+    }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands fields over by reference")]
+fn number<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    report::Number(*value).serialize(serializer)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,192 @@
+//! The asking service: one request outstanding per connection, every byte of the answers checked.
+
+use base::Duration;
+use stack::{CloseReason, Conn, Context, Data, Refuse, Service};
+use wire::Address;
+
+use crate::limits::DRAIN_MS_MAX;
+use crate::rr::pattern::Message;
+use crate::rr::recorder::{Phase, Recorder, Stamp};
+
+/// Connections that are being opened at once: below the acceptor's half-open table.
+const OPENING_MAX: usize = 256;
+/// The echo's port.
+pub(super) const PORT: u16 = 7;
+
+#[derive(Debug)]
+struct Connection {
+    conn: Option<Conn>,
+    /// The request outstanding, or the one to ask next.
+    message: Message,
+    received: usize,
+    is_outstanding: bool,
+    stamp: Stamp,
+}
+
+/// What the asker found.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tally {
+    pub(super) bytes_lost: u64,
+    pub(super) connections_lost: u64,
+}
+
+/// The service of the client's end.
+#[derive(Debug)]
+pub(super) struct Asker {
+    server: Address,
+    connections: Vec<Connection>,
+    opened: usize,
+    opening: usize,
+    asked_first: bool,
+    outstanding: usize,
+    request: Vec<u8>,
+    round: std::time::Duration,
+    pub(super) recorder: Recorder,
+    pub(super) tally: Tally,
+    over_since: Option<base::Instant>,
+    pub(super) is_done: bool,
+}
+
+impl Asker {
+    pub(super) fn new(
+        server: Address,
+        connections: u32,
+        size: usize,
+        round: std::time::Duration,
+    ) -> Self {
+        let connection = |number| Connection {
+            conn: None,
+            message: Message { connection: number, sequence: 0 },
+            received: 0,
+            is_outstanding: false,
+            stamp: Stamp::default(),
+        };
+        Self {
+            server,
+            connections: (0..connections).map(connection).collect(),
+            opened: 0,
+            opening: 0,
+            asked_first: false,
+            outstanding: 0,
+            request: vec![0; size],
+            round,
+            recorder: Recorder::new(std::time::Duration::ZERO),
+            tally: Tally::default(),
+            over_since: None,
+            is_done: false,
+        }
+    }
+
+    fn open_more(&mut self, cx: &mut Context<'_>) {
+        while self.opening < OPENING_MAX && self.opened + self.opening < self.connections.len() {
+            let next = self.opened + self.opening;
+            let word = u32::try_from(next).expect("connections are counted by a u32");
+            if cx.connect(self.server, PORT, word).is_err() {
+                // No room in this turn: the next one tries again.
+                return;
+            }
+            self.opening += 1;
+        }
+    }
+
+    /// Sends the next request of a connection.
+    fn ask(&mut self, cx: &mut Context<'_>, index: usize) {
+        let connection = &mut self.connections[index];
+        let Some(conn) = connection.conn else { return };
+        let message = connection.message;
+        connection.stamp = self.recorder.stamp(message.connection, message.sequence);
+        connection.received = 0;
+        connection.is_outstanding = true;
+        message.write(&mut self.request);
+        let sent = cx.send(conn, &self.request).unwrap_or(0);
+        if sent < self.request.len() {
+            // One request always fits an empty queue: anything less is a lost request.
+            self.tally.bytes_lost += (self.request.len() - sent) as u64;
+        }
+    }
+
+    fn complete(&mut self, cx: &mut Context<'_>, index: usize) {
+        let connection = &mut self.connections[index];
+        self.recorder.on_completed(connection.stamp);
+        connection.message.sequence = connection.message.sequence.wrapping_add(1);
+        connection.is_outstanding = false;
+        if self.recorder.phase() == Phase::Over {
+            self.outstanding -= 1;
+        } else {
+            self.ask(cx, index);
+        }
+    }
+
+    fn give_up(&mut self) {
+        for connection in &mut self.connections {
+            if connection.is_outstanding {
+                self.tally.bytes_lost += (self.request.len() - connection.received) as u64;
+                self.tally.connections_lost += 1;
+            }
+        }
+        self.outstanding = 0;
+    }
+}
+
+impl Service for Asker {
+    fn on_open(&mut self, cx: &mut Context<'_>, conn: Conn) -> Result<(), Refuse> {
+        let word = cx.word(conn).ok_or(Refuse)?;
+        self.connections[word as usize].conn = Some(conn);
+        self.opening -= 1;
+        self.opened += 1;
+        Ok(())
+    }
+
+    fn on_data(&mut self, cx: &mut Context<'_>, conn: Conn, data: &mut Data) -> usize {
+        let index = cx.word(conn).expect("the handle of a callback is live") as usize;
+        let bytes = data.bytes(cx);
+        let len = bytes.len();
+        let connection = &mut self.connections[index];
+        let expected = if connection.is_outstanding { self.request.len() } else { 0 };
+        let wrong = connection.message.wrong_bytes(connection.received, bytes);
+        connection.received += len;
+        let received = connection.received;
+        self.tally.bytes_lost += wrong as u64 + received.saturating_sub(expected) as u64;
+        if received == expected {
+            self.complete(cx, index);
+        }
+        len
+    }
+
+    fn on_writable(&mut self, _cx: &mut Context<'_>, _conn: Conn) {}
+
+    fn on_close(&mut self, cx: &mut Context<'_>, conn: Conn, _why: CloseReason) {
+        // No connection ends before the round does.
+        self.tally.connections_lost += 1;
+        let index = cx.word(conn).expect("the handle of a callback is live") as usize;
+        let connection = &mut self.connections[index];
+        if connection.is_outstanding {
+            connection.is_outstanding = false;
+            self.outstanding = self.outstanding.saturating_sub(1);
+        }
+        connection.conn = None;
+    }
+
+    fn on_turn(&mut self, cx: &mut Context<'_>) {
+        if self.opened < self.connections.len() {
+            self.open_more(cx);
+            return;
+        }
+        if !self.asked_first {
+            self.asked_first = true;
+            self.recorder = Recorder::new(self.round);
+            self.outstanding = self.connections.len();
+            for index in 0..self.connections.len() {
+                self.ask(cx, index);
+            }
+        }
+        if self.recorder.on_turn() != Phase::Over {
+            return;
+        }
+        let over_since = *self.over_since.get_or_insert(cx.now());
+        if cx.now().saturating_since(over_since) > Duration::from_millis(DRAIN_MS_MAX) {
+            self.give_up();
+        }
+        self.is_done = self.outstanding == 0;
+    }
+}
