@@ -1,0 +1,8 @@
+//! Whole engines against each other: many connections, long streams, and nothing allocated.
+
+#![allow(clippy::unwrap_used, reason = "test")]
+
+mod allocation;
+mod bulk;
+mod many;
+mod pair;
