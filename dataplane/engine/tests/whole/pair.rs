@@ -60,7 +60,7 @@ fn stack(sizes: &Sizes, queue: MemQueue, core: CoreArena, last: u8, now: Instant
         timestamp: [last + 2; 32],
         port: [last + 3; 32],
     };
-    let impairments = Impairments { seed: u64::from(last), ..sizes.impairments.clone() };
+    let impairments = Impairments { seed: u64::from(last), ..sizes.impairments };
     let queue = Impaired::new(queue, impairments).unwrap();
     Stack::new(&config, queue, core, &keys, now).unwrap()
 }
