@@ -1,6 +1,6 @@
 //! A burst on its way up: parsed and prefetched as a whole, then handled one by one.
 
-use ip::{Ingress, Packet, Report};
+use ip::{HopIndex, Ingress, Packet, Report};
 use memory::Frame;
 use nic::{QueuePair, flags};
 use tcp::{Arrival, Conn, Due, Outcome, Tuple};
@@ -59,6 +59,9 @@ impl<Q: QueuePair> Stack<Q> {
         for Pending { arrival, payload } in pending.drain(..) {
             let (tcp, mut cx) = core.tcp_cx();
             let outcome = tcp.handle_segment(&mut cx, &arrival, payload);
+            if outcome.has_progress {
+                core.ip.confirm(HopIndex(arrival.hop), now);
+            }
             core.act(outcome, service);
         }
         received
@@ -199,7 +202,16 @@ impl Core {
 
     /// Tells the service what a segment has brought about, and sends what answers at once.
     pub(crate) fn act(&mut self, outcome: Outcome, service: &mut impl Service) {
-        let Outcome { conn, opened, data, has_backlog, has_end, is_writable, reply } = outcome;
+        let Outcome {
+            conn,
+            opened,
+            data,
+            has_backlog,
+            has_end,
+            is_writable,
+            has_progress: _,
+            reply,
+        } = outcome;
         self.send_reply(reply);
         let Some(conn) = conn else {
             debug_assert!(data.is_none(), "data belongs to a connection");
@@ -227,6 +239,11 @@ impl Core {
 
     /// Hands a frame to the service; false if it did not take all of it.
     fn deliver(&mut self, conn: Conn, frame: Frame, service: &mut impl Service) -> bool {
+        if !self.tcp.is_read(conn) {
+            // The service has closed in an earlier call of this segment.
+            self.arena.free(frame);
+            return false;
+        }
         let len = frame.len();
         let mut data = Data { frame: Some(frame) };
         let taken = service.on_data(&mut Context { core: self }, conn, &mut data);

@@ -605,11 +605,24 @@ impl Tcp {
                 }
             }
             Transition::Finish => {
-                self.counters.finished += 1;
-                self.end(arena, index, CloseReason::Finished);
+                // What came before the peer's FIN may still wait for its reader: egress ends the
+                // connection once the service has been told.
+                if let Some(at) = self.extension_of(index)
+                    && self.extensions[at].has(Busy::END_OWED)
+                {
+                    self.extensions[at].set(Busy::REST_OWED);
+                } else {
+                    self.finish(arena, index);
+                }
             }
         }
         transition
+    }
+
+    /// Ends a connection both of whose directions have ended, the peer's first.
+    pub(crate) fn finish(&mut self, arena: &mut CoreArena, index: u32) {
+        self.counters.finished += 1;
+        self.end(arena, index, CloseReason::Finished);
     }
 
     /// Ends a connection whose tuple rests from now on.

@@ -120,7 +120,8 @@ bitflags! {
         const OFFER = 1 << 9;
         /// The peer's FIN is in, and the service has yet to be told.
         const END_OWED = 1 << 10;
-        /// The tuple is to rest as soon as the service has been told of the end.
+        /// Both directions have ended: the tuple is to rest, or after LAST-ACK to be gone, as soon
+        /// as the service has been told of the end.
         const REST_OWED = 1 << 11;
         /// Room to send has opened since the service was refused some.
         const WRITABLE = 1 << 12;

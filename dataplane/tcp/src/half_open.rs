@@ -47,7 +47,6 @@ impl HalfOpen {
     /// The peer offered no window scale.
     pub(crate) const NO_SCALE: u8 = u8::MAX;
     const TIMESTAMPS: u8 = 1;
-    const SACK: u8 = 2;
 
     pub(crate) fn tuple(&self) -> Tuple {
         Tuple {
@@ -79,10 +78,6 @@ impl HalfOpen {
         let elapsed = now.as_nanos().saturating_sub(sent_at) / 1_000;
         u32::try_from(elapsed).unwrap_or(u32::MAX).max(1)
     }
-
-    pub(crate) fn has_sack(&self) -> bool {
-        self.flags & Self::SACK != 0
-    }
 }
 
 impl Linked for HalfOpen {
@@ -102,7 +97,6 @@ pub(crate) struct Promise {
     pub(crate) rcv_nxt: u32,
     pub(crate) ts_recent: Option<u32>,
     pub(crate) send_scale: Option<u8>,
-    pub(crate) sack: bool,
     pub(crate) mss: u16,
     pub(crate) snd_wnd: u16,
     pub(crate) hop: u16,
@@ -152,8 +146,7 @@ impl HalfOpens {
     /// Keeps a promise until it is met, times out, or is removed; `None` when the table is full.
     pub(crate) fn insert(&mut self, promise: &Promise, now: Instant) -> Option<u32> {
         let index = self.slab.allocate()?;
-        let flags = u8::from(promise.ts_recent.is_some()) * HalfOpen::TIMESTAMPS
-            + u8::from(promise.sack) * HalfOpen::SACK;
+        let flags = u8::from(promise.ts_recent.is_some()) * HalfOpen::TIMESTAMPS;
         self.slab[index] = HalfOpen {
             remote: promise.tuple.remote.octets(),
             deadline: 0,
@@ -257,7 +250,6 @@ mod tests {
             rcv_nxt: 2,
             ts_recent: None,
             send_scale: Some(7),
-            sack: true,
             mss: 1_460,
             snd_wnd: 1_000,
             hop: 0,

@@ -52,6 +52,8 @@ pub struct Outcome {
     pub has_end: bool,
     /// Room to send has opened for a service that was refused some.
     pub is_writable: bool,
+    /// New data was acknowledged: the way to the peer works in both directions.
+    pub has_progress: bool,
     /// A segment to send at once.
     pub reply: Option<Reply>,
 }

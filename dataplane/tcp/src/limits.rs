@@ -118,6 +118,11 @@ pub const CHALLENGE_BUCKETS: usize = 4_096;
 
 /// Records that one turn's sweep looks at, at most.
 pub const SWEEP_STEP: u32 = 64;
+/// Nanoseconds of time that the sweep gives each record: a hundred times what looking at one
+/// costs, so that it takes one hundredth of a core.
+pub const SWEEP_NANOS_PER_RECORD: u64 = 1_500;
+/// Stretches of one walk, each of which wakes an idle core once.
+pub const SWEEP_STRETCHES: u64 = 16;
 /// Candidates that one search for an extension to take back looks at.
 pub const GIVE_BACK_STEP: u32 = 8;
 /// Attempts at a free ephemeral port before `connect` refuses.

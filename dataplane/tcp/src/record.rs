@@ -61,8 +61,7 @@ bitflags! {
         const BUSY = 1 << 0;
         /// Timestamps are used in both directions.
         const TIMESTAMPS = 1 << 1;
-        /// Both sides permitted SACK.
-        const SACK = 1 << 2;
+        // Bit 2 is for SACK.
         /// Small segments are sent at once (Nagle's algorithm is off).
         const NODELAY = 1 << 3;
         /// The service takes no more data: what arrives resets the connection.
@@ -166,6 +165,18 @@ impl Record {
 
     pub(crate) fn set_probes_sent(&mut self, probes: u8) {
         self.state = (self.state & 0x0f) | (probes.min(15) << 4);
+    }
+
+    /// The number that is expected next from the peer.
+    #[must_use]
+    pub fn rcv_nxt(&self) -> SeqNum {
+        SeqNum(self.rcv_nxt)
+    }
+
+    /// The number after the last one that was sent.
+    #[must_use]
+    pub fn snd_nxt(&self) -> SeqNum {
+        SeqNum(self.snd_nxt)
     }
 
     /// The flags.

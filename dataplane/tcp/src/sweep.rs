@@ -1,22 +1,25 @@
 //! The sweep: a slow walk over all records for what needs no timer of its own.
 //!
 //! Keep-alive, the end of FIN-WAIT-2 and connections that wait for an extension are looked after
-//! once a period. A turn looks at a bounded number of records, and the whole walk is paced so that
+//! once a walk. A turn looks at a bounded number of records, and the whole walk is paced so that
 //! ten million idle records cost a fraction of a core.
 
 use base::{Duration, Instant};
 
 use crate::connections::{CloseReason, Tcp};
-use crate::limits::{FIN_WAIT_2_S, SWEEP_STEP};
+use crate::limits::{FIN_WAIT_2_S, SWEEP_NANOS_PER_RECORD, SWEEP_STEP, SWEEP_STRETCHES};
 use crate::listener::KeepAlive;
 use crate::record::Flags;
 use crate::state::State;
 use crate::timer::Due;
 use crate::{Cx, Reply};
 
-/// How long one walk over all records takes at least. Deadlines of the sweep are whole seconds,
-/// so it is never more than this late.
-const PERIOD: Duration = Duration::from_secs(1);
+/// How long one walk over `slots` records takes: a second, or what keeps the walk below one
+/// hundredth of a core. A record costs some 15 ns (a cache line that is prefetched), so ten
+/// million are walked over in 15 seconds, and the sweep's deadlines are at most that late.
+fn period(slots: u32) -> Duration {
+    Duration::from_nanos((u64::from(slots) * SWEEP_NANOS_PER_RECORD).max(1_000_000_000))
+}
 
 /// Where the walk stands.
 #[derive(Debug)]
@@ -36,10 +39,15 @@ impl Tcp {
     pub(crate) fn sweep_deadline(&self) -> Option<Instant> {
         let slots = self.records.high_water();
         (slots > 0).then(|| {
-            // At the start of a walk the next is a period away; within it a step's share.
-            let share = u64::from(self.sweep.next) + u64::from(SWEEP_STEP);
-            let nanos = PERIOD.as_nanos() * share.min(u64::from(slots)) / u64::from(slots);
-            self.sweep.began_at + Duration::from_nanos(nanos)
+            // An idle core wakes up for a stretch of the walk, not for every record, and not before
+            // there is one to look at.
+            let (next, slots) = (u64::from(self.sweep.next), u64::from(slots));
+            let stretch = next * SWEEP_STRETCHES / slots + 1;
+            let target = (slots * stretch).div_ceil(SWEEP_STRETCHES).max(next + 1).min(slots);
+            let period = u128::from(period(self.records.high_water()).as_nanos());
+            let nanos = (period * u128::from(target)).div_ceil(u128::from(slots));
+            self.sweep.began_at
+                + Duration::from_nanos(u64::try_from(nanos).expect("at most one period"))
         })
     }
 
@@ -47,7 +55,8 @@ impl Tcp {
     pub(crate) fn poll_sweep(&mut self, cx: &mut Cx<'_>) -> Option<Due> {
         let slots = self.records.high_water();
         let elapsed = cx.now.saturating_since(self.sweep.began_at).as_nanos();
-        let share = elapsed.min(PERIOD.as_nanos()) * u64::from(slots) / PERIOD.as_nanos();
+        let period = period(slots).as_nanos();
+        let share = u128::from(elapsed.min(period)) * u128::from(slots) / u128::from(period);
         let until = u32::try_from(share).expect("at most all slots");
         for _ in 0..SWEEP_STEP {
             if self.sweep.next >= until {
@@ -64,7 +73,7 @@ impl Tcp {
                 return due;
             }
         }
-        if self.sweep.next >= slots && elapsed >= PERIOD.as_nanos() {
+        if self.sweep.next >= slots && elapsed >= period {
             self.sweep = Sweep { next: 0, began_at: cx.now };
         }
         (self.sweep.next < until).then_some(Due::Handled)

@@ -124,7 +124,16 @@ impl End {
 
     /// What `stack` does with an outcome.
     fn act(&mut self, now: Instant, outcome: Outcome) -> Vec<Flying> {
-        let Outcome { conn, opened, data, has_backlog, has_end, is_writable, reply } = outcome;
+        let Outcome {
+            conn,
+            opened,
+            data,
+            has_backlog,
+            has_end,
+            is_writable,
+            has_progress: _,
+            reply,
+        } = outcome;
         if opened {
             self.opened.push(conn.expect("an opened connection has a handle"));
         }
@@ -297,7 +306,8 @@ impl Pair {
             if next >= until {
                 break;
             }
-            self.now = next.max(self.now + Duration::from_micros(100));
+            assert!(next > self.now, "a deadline has passed and is not served: {next}");
+            self.now = next;
         }
         self.now = until;
         self.settle();

@@ -89,7 +89,11 @@ impl Tcp {
     fn after_last_segment(&mut self, cx: &mut Cx<'_>, conn: Conn, at: u32) {
         let extension = &self.extensions[at];
         if extension.has(Busy::REST_OWED) && !extension.has(Busy::END_OWED) {
-            self.rest(cx.arena, conn.index, cx.now);
+            if self.records[conn.index].state() == State::LastAck {
+                self.finish(cx.arena, conn.index);
+            } else {
+                self.rest(cx.arena, conn.index, cx.now);
+            }
             return;
         }
         self.arm_probe(cx, conn.index, at);
@@ -113,7 +117,6 @@ impl Tcp {
                 .then_some(self.receive_scale),
             timestamps: (!is_reply || record.has(Flags::TIMESTAMPS))
                 .then_some(Timestamps { value, echo: record.ts_recent }),
-            sack_permitted: !is_reply || record.has(Flags::SACK),
             ..Options::default()
         };
         let repr = Repr {
@@ -347,7 +350,9 @@ impl Tcp {
         };
         let Extension { rcv_edge, backlog_len, mss, .. } = self.extensions[at];
         let record = &self.records[conn.index];
-        if !record.state().may_receive() || !cx.arena.has_free(self.config.frames_free_min) {
+        // After its FIN the peer has no use for a window, and may be gone.
+        let may_receive = record.state().may_receive() && !record.has(Flags::FIN_RECEIVED);
+        if !may_receive || !cx.arena.has_free(self.config.frames_free_min) {
             return;
         }
         let limit = self.config.window_len.min(u32::from(u16::MAX) << record.receive_scale());

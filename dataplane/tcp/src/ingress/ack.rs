@@ -31,6 +31,7 @@ impl Tcp {
         if ack.is_after(una) {
             let is_fin_acked = self.acknowledge(cx, held, &arrival.repr);
             self.offer_room(index, at, outcome);
+            outcome.has_progress = true;
             if is_fin_acked {
                 return self.acked_fin(cx, index);
             }

@@ -13,7 +13,7 @@ use crate::extension::Busy;
 use crate::limits::{ACK_DELAY, OUT_OF_ORDER_NODES_MAX};
 use crate::node::Node;
 use crate::record::Flags;
-use crate::state::Event;
+use crate::state::{Event, State};
 use crate::{Conn, Cx, Reply};
 
 /// A stretch of the peer's stream on its way in.
@@ -275,6 +275,14 @@ impl Tcp {
         }
         self.extensions[at].backlog_tail = node;
         self.extensions[at].backlog_len += len;
+    }
+
+    /// Whether the service still wants data of this connection.
+    #[must_use]
+    pub fn is_read(&self, conn: Conn) -> bool {
+        self.record(conn).is_some_and(|record| {
+            record.state() != State::Closed && !record.has(Flags::RECEIVE_CLOSED)
+        })
     }
 
     /// The next data in order that the service has not taken; the caller owns the frame and hands

@@ -70,7 +70,6 @@ impl Tcp {
             rcv_nxt: (seq + 1).0,
             ts_recent: options.timestamps.map(|timestamps| timestamps.value),
             send_scale: options.window_scale,
-            sack: options.sack_permitted,
             mss: self.mss_towards(&tuple, options.mss),
             snd_wnd: window,
             hop: arrival.hop,
@@ -119,7 +118,9 @@ impl Tcp {
             mss: Some(self.mss_announced(&tuple)),
             window_scale: (entry.send_scale != HalfOpen::NO_SCALE).then_some(self.receive_scale),
             timestamps,
-            sack_permitted: entry.has_sack(),
+            // Not permitted until blocks are sent: a peer that counts on them does not count our
+            // duplicate acknowledgements, and would mend every loss by a time-out.
+            sack_permitted: false,
             ..Options::default()
         };
         Repr {
@@ -228,7 +229,6 @@ impl Tcp {
         record.snd_wnd = arrival.repr.window;
         record.set_quiet_edge(SeqNum(entry.rcv_nxt) + first_window);
         record.set(Flags::TIMESTAMPS, entry.has_timestamps());
-        record.set(Flags::SACK, entry.has_sack());
         record.set(Flags::NODELAY, options.is_none_or(|options| options.is_nodelay));
         record.set(Flags::KEEP_ALIVE, options.is_some_and(|options| options.keep_alive.is_some()));
         record.set(Flags::OPENED, true);

@@ -67,7 +67,6 @@ impl Tcp {
             Some(scale) => record.set_scales(scale, receive_scale),
             None => record.set_scales(0, 0),
         }
-        record.set(Flags::SACK, options.sack_permitted);
         record.set(Flags::TIMESTAMPS, options.timestamps.is_some());
         record.ts_recent = options.timestamps.map_or(0, |timestamps| timestamps.value);
         let options_len =

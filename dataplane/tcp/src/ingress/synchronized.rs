@@ -52,6 +52,9 @@ impl Tcp {
                 let repr = self.acknowledgement(cx, index);
                 self.refuse(cx, &arrival, payload, reason, repr)
             }
+            Verdict::Reset if self.is_over(index) => {
+                self.discard(cx, payload, DropReason::RstInTimeWait)
+            }
             Verdict::Reset => {
                 cx.arena.free(payload);
                 self.counters.resets_received += 1;
@@ -59,6 +62,14 @@ impl Tcp {
                 Outcome::default()
             }
         }
+    }
+
+    /// Both directions have ended and are acknowledged; only the service has yet to read. This is
+    /// TIME-WAIT already, or CLOSED, and nothing that arrives takes away what was received.
+    //= https://www.rfc-editor.org/rfc/rfc1337#section-3
+    //# (F1) Ignore RST segments in TIME-WAIT state.
+    fn is_over(&self, index: u32) -> bool {
+        self.extension_of(index).is_some_and(|at| self.extensions[at].has(Busy::REST_OWED))
     }
 
     /// The peer's SYN-ACK of a simultaneous open counts as the acknowledgement it carries.

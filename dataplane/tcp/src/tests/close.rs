@@ -178,3 +178,72 @@ fn fin_in_time_wait_is_acknowledged_again() {
     assert!(pair.a.arrive(now, &reset).is_empty());
     assert_eq!(pair.a.tcp.usage().time_wait, 1, "RFC 1337: a RST does not end the rest");
 }
+
+/// The peer's data and FIN lie unread while everything else is over.
+fn leave_unread(pair: &mut Pair, accepted: Conn) -> Vec<u8> {
+    let bytes = pattern(3_000);
+    pair.b.appetite = 1_000;
+    assert_eq!(pair.b.opened.last(), Some(&accepted));
+    bytes
+}
+
+fn finish(pair: &mut Pair, from_a: bool, conn: Conn) {
+    let now = pair.now;
+    let end = if from_a { &mut pair.a } else { &mut pair.b };
+    let (tcp, mut cx) = end.cx(now);
+    tcp.close_send(&mut cx, conn);
+}
+
+fn read_on(pair: &mut Pair, accepted: Conn) {
+    pair.b.appetite = usize::MAX;
+    pair.b.tcp.resume(accepted);
+    pair.settle();
+}
+
+#[test]
+fn unread_data_outlives_the_last_ack() {
+    let mut pair = Pair::new();
+    let (conn, accepted) = pair.open();
+    let bytes = leave_unread(&mut pair, accepted);
+    pair.send(true, conn, &bytes);
+    finish(&mut pair, true, conn);
+    pair.settle();
+    finish(&mut pair, false, accepted);
+    pair.pass(Duration::from_secs(1));
+    assert_eq!(pair.a.ended, [(conn, CloseReason::Finished)]);
+    assert_eq!((pair.b.received.len(), pair.b.has_end), (1_000, false));
+    assert_eq!(pair.b.ended, [], "{}", pair.tail());
+    read_on(&mut pair, accepted);
+    assert!(pair.b.received == bytes && pair.b.has_end);
+    assert_eq!(pair.b.ended, [(accepted, CloseReason::Finished)]);
+    assert_eq!(pair.b.tcp.usage().time_wait, 0, "the peer holds the tuple");
+    pair.assert_clean();
+}
+
+#[test]
+fn unread_data_outlives_a_peer_that_is_gone() {
+    let mut pair = Pair::new();
+    let (conn, accepted) = pair.open();
+    let bytes = leave_unread(&mut pair, accepted);
+    finish(&mut pair, false, accepted);
+    pair.settle();
+    pair.send(true, conn, &bytes);
+    finish(&mut pair, true, conn);
+    pair.settle();
+    assert_eq!(pair.a.ended, [(conn, CloseReason::Finished)]);
+    let record = *pair.b.tcp.record(accepted).unwrap();
+    let reset = wire::tcp::Repr {
+        src_port: record.tuple().remote_port,
+        dst_port: record.tuple().local_port,
+        seq: record.rcv_nxt(),
+        flags: Bits::RST,
+        ..Default::default()
+    };
+    let now = pair.now;
+    pair.b.arrive(now, &Flying { repr: reset, bytes: Vec::new() });
+    read_on(&mut pair, accepted);
+    assert!(pair.b.received == bytes && pair.b.has_end, "{}", pair.tail());
+    assert_eq!(pair.b.ended, [(accepted, CloseReason::Finished)]);
+    assert_eq!(pair.b.tcp.usage().time_wait, 1);
+    pair.assert_clean();
+}

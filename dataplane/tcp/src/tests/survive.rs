@@ -60,7 +60,8 @@ fn extension_goes_back_after_quiet_and_estimates_survive() {
         pair.settle();
         pair.pass(Duration::from_millis(150));
     }
-    assert_eq!(pair.a.tcp.counters().extensions_borrowed, borrowed, "steady traffic keeps it");
+    let after = pair.a.tcp.counters().extensions_borrowed;
+    assert_eq!(after, borrowed, "steady traffic keeps it:\n{}", pair.tail());
     pair.pass(Duration::from_secs(1));
     assert_eq!(pair.a.tcp.usage().extensions, 0);
     assert!(pair.a.tcp.record(conn).unwrap().estimates().srtt_us > 0);
