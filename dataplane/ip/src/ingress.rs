@@ -75,7 +75,6 @@ struct Station {
 struct Ends {
     source: Address,
     destination: Address,
-    local: LocalIndex,
     kind: Kind,
 }
 
@@ -84,41 +83,36 @@ impl Ip {
     /// neighbour solicitations and echo requests are written over the same bytes.
     #[inline]
     pub fn handle_frame(&mut self, bytes: &mut [u8], now: Instant) -> Ingress {
-        match self.judge(bytes, now) {
-            Ok(ingress) => {
-                match ingress {
-                    Ingress::Transport(_) => self.counters.delivered += 1,
-                    Ingress::Error(_) => self.counters.errors_delivered += 1,
-                    Ingress::Reply { .. }
-                    | Ingress::Report(_)
-                    | Ingress::Consumed
-                    | Ingress::Drop(_) => {}
-                }
-                ingress
-            }
-            Err(reason) => {
-                self.counters.count_drop(reason);
-                Ingress::Drop(reason)
-            }
+        let ingress = self.judge(bytes, now);
+        match ingress {
+            Ingress::Transport(_) => self.counters.delivered += 1,
+            Ingress::Error(_) => self.counters.errors_delivered += 1,
+            Ingress::Drop(reason) => self.counters.count_drop(reason),
+            Ingress::Reply { .. } | Ingress::Report(_) | Ingress::Consumed => {}
         }
+        ingress
     }
 
+    /// Judges the frame. On the way of every packet an `Ingress` is made once, where the caller
+    /// wants it: wrapped in a `Result` it would be copied at each step.
     #[inline]
-    fn judge(&mut self, bytes: &mut [u8], now: Instant) -> Result<Ingress, DropReason> {
-        let (header, _) = ethernet::Repr::parse(bytes).or(Err(DropReason::EthernetTruncated))?;
+    fn judge(&mut self, bytes: &mut [u8], now: Instant) -> Ingress {
+        let Ok((header, _)) = ethernet::Repr::parse(bytes) else {
+            return Ingress::Drop(DropReason::EthernetTruncated);
+        };
         let is_for_many = header.destination.is_multicast();
         if !is_for_many && header.destination != self.mac {
-            return Err(DropReason::StationOther);
+            return Ingress::Drop(DropReason::StationOther);
         }
         if header.source.is_multicast() {
-            return Err(DropReason::StationMartian);
+            return Ingress::Drop(DropReason::StationMartian);
         }
         let station = Station { source: header.source, is_for_many };
         match header.ethertype {
             EtherType::IPV4 => self.handle_v4(bytes, station),
             EtherType::IPV6 => self.handle_v6(bytes, station, now),
-            EtherType::ARP => self.handle_arp(bytes, station, now),
-            _ => Err(DropReason::EtherTypeUnknown),
+            EtherType::ARP => self.handle_arp(bytes, station, now).unwrap_or_else(Ingress::Drop),
+            _ => Ingress::Drop(DropReason::EtherTypeUnknown),
         }
     }
 
@@ -130,7 +124,7 @@ impl Ip {
         source: Address,
         destination: Address,
         station: Station,
-    ) -> Result<Ends, DropReason> {
+    ) -> Result<(LocalIndex, Kind), DropReason> {
         let (local, kind) = self.addresses.find(destination).ok_or(DropReason::DestinationOther)?;
         //= https://www.rfc-editor.org/rfc/rfc1122#section-3.3.6
         //# a datagram that is received via a link-layer broadcast
@@ -140,7 +134,7 @@ impl Ip {
         if is_martian(source) || self.addresses.find(source).is_some() {
             return Err(DropReason::SourceMartian);
         }
-        Ok(Ends { source, destination, local, kind })
+        Ok((local, kind))
     }
 
     /// The neighbour through which `remote` is reached, if there is an entry for it.

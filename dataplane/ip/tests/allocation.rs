@@ -7,6 +7,10 @@ use memory::Stowed;
 use memory::counting::{CountingAllocator, forbid};
 use wire::{Address, MacAddress, arp, ethernet, protocol};
 
+// A fuzzing build instruments this test too, and what it then calls comes with bolero.
+#[cfg(fuzzing)]
+use bolero as _;
+
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;
 

@@ -43,7 +43,7 @@ pub enum Repr {
     },
     /// The packet quoted in the data was not delivered.
     DestinationUnreachable {
-        /// Why; see [`unreachable`]. Never 4, which is `FragmentationNeeded`.
+        /// Why; see [`mod@unreachable`]. Never 4, which is `FragmentationNeeded`.
         code: u8,
     },
     /// The packet quoted in the data is too long for a link and must not be cut.

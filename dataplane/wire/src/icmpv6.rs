@@ -41,7 +41,7 @@ pub mod parameter {
 pub enum Repr {
     /// The packet quoted in the data was not delivered.
     DestinationUnreachable {
-        /// Why; see [`unreachable`].
+        /// Why; see [`mod@unreachable`].
         code: u8,
     },
     /// The packet quoted in the data is too long for a link.

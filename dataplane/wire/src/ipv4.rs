@@ -52,7 +52,12 @@ impl<'a> Packet<'a> {
             packet.split_at_checked(header_len).ok_or(ParseError::BadLength)?;
         //= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.1.2
         //# A host MUST verify the IP header checksum on every received datagram
-        if !checksum::sum(whole_header).is_valid() {
+        let sum = if header_len == HEADER_LEN {
+            checksum::sum_array(header)
+        } else {
+            checksum::sum(whole_header)
+        };
+        if !sum.is_valid() {
             return Err(ParseError::BadChecksum);
         }
         let options = whole_header.get(HEADER_LEN..).unwrap_or_default();
@@ -259,20 +264,24 @@ impl Repr {
         let dont = if self.dont_fragment { DONT_FRAGMENT } else { 0 };
         let fragment = (self.fragment.offset / 8) | more | dont;
         let total_len = self.payload_len + 20;
+        let (source, destination) = (self.source.to_bits(), self.destination.to_bits());
+        // Whole words, summed before they are stored: reading back what was just written in
+        // smaller pieces would stall.
+        let words = [
+            0x4500_0000 | u32::from(self.traffic_class) << 16 | u32::from(total_len),
+            u32::from(self.identification) << 16 | u32::from(fragment),
+            u32::from(self.hop_limit) << 24 | u32::from(self.protocol) << 16,
+            source,
+            destination,
+        ];
+        let sum = u32::from(checksum::fold(checksum::sum_words(words)));
         let header = bytes.first_chunk_mut::<HEADER_LEN>();
-        let header = header.expect("the caller gives room for the header");
-        header[0] = 0x45;
-        header[1] = self.traffic_class;
-        header[2..4].copy_from_slice(&total_len.to_be_bytes());
-        header[4..6].copy_from_slice(&self.identification.to_be_bytes());
-        header[6..8].copy_from_slice(&fragment.to_be_bytes());
-        header[8] = self.hop_limit;
-        header[9] = self.protocol;
-        header[10..12].fill(0);
-        header[12..16].copy_from_slice(&self.source.octets());
-        header[16..20].copy_from_slice(&self.destination.octets());
-        let sum = checksum::fold(checksum::sum(header));
-        header[10..12].copy_from_slice(&sum.to_be_bytes());
+        let (header, _) =
+            header.expect("the caller gives room for the header").as_chunks_mut::<4>();
+        for (at, word) in header.iter_mut().zip(words) {
+            *at = word.to_be_bytes();
+        }
+        header[2] = (words[2] | sum).to_be_bytes();
     }
 }
 

@@ -112,15 +112,18 @@ impl Repr {
         let (header, rest) = bytes
             .split_first_chunk_mut::<HEADER_LEN>()
             .expect("the caller gives room for the header");
-        header[0..2].copy_from_slice(&src_port.to_be_bytes());
-        header[2..4].copy_from_slice(&dst_port.to_be_bytes());
-        header[4..8].copy_from_slice(&seq.0.to_be_bytes());
-        header[8..12].copy_from_slice(&ack.0.to_be_bytes());
-        header[12] = data_offset(header_len);
-        header[13] = flags.bits();
-        header[14..16].copy_from_slice(&window.to_be_bytes());
-        header[16..18].fill(0);
-        header[18..20].copy_from_slice(&urgent.to_be_bytes());
+        // Whole words: reading back smaller pieces, as the checksum soon does, would stall.
+        let words = [
+            u32::from(*src_port) << 16 | u32::from(*dst_port),
+            seq.0,
+            ack.0,
+            u32::from_be_bytes([data_offset(header_len), flags.bits(), 0, 0]) | u32::from(*window),
+            u32::from(*urgent),
+        ];
+        let (header, _) = header.as_chunks_mut::<4>();
+        for (at, word) in header.iter_mut().zip(words) {
+            *at = word.to_be_bytes();
+        }
         options.emit(&mut rest[..header_len - HEADER_LEN]);
     }
 

@@ -10,40 +10,43 @@ use crate::icmp::{EndsV4, IP_OFFSET, quoted_v4, turn_station, write_v4};
 
 impl Ip {
     #[inline]
-    pub(super) fn handle_v4(
-        &mut self,
-        bytes: &mut [u8],
-        station: Station,
-    ) -> Result<Ingress, DropReason> {
-        let packet = ipv4::Packet::parse(&bytes[IP_OFFSET..]).map_err(reason)?;
+    pub(super) fn handle_v4(&mut self, bytes: &mut [u8], station: Station) -> Ingress {
+        let packet = match ipv4::Packet::parse(&bytes[IP_OFFSET..]) {
+            Ok(packet) => packet,
+            Err(error) => return Ingress::Drop(reason(error)),
+        };
         let (source, destination) = (packet.source().into(), packet.destination().into());
-        let ends = self.judge_ends(source, destination, station)?;
+        let (local, kind) = match self.judge_ends(source, destination, station) {
+            Ok(found) => found,
+            Err(reason) => return Ingress::Drop(reason),
+        };
         if packet.is_fragment() {
-            return Err(DropReason::Ipv4Fragment);
+            return Ingress::Drop(DropReason::Ipv4Fragment);
         }
         let header_len = packet.header_len();
         //= https://www.rfc-editor.org/rfc/rfc7126#section-4.3
         //# drop packets that contain an LSRR option
         if header_len > ipv4::HEADER_LEN && packet.has_source_route() {
-            return Err(DropReason::Ipv4SourceRoute);
+            return Ingress::Drop(DropReason::Ipv4SourceRoute);
         }
         let (offset, len) = (IP_OFFSET + header_len, packet.payload().len());
         let (protocol, ecn) = (packet.protocol(), packet.ecn());
         if protocol == protocol::ICMP {
-            return self.handle_icmpv4(bytes, offset, len, ends);
+            let ends = Ends { source, destination, kind };
+            return self.handle_icmpv4(bytes, offset, len, ends).unwrap_or_else(Ingress::Drop);
         }
-        Ok(Ingress::Transport(Packet {
+        Ingress::Transport(Packet {
             source,
             destination,
-            local: ends.local,
+            local,
             protocol,
             offset,
             len,
             hop: self.hint_for(source),
             ecn,
-            is_broadcast: ends.kind == Kind::Broadcast,
-            is_multicast: ends.kind == Kind::Multicast,
-        }))
+            is_broadcast: kind == Kind::Broadcast,
+            is_multicast: kind == Kind::Multicast,
+        })
     }
 
     /// Handles the ICMP message in `bytes[offset..offset + len]`.

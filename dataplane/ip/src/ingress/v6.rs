@@ -28,54 +28,67 @@ impl Ip {
         bytes: &mut [u8],
         station: Station,
         now: Instant,
-    ) -> Result<Ingress, DropReason> {
-        let packet = ipv6::Packet::parse(&bytes[IP_OFFSET..]).or(Err(DropReason::Ipv6Malformed))?;
+    ) -> Ingress {
+        let Ok(packet) = ipv6::Packet::parse(&bytes[IP_OFFSET..]) else {
+            return Ingress::Drop(DropReason::Ipv6Malformed);
+        };
         let source = Address::from(packet.source());
         let destination = Address::from(packet.destination());
         //= https://www.rfc-editor.org/rfc/rfc4291#section-2.5.5.2
         //# used to represent the addresses of IPv4 nodes as IPv6 addresses
         if source.is_v4() || destination.is_v4() {
-            return Err(DropReason::SourceMartian);
+            return Ingress::Drop(DropReason::SourceMartian);
         }
-        let ends = self.judge_ends(source, destination, station)?;
+        let (local, kind) = match self.judge_ends(source, destination, station) {
+            Ok(found) => found,
+            Err(reason) => return Ingress::Drop(reason),
+        };
         let upper = match packet.upper() {
             Ok(upper) => upper,
-            Err(ExtensionError::Report { code, pointer, even_if_multicast }) => {
-                let report = Report::ParameterProblem { code, pointer, even_if_multicast };
-                self.counters.count_drop(DropReason::Ipv6Extension);
-                return Ok(Ingress::Report(report));
-            }
-            Err(ExtensionError::Truncated | ExtensionError::TooMany | ExtensionError::Discard) => {
-                return Err(DropReason::Ipv6Extension);
-            }
+            Err(error) => return self.handle_extension_error(error),
         };
         if upper.fragment.is_some() {
-            return Err(DropReason::Ipv6Fragment);
+            return Ingress::Drop(DropReason::Ipv6Fragment);
         }
         let offset = IP_OFFSET + ipv6::HEADER_LEN + upper.offset;
         let len = packet.payload().len() - upper.offset;
+        let ecn = packet.ecn();
         if upper.protocol == protocol::ICMPV6 {
+            let ends = Ends { source, destination, kind };
             let message = Message { offset, len, hop_limit: packet.hop_limit(), ends };
-            return self.handle_icmpv6(bytes, message, station, now);
+            let ingress = self.handle_icmpv6(bytes, message, station, now);
+            return ingress.unwrap_or_else(Ingress::Drop);
         }
         if source.is_unspecified() {
-            return Err(DropReason::SourceMartian);
+            return Ingress::Drop(DropReason::SourceMartian);
         }
         if upper.protocol == protocol::NO_NEXT_HEADER {
-            return Ok(Ingress::Consumed);
+            return Ingress::Consumed;
         }
-        Ok(Ingress::Transport(Packet {
+        Ingress::Transport(Packet {
             source,
             destination,
-            local: ends.local,
+            local,
             protocol: upper.protocol,
             offset,
             len,
             hop: self.hint_for(source),
-            ecn: packet.ecn(),
+            ecn,
             is_broadcast: false,
-            is_multicast: ends.kind == Kind::Multicast,
-        }))
+            is_multicast: kind == Kind::Multicast,
+        })
+    }
+
+    fn handle_extension_error(&mut self, error: ExtensionError) -> Ingress {
+        match error {
+            ExtensionError::Report { code, pointer, even_if_multicast } => {
+                self.counters.count_drop(DropReason::Ipv6Extension);
+                Ingress::Report(Report::ParameterProblem { code, pointer, even_if_multicast })
+            }
+            ExtensionError::Truncated | ExtensionError::TooMany | ExtensionError::Discard => {
+                Ingress::Drop(DropReason::Ipv6Extension)
+            }
+        }
     }
 
     fn handle_icmpv6(

@@ -49,6 +49,24 @@ fn the_example_of_the_rfc_sums_to_its_value() {
 }
 
 #[test]
+fn words_sum_as_their_bytes_do() {
+    let words = [0x4500_003c, 0xffff_ffff, 0x0000_0001, 0x8000_7fff];
+    let bytes = words.map(u32::to_be_bytes).concat();
+    assert_eq!(sum_words(words), sum(&bytes));
+    assert_eq!(sum_words([]), Partial::ZERO);
+}
+
+#[test]
+fn an_array_sums_as_its_slice_does() {
+    let bytes = noise(60);
+    let (arrays, _) = bytes.as_chunks::<20>();
+    for array in arrays {
+        assert_eq!(sum_array(array), sum(array));
+    }
+    assert_eq!(sum_array(&[0xff; 40]), sum(&[0xff; 40]));
+}
+
+#[test]
 fn parts_combine_at_every_offset() {
     let bytes = noise(101);
     for at in 0..=bytes.len() {

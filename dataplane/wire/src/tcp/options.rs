@@ -197,7 +197,7 @@ impl Options {
         }
     }
 
-    /// The length in bytes as [`Options::emit`] lays them out; a multiple of four.
+    /// The length in bytes as they are laid out in a header; a multiple of four.
     #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
