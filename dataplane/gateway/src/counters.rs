@@ -1,0 +1,266 @@
+//! What the gateway counts: answers by status, and every refusal and drop by its reason.
+
+/// Declares an enum whose values have names that tools print.
+macro_rules! named {
+    ($(#[$outer:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident => $text:literal,)* }) => {
+        $(#[$outer])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name { $($(#[$doc])* $variant,)* }
+        impl $name {
+            /// Every one.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+            /// The name that tools print.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $text,)* }
+            }
+        }
+    };
+}
+
+named! {
+    /// The status of an answer.
+    Status {
+        /// 200: the document follows.
+        Ok => "http_200",
+        /// 400: the request is malformed.
+        BadRequest => "http_400",
+        /// 404: no such document.
+        NotFound => "http_404",
+        /// 405: a method that documents do not have.
+        MethodNotAllowed => "http_405",
+        /// 408: the head did not come in time.
+        RequestTimeout => "http_408",
+        /// 413: a body longer than is worth reading.
+        ContentTooLarge => "http_413",
+        /// 431: a head longer than is taken.
+        HeaderFieldsTooLarge => "http_431",
+        /// 501: a method nobody knows, or a transfer coding.
+        NotImplemented => "http_501",
+        /// 503: a pool is used up.
+        ServiceUnavailable => "http_503",
+    }
+}
+
+named! {
+    /// Why a request was not answered with a document, or a connection was ended.
+    Refusal {
+        /// The head is not one of HTTP/1.1 or 1.0.
+        HeadMalformed => "http_head_malformed",
+        /// The head is longer than `HEAD_LEN_MAX`.
+        HeadTooLong => "http_head_too_long",
+        /// The head has more than `HEADERS_MAX` fields.
+        HeadersTooMany => "http_headers_too_many",
+        /// HTTP/1.1 without a Host.
+        HostMissing => "http_host_missing",
+        /// More than one Host, or one that is no host.
+        HostMalformed => "http_host_malformed",
+        /// The target is no path and no absolute URI, or badly encoded.
+        TargetMalformed => "http_target_malformed",
+        /// The path leads out of the documents by `..`.
+        PathEscapes => "http_path_escapes",
+        /// Content-Length is no number, or is there twice.
+        ContentLengthMalformed => "http_content_length_malformed",
+        /// Transfer-Encoding beside Content-Length, or in HTTP/1.0: nobody knows where such a
+        /// request ends.
+        FramingAmbiguous => "http_framing_ambiguous",
+        /// A transfer coding: none is read here.
+        TransferCoding => "http_transfer_coding",
+        /// The body is longer than `BODY_LEN_MAX`.
+        BodyTooLong => "http_body_too_long",
+        /// A method that is known, and not GET or HEAD.
+        MethodNotAllowed => "http_method_not_allowed",
+        /// A method that nobody knows.
+        MethodUnknown => "http_method_unknown",
+        /// No document of that name.
+        NotFound => "http_not_found",
+        /// The head did not come within `HEAD_TIMEOUT`.
+        HeadTimeout => "http_head_timeout",
+        /// No session was free.
+        ResourceSessions => "http_no_session",
+        /// No buffer for a half-received head was free.
+        ResourceHeads => "http_no_head_buffer",
+        /// The peer ended its direction in the middle of a head or a body.
+        PeerTruncated => "http_peer_truncated",
+        /// The rest of a body did not come within `BODY_TIMEOUT`.
+        BodyTimeout => "http_body_timeout",
+        /// The peer took nothing of an answer for `ANSWER_TIMEOUT`.
+        AnswerTimeout => "http_answer_timeout",
+        /// The peer did not end a connection within `LINGER_TIMEOUT`; it is closed without it.
+        LingerTimeout => "http_linger_timeout",
+        /// More than `LINGER_LEN_MAX` bytes came to a connection that lingers; it is reset.
+        LingerTooLong => "http_linger_too_long",
+        /// A connection that should linger could not: no session was free.
+        LingerRefused => "http_linger_refused",
+        /// The stack no longer sends on the connection.
+        SendRefused => "http_send_refused",
+        /// The connection ended with an answer under way.
+        AnswerCut => "http_answer_cut",
+        /// The stack had no timer for time-outs: they are late.
+        ResourceTimers => "http_no_timer",
+        /// A datagram: HTTP/1.1 is spoken over TCP.
+        Datagram => "http_datagram",
+    }
+}
+
+/// What echo has counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EchoCounters {
+    /// Connections accepted.
+    pub connections: u64,
+    /// Connections ended.
+    pub closed: u64,
+    /// Of these, ended otherwise than by both sides closing.
+    pub closed_early: u64,
+    /// Bytes sent back over TCP.
+    pub bytes: u64,
+    /// Data that was offered and found no room to be sent.
+    pub stalls: u64,
+    /// Datagrams sent back.
+    pub datagrams: u64,
+    /// Their bytes.
+    pub datagram_bytes: u64,
+    /// Datagrams that could not be sent back.
+    pub datagrams_lost: u64,
+    /// Datagrams from a port of the same number: perhaps another echo service, so not answered.
+    pub datagrams_looping: u64,
+}
+
+/// What HTTP has counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HttpCounters {
+    /// Connections accepted.
+    pub connections: u64,
+    /// Connections ended.
+    pub closed: u64,
+    /// Bytes of heads and bodies queued to be sent.
+    pub bytes_out: u64,
+    /// Bytes of requests' bodies, and of what came to connections that linger, thrown away.
+    pub bytes_discarded: u64,
+    /// Sessions in use now.
+    pub sessions_used: u32,
+    /// Sessions in use at most until now.
+    pub sessions_used_max: u32,
+    /// Buffers of half-received heads in use now.
+    pub heads_used: u32,
+    pub(crate) answers: [u64; Status::ALL.len()],
+    pub(crate) refusals: [u64; Refusal::ALL.len()],
+}
+
+impl HttpCounters {
+    /// Answers begun with `status`.
+    #[must_use]
+    pub fn answered(&self, status: Status) -> u64 {
+        self.answers[status as usize]
+    }
+
+    /// Answers begun.
+    #[must_use]
+    pub fn answers(&self) -> u64 {
+        self.answers.iter().sum()
+    }
+
+    /// How often something was refused or ended for `reason`.
+    #[must_use]
+    pub fn refused(&self, reason: Refusal) -> u64 {
+        self.refusals[reason as usize]
+    }
+
+    pub(crate) fn answer_with(&mut self, status: Status) {
+        self.answers[status as usize] += 1;
+    }
+
+    pub(crate) fn refuse_for(&mut self, reason: Refusal) {
+        self.refusals[reason as usize] += 1;
+    }
+}
+
+/// What one core's gateway has counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Echo.
+    pub echo: EchoCounters,
+    /// HTTP.
+    pub http: HttpCounters,
+    /// Connections, datagrams and timers that belong to no protocol.
+    pub strays: u64,
+}
+
+impl Counters {
+    /// Each counter's name and value.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        let Self { echo, http, strays } = self;
+        let &EchoCounters {
+            connections,
+            closed,
+            closed_early,
+            bytes,
+            stalls,
+            datagrams,
+            datagram_bytes,
+            datagrams_lost,
+            datagrams_looping,
+        } = echo;
+        [
+            ("strays", *strays),
+            ("echo_connections", connections),
+            ("echo_closed", closed),
+            ("echo_closed_early", closed_early),
+            ("echo_bytes", bytes),
+            ("echo_stalls", stalls),
+            ("echo_datagrams", datagrams),
+            ("echo_datagram_bytes", datagram_bytes),
+            ("echo_datagrams_lost", datagrams_lost),
+            ("echo_datagrams_looping", datagrams_looping),
+        ]
+        .into_iter()
+        .chain(http.iter())
+    }
+}
+
+impl HttpCounters {
+    fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        let &Self {
+            connections,
+            closed,
+            bytes_out,
+            bytes_discarded,
+            sessions_used,
+            sessions_used_max,
+            heads_used,
+            answers: _,
+            refusals: _,
+        } = self;
+        [
+            ("http_connections", connections),
+            ("http_closed", closed),
+            ("http_bytes_out", bytes_out),
+            ("http_bytes_discarded", bytes_discarded),
+            ("http_sessions_used", u64::from(sessions_used)),
+            ("http_sessions_used_max", u64::from(sessions_used_max)),
+            ("http_heads_used", u64::from(heads_used)),
+        ]
+        .into_iter()
+        .chain(Status::ALL.iter().map(|&status| (status.name(), self.answered(status))))
+        .chain(Refusal::ALL.iter().map(|&reason| (reason.name(), self.refused(reason))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Counters, Refusal, Status};
+
+    #[test]
+    fn every_counter_has_a_name_of_its_own() {
+        let mut counters = Counters::default();
+        counters.http.answer_with(Status::NotFound);
+        counters.http.refuse_for(Refusal::NotFound);
+        let mut names: Vec<_> = counters.iter().map(|(name, _)| name).collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+        let set: Vec<_> = counters.iter().filter(|&(_, value)| value == 1).collect();
+        assert_eq!(set, [("http_404", 1), ("http_not_found", 1)]);
+    }
+}

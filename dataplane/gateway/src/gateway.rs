@@ -1,0 +1,138 @@
+//! The one service of a core: each call goes to the protocol of its listener.
+
+use stack::{CloseReason, Conn, Context, Data, Datagram, ListenerId, Refuse, Service};
+
+use crate::config::{GatewayConfig, GatewayError};
+use crate::counters::Counters;
+use crate::proto::{echo::Echo, http::Http};
+use crate::timer;
+
+/// What a listener speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// Sends back what it receives (RFC 862), over TCP and UDP.
+    Echo,
+    /// HTTP/1.1: GET and HEAD of documents in memory.
+    Http,
+}
+
+/// Every protocol of one core.
+#[derive(Debug)]
+pub struct Gateway {
+    /// By the number of the listener.
+    listeners: Vec<Option<Protocol>>,
+    ports: Vec<(u16, Protocol)>,
+    echo: Echo,
+    http: Http,
+    strays: u64,
+}
+
+impl Gateway {
+    /// Takes the memory of all pools.
+    ///
+    /// # Errors
+    /// A pool of impossible size, or a machine without the memory.
+    pub fn new(config: GatewayConfig) -> Result<Self, GatewayError> {
+        config.check()?;
+        Ok(Self {
+            listeners: Vec::new(),
+            ports: Vec::new(),
+            echo: Echo::default(),
+            http: Http::new(config)?,
+            strays: 0,
+        })
+    }
+
+    /// Speaks `protocol` on the connections of a listener. It is for the start: it may allocate.
+    pub fn add_listener(&mut self, listener: ListenerId, protocol: Protocol) {
+        let at = usize::from(listener.0);
+        if at >= self.listeners.len() {
+            self.listeners.resize(at + 1, None);
+        }
+        self.listeners[at] = Some(protocol);
+    }
+
+    /// Speaks `protocol` on a UDP port. It is for the start: it may allocate.
+    pub fn add_datagram_port(&mut self, port: u16, protocol: Protocol) {
+        match self.ports.binary_search_by_key(&port, |&(port, _)| port) {
+            Ok(at) => self.ports[at].1 = protocol,
+            Err(at) => self.ports.insert(at, (port, protocol)),
+        }
+    }
+
+    /// Tells the time of day, in seconds since 1970 (UTC): what answers are dated with. Until
+    /// then they have no date, as RFC 9110 wants it of a server without a clock.
+    pub fn set_wall_time(&mut self, unix_seconds: u64) {
+        self.http.set_wall_time(unix_seconds);
+    }
+
+    /// What has been counted until now.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        Counters { echo: self.echo.counters(), http: self.http.counters(), strays: self.strays }
+    }
+
+    /// The service of a protocol.
+    fn service(&mut self, protocol: Protocol) -> &mut dyn Service {
+        match protocol {
+            Protocol::Echo => &mut self.echo,
+            Protocol::Http => &mut self.http,
+        }
+    }
+
+    /// The service of a connection; `None` for one of no listener that was named.
+    fn service_of(&mut self, cx: &Context<'_>, conn: Conn) -> Option<&mut dyn Service> {
+        let listener = cx.listener(conn)?;
+        let protocol = self.listeners.get(usize::from(listener.0)).copied().flatten()?;
+        Some(self.service(protocol))
+    }
+}
+
+impl Service for Gateway {
+    fn on_open(&mut self, cx: &mut Context<'_>, conn: Conn) -> Result<(), Refuse> {
+        if let Some(service) = self.service_of(cx, conn) {
+            return service.on_open(cx, conn);
+        }
+        self.strays += 1;
+        Err(Refuse)
+    }
+
+    fn on_data(&mut self, cx: &mut Context<'_>, conn: Conn, data: &mut Data) -> usize {
+        self.service_of(cx, conn).map_or(0, |service| service.on_data(cx, conn, data))
+    }
+
+    fn on_end(&mut self, cx: &mut Context<'_>, conn: Conn) {
+        if let Some(service) = self.service_of(cx, conn) {
+            service.on_end(cx, conn);
+        }
+    }
+
+    fn on_writable(&mut self, cx: &mut Context<'_>, conn: Conn) {
+        if let Some(service) = self.service_of(cx, conn) {
+            service.on_writable(cx, conn);
+        }
+    }
+
+    fn on_close(&mut self, cx: &mut Context<'_>, conn: Conn, why: CloseReason) {
+        if let Some(service) = self.service_of(cx, conn) {
+            service.on_close(cx, conn, why);
+        }
+    }
+
+    fn on_timer(&mut self, cx: &mut Context<'_>, key: u64) {
+        match key {
+            timer::HTTP_SWEEP => self.http.on_timer(cx, key),
+            _ => self.strays += 1,
+        }
+    }
+
+    fn on_datagram(&mut self, cx: &mut Context<'_>, from: Datagram, data: &mut Data) {
+        match self.ports.binary_search_by_key(&from.local_port, |&(port, _)| port) {
+            Ok(at) => {
+                let (_, protocol) = self.ports[at];
+                self.service(protocol).on_datagram(cx, from, data);
+            }
+            Err(_) => self.strays += 1,
+        }
+    }
+}
