@@ -190,8 +190,8 @@ impl Core {
         }
     }
 
-    /// Sends what the neighbour cache has to ask, and what waited for its answers.
-    pub(crate) fn send_control(&mut self) {
+    /// Sends what waited for a neighbour that has answered; frees what waited in vain.
+    pub(crate) fn send_released(&mut self) {
         for _ in 0..DUE_PER_TURN {
             let Some((hop, stowed)) = self.ip.poll_released() else { break };
             match stowed {
@@ -206,6 +206,11 @@ impl Core {
                 }
             }
         }
+    }
+
+    /// Sends what the neighbour cache has to ask or to announce.
+    pub(crate) fn send_control(&mut self) {
+        self.send_released();
         for _ in 0..DUE_PER_TURN {
             if self.ip.next_deadline().is_none_or(|deadline| deadline > self.now) {
                 break;

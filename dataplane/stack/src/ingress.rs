@@ -64,6 +64,9 @@ impl<Q: QueuePair> Stack<Q> {
             }
             core.act(outcome, service);
         }
+        // An answer of a neighbour may have come: a core that goes to sleep now would keep what
+        // waited for it.
+        core.send_released();
         received
     }
 

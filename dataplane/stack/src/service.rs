@@ -70,8 +70,8 @@ pub trait Service {
     /// There is room again after [`Context::send`] took less than all.
     fn on_writable(&mut self, cx: &mut Context<'_>, conn: Conn);
 
-    /// The connection has ended; once, last. The handle still finds the service's word, and
-    /// nothing else.
+    /// The connection has ended; once, last. The handle still finds the service's word, the
+    /// listener and the peer, and nothing else.
     fn on_close(&mut self, cx: &mut Context<'_>, conn: Conn, why: CloseReason);
 
     /// A timer that [`Context::set_timer`] set has run out.

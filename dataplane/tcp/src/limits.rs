@@ -49,6 +49,11 @@ pub const RTO_MAX: Duration = Duration::from_secs(60);
 //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.3
 //# MUST-20 ... R2 SHOULD correspond to at least 100 seconds
 pub const RETRANSMITS_MAX: u8 = 15;
+/// The back-off of probes of a shut window that a peer which answers them keeps at most: 26 s
+/// between two from 200 ms on. Eight more without an answer, about seven minutes, reach
+/// [`RETRANSMITS_MAX`], and the peer is given up.
+pub const PROBE_BACKOFF_ANSWERED: u8 = 7;
+const _: () = assert!(PROBE_BACKOFF_ANSWERED < RETRANSMITS_MAX);
 /// Retransmissions of a SYN: 1 + 2 + 4 + ... + 64 s, a little over two minutes.
 pub const SYN_RETRANSMITS_MAX: u8 = 6;
 /// Retransmissions of a SYN-ACK: 63 s in all; a half-open record is cheap, but not free.

@@ -1,6 +1,7 @@
 //! Two ends of TCP on one virtual wire: whole conversations, without IP and without a device.
 
 mod close;
+mod fuzzed;
 mod open;
 mod stream;
 mod survive;

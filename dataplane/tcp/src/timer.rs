@@ -95,8 +95,8 @@ impl Tcp {
             self.extensions[at].ack_at = 0;
             self.owe_ack_now(at);
         }
-        if is_due(probe_at) {
-            self.on_probe_due(at);
+        if is_due(probe_at) && !self.on_probe_due(cx, index, at) {
+            return;
         }
         if is_due(rto_at) && !self.on_timeout(cx, index, at) {
             return;
@@ -116,20 +116,27 @@ impl Tcp {
     //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6.1
     //# MUST-37: send the first zero-window probe when a zero window has existed for the
     //# retransmission timeout period, and SHOULD increase exponentially the interval
-    fn on_probe_due(&mut self, at: u32) {
+    //# As long as the receiving TCP endpoint continues to send acknowledgments in response to the
+    //# probe segments, the sending TCP endpoint MUST allow the connection to stay open
+    /// A probe is due. False if the peer has answered none for too long: it is given up.
+    fn on_probe_due(&mut self, cx: &mut Cx<'_>, index: u32, at: u32) -> bool {
+        let now = cx.now;
         let extension = &mut self.extensions[at];
+        if extension.backoff >= RETRANSMITS_MAX {
+            self.counters.timed_out += 1;
+            self.end(cx.arena, index, CloseReason::TimedOut);
+            return false;
+        }
         extension.probe_at = 0;
-        extension.backoff = extension.backoff.saturating_add(1);
+        extension.backoff += 1;
         extension.snd_ptr = extension.snd_una;
         extension.ptr_node = extension.send_head;
         extension.set(Busy::PROBE);
-        let again = Instant::from_nanos(extension.busy_at.max(extension.rto_at));
         extension.rto_at = 0;
-        let next =
-            again.max(Instant::from_nanos(extension.busy_at)) + crate::rtt::timeout(extension);
-        extension.probe_at = next.as_nanos();
+        extension.probe_at = (now + crate::rtt::timeout(extension)).as_nanos();
         self.counters.window_probes += 1;
         self.mark_dirty(at);
+        true
     }
 
     /// The retransmission timer ran out. False if the connection was given up.

@@ -306,8 +306,10 @@ impl Tcp {
         if record.state() == State::Closed || record.has(Flags::RECEIVE_CLOSED) {
             return None;
         }
-        let has_unread =
-            self.extension_of(conn.index).is_some_and(|at| self.extensions[at].backlog_len > 0);
+        // What waits behind a hole is lost as well, and would keep the connection busy for ever.
+        let has_unread = self.extension_of(conn.index).is_some_and(|at| {
+            self.extensions[at].backlog_len > 0 || self.extensions[at].ooo_head != NIL
+        });
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.6.1
         //# If ... there is still data in TCP, its TCP SHOULD send a RST to show that data was lost
         if has_unread || record.state() == State::SynSent {
@@ -344,7 +346,7 @@ impl Tcp {
     /// Resets a connection that the service refused in `on_open`; it hears no more of it.
     pub fn refuse_open(&mut self, cx: &mut Cx<'_>, conn: Conn) -> Option<Reply> {
         self.record(conn)?;
-        self.records[conn.index].set(Flags::OPENED, false);
+        self.records[conn.index].set(Flags::OPENED | Flags::ACTIVE, false);
         self.drop_for(DropReason::ServiceRefused);
         self.abort(cx, conn)
     }
@@ -353,10 +355,17 @@ impl Tcp {
     pub(crate) fn reset(&self, index: u32) -> Repr {
         let record = &self.records[index];
         let tuple = record.tuple();
+        // A RST counts only at the number that the peer expects: a byte that probes a shut window
+        // lies beyond it.
+        let nxt = SeqNum(record.snd_nxt);
+        let seq = self.extension_of(index).map_or(nxt, |at| {
+            let extension = &self.extensions[at];
+            nxt.min(SeqNum(extension.snd_una) + extension.snd_wnd)
+        });
         Repr {
             src_port: tuple.local_port,
             dst_port: tuple.remote_port,
-            seq: SeqNum(record.snd_nxt),
+            seq,
             ack: SeqNum(record.rcv_nxt),
             flags: Bits::RST | Bits::ACK,
             ..Repr::default()

@@ -96,7 +96,7 @@ impl Tcp {
             }
             return;
         }
-        self.arm_probe(cx, conn.index, at);
+        self.arm_probe(cx, at);
         self.rearm(at);
     }
 
@@ -282,6 +282,9 @@ impl Tcp {
             && end == extension.snd_end
             && (data.is_some() || seq != extension.send_limit());
         let is_pure = data.is_none() && !is_fin_due;
+        // A byte that probes a shut window lies beyond it, and so does what follows the byte: there
+        // an acknowledgement would not be acceptable.
+        let is_shut = extension.probe_at != 0 && extension.snd_wnd == 0;
         if is_fin_due {
             flags |= Bits::FIN;
             extension.set(Busy::FIN_SENT);
@@ -289,7 +292,11 @@ impl Tcp {
         let mut repr = Repr {
             src_port: tuple.local_port,
             dst_port: tuple.remote_port,
-            seq: SeqNum(if is_pure { record.snd_nxt } else { seq }),
+            seq: SeqNum(match (is_pure, is_shut) {
+                (false, _) => seq,
+                (true, true) => extension.snd_una,
+                (true, false) => record.snd_nxt,
+            }),
             ack: SeqNum(record.rcv_nxt),
             flags,
             window,
@@ -331,10 +338,11 @@ impl Tcp {
     /// Data waits, nothing is out and the window is shut: it must be probed.
     //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6.1
     //# MUST-36: the sender MUST probe zero windows even if the receiver has not opened them
-    fn arm_probe(&mut self, cx: &Cx<'_>, index: u32, at: u32) {
+    fn arm_probe(&mut self, cx: &Cx<'_>, at: u32) {
         let extension = &mut self.extensions[at];
         let is_waiting = extension.snd_ptr != extension.send_limit();
-        let is_idle = extension.snd_una == self.records[index].snd_nxt;
+        // After a time-out nothing is out as far as the pointer has gone back.
+        let is_idle = extension.in_flight() == 0;
         if is_waiting && is_idle && extension.rto_at == 0 && extension.probe_at == 0 {
             extension.probe_at = (cx.now + rtt::timeout(extension)).as_nanos();
         }

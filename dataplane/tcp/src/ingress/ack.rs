@@ -8,7 +8,7 @@ use super::{Arrival, Held, Outcome};
 use crate::congestion::{self, Acked};
 use crate::connections::Tcp;
 use crate::extension::Busy;
-use crate::limits::{DUP_ACKS, TS_ECHO_AGE_MAX_MS};
+use crate::limits::{DUP_ACKS, PROBE_BACKOFF_ANSWERED, TS_ECHO_AGE_MAX_MS};
 use crate::node::Node;
 use crate::record::Flags;
 use crate::{Cx, rtt};
@@ -28,6 +28,11 @@ impl Tcp {
         let una = SeqNum(self.extensions[at].snd_una);
         let window_before = self.extensions[at].snd_wnd;
         self.update_window(index, at, &arrival.repr);
+        if self.extensions[at].probe_at != 0 {
+            // The peer lives: only probes without an answer count towards giving it up.
+            let backoff = self.extensions[at].backoff;
+            self.extensions[at].backoff = backoff.min(PROBE_BACKOFF_ANSWERED);
+        }
         if ack.is_after(una) {
             let is_fin_acked = self.acknowledge(cx, held, &arrival.repr);
             self.offer_room(index, at, outcome);
@@ -38,7 +43,9 @@ impl Tcp {
         } else if ack == una && payload_len == 0 {
             let is_bare = !arrival.repr.flags.intersects(Bits::FIN | Bits::SYN)
                 && self.extensions[at].snd_wnd == window_before;
-            if is_bare && self.extensions[at].in_flight() > 0 {
+            // What answers a probe of a shut window repeats itself, and nothing is lost.
+            let is_probing = self.extensions[at].probe_at != 0;
+            if is_bare && !is_probing && self.extensions[at].in_flight() > 0 {
                 self.duplicate_ack(cx, index, at);
             }
         }
@@ -57,7 +64,10 @@ impl Tcp {
         let extension = &mut self.extensions[at];
         let (wl1, wl2) = (SeqNum(extension.snd_wl1), SeqNum(extension.snd_wl2));
         let is_newer = wl1.is_before(seq) || (wl1 == seq && wl2.is_at_or_before(ack));
-        if !is_newer || ack.is_before(SeqNum(extension.snd_una)) {
+        // What acknowledges new data is newer too, though it be a segment that was sent again: the
+        // window it names begins there, and an older one would reach too far from there.
+        let una = SeqNum(extension.snd_una);
+        if !(is_newer || ack.is_after(una)) || ack.is_before(una) {
             return;
         }
         extension.snd_wnd = u32::from(window) << scale;

@@ -84,6 +84,12 @@ impl Tcp {
             text.seq = rcv_nxt;
         }
         let room = SeqNum(self.extensions[at].rcv_edge).since(text.seq);
+        if room == 0 && !text.frame.is_empty() {
+            cx.arena.free(text.frame);
+            self.drop_for(DropReason::OutOfWindow);
+            self.owe_ack_now(at);
+            return None;
+        }
         if payload_len(&text.frame) > room {
             text.frame.truncate(room as usize);
             text.has_fin = false;
@@ -196,7 +202,11 @@ impl Tcp {
     fn out_of_order(&mut self, cx: &mut Cx<'_>, index: u32, at: u32, text: Text) -> Option<Reply> {
         self.counters.out_of_order += 1;
         let Text { seq, frame, has_fin } = text;
-        if self.extensions[at].ooo_count >= OUT_OF_ORDER_NODES_MAX {
+        if self.records[index].has(Flags::RECEIVE_CLOSED) {
+            // A FIN behind data that will never be read: kept, it would let FIN-WAIT-2 last for
+            // as long as the data does not come.
+            cx.arena.free(frame);
+        } else if self.extensions[at].ooo_count >= OUT_OF_ORDER_NODES_MAX {
             cx.arena.free(frame);
             self.drop_for(DropReason::OutOfOrderLimit);
         } else if !cx.arena.has_free(self.config.frames_free_min) {

@@ -121,7 +121,10 @@ fn is_acceptable(known: &Variables, seq: SeqNum, len: u32) -> bool {
     match (len, window) {
         (0, 0) => seq == known.rcv_nxt,
         (0, _) => seq.in_window(known.rcv_nxt, window),
-        (_, 0) => false,
+        //# If the RCV.WND is zero, no segments will be acceptable, but special allowance should be
+        //# made to accept valid ACKs, URGs, and RSTs.
+        // The data of such a segment, a probe, is cut off where it is taken in.
+        (_, 0) => seq == known.rcv_nxt,
         (_, _) => {
             seq.in_window(known.rcv_nxt, window)
                 || (seq + (len - 1)).in_window(known.rcv_nxt, window)
@@ -171,6 +174,11 @@ mod tests {
         assert_eq!(judge(&closed, &segment(1_000, 600, Bits::ACK), 0), Verdict::Accept);
         assert_eq!(
             judge(&closed, &segment(1_000, 600, Bits::ACK), 1),
+            Verdict::Accept,
+            "a probe may carry an acknowledgement; its data is cut off later"
+        );
+        assert_eq!(
+            judge(&closed, &segment(1_001, 600, Bits::ACK), 1),
             Verdict::Acknowledge(DropReason::OutOfWindow)
         );
     }

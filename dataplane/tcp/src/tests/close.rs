@@ -247,3 +247,20 @@ fn unread_data_outlives_a_peer_that_is_gone() {
     assert_eq!(pair.b.tcp.usage().time_wait, 1);
     pair.assert_clean();
 }
+
+#[test]
+fn abort_into_a_shut_window_still_resets_the_peer() {
+    let mut pair = Pair::new();
+    let (conn, accepted) = pair.open();
+    pair.b.appetite = 0;
+    pair.send(true, conn, &pattern(200_000));
+    pair.pass(Duration::from_secs(5));
+    assert!(pair.a.tcp.counters().window_probes > 0, "a byte beyond the window is out");
+    let now = pair.now;
+    let (tcp, mut cx) = pair.a.cx(now);
+    let reply = tcp.abort(&mut cx, conn).expect("a RST goes out");
+    pair.fly(true, vec![super::End::fly(&reply)]);
+    pair.settle();
+    assert_eq!(pair.b.ended, [(accepted, CloseReason::PeerReset)], "{}", pair.tail());
+    pair.assert_clean();
+}

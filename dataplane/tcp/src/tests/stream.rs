@@ -177,3 +177,80 @@ fn window_scale_lets_more_than_64_kib_fly() {
     assert!(widest > 0);
     assert_eq!(pair.b.tcp.record(pair.b.opened[0]).unwrap().receive_scale(), 4);
 }
+
+#[test]
+fn shut_window_lets_acknowledgements_pass_in_the_other_direction() {
+    let mut pair = Pair::new();
+    let (conn, accepted) = pair.open();
+    pair.b.appetite = 0;
+    pair.send(true, conn, &pattern(100_000));
+    pair.pass(Duration::from_secs(3));
+    assert!(pair.a.tcp.counters().window_probes >= 2, "{}", pair.tail());
+    let bytes = pattern(5_000);
+    for _ in 0..20 {
+        pair.send(false, accepted, &bytes);
+        pair.pass(Duration::from_millis(700));
+    }
+    assert_eq!(pair.a.received.len(), 20 * bytes.len());
+    let counters = pair.b.tcp.counters();
+    assert_eq!((counters.timeouts, counters.retransmits), (0, 0), "{}", pair.tail());
+}
+
+#[test]
+fn answers_to_probes_are_no_sign_of_loss() {
+    let mut pair = Pair::new();
+    let (conn, _) = pair.open();
+    pair.b.appetite = 0;
+    pair.send(true, conn, &pattern(100_000));
+    pair.pass(Duration::from_secs(60));
+    let counters = pair.a.tcp.counters();
+    assert!(counters.window_probes >= 5, "{} probes", counters.window_probes);
+    assert!(counters.window_probes <= 10, "{} probes in a minute", counters.window_probes);
+    assert_eq!(counters.fast_retransmits, 0, "{}", pair.tail());
+}
+
+#[test]
+fn window_that_shuts_over_data_in_flight_is_probed_after_the_timeout() {
+    let mut pair = Pair::new();
+    let (conn, accepted) = pair.open();
+    let now = pair.now;
+    let (tcp, cx) = pair.b.cx(now);
+    let mut shut = tcp.acknowledgement(&cx, accepted.index);
+    shut.window = 0;
+    pair.loses = Box::new(|_, segment| !segment.bytes.is_empty());
+    let bytes = pattern(20_000);
+    assert_eq!(pair.send(true, conn, &bytes), bytes.len());
+    pair.settle();
+    pair.a.arrive(now, &super::Flying { repr: shut, bytes: Vec::new() });
+    pair.pass(Duration::from_secs(5));
+    assert!(pair.a.tcp.counters().window_probes >= 2, "{}", pair.tail());
+    pair.loses = Box::new(|_, _| false);
+    pair.pass(Duration::from_secs(20));
+    assert!(pair.b.received == bytes, "{}", pair.tail());
+}
+
+#[test]
+fn window_of_a_segment_sent_again_counts_where_it_acknowledges_more() {
+    let mut pair = Pair::new();
+    let (conn, accepted) = pair.open();
+    pair.send(true, conn, &pattern(1_000));
+    pair.settle();
+    let now = pair.now;
+    let (tcp, cx) = pair.b.cx(now);
+    let newer = tcp.acknowledgement(&cx, accepted.index);
+    pair.loses = Box::new(|_, segment| !segment.bytes.is_empty());
+    pair.send(true, conn, &pattern(1_400));
+    pair.settle();
+    // An acknowledgement that a later segment of the peer carried, and then a segment from before
+    // it, sent again, that acknowledges more of ours and names a small window.
+    let mut later = newer;
+    later.seq += 500;
+    pair.a.arrive(now, &super::Flying { repr: later, bytes: Vec::new() });
+    let mut again = newer;
+    again.ack += 1_400;
+    again.window = 700;
+    pair.a.arrive(now, &super::Flying { repr: again, bytes: Vec::new() });
+    let at = pair.a.tcp.extension_of(conn.index).expect("it is busy");
+    let scale = pair.a.tcp.record(conn).unwrap().send_scale();
+    assert_eq!(pair.a.tcp.extensions[at].snd_wnd, 700 << scale);
+}

@@ -3,6 +3,7 @@
 use core::net::Ipv4Addr;
 
 use engine::Engine;
+use gateway::{Documents, Gateway, GatewayConfig, Protocol};
 use memory::FrameArena;
 use nic::mem::MemQueue;
 use stack::{ListenerOptions, Stack};
@@ -32,26 +33,7 @@ impl Clock {
 
 /// The answering end: the product's echo.
 pub(super) struct ServerEnd {
-    engine: Engine<MemQueue, Echo>,
-}
-
-struct Echo;
-impl stack::Service for Echo {
-    fn on_open(&mut self, _: &mut stack::Context<'_>, _: stack::Conn) -> Result<(), stack::Refuse> {
-        Ok(())
-    }
-    fn on_data(
-        &mut self,
-        cx: &mut stack::Context<'_>,
-        conn: stack::Conn,
-        data: &mut stack::Data,
-    ) -> usize {
-        cx.send_data(conn, data)
-    }
-    fn on_writable(&mut self, cx: &mut stack::Context<'_>, conn: stack::Conn) {
-        cx.resume(conn);
-    }
-    fn on_close(&mut self, _: &mut stack::Context<'_>, _: stack::Conn, _: stack::CloseReason) {}
+    engine: Engine<MemQueue, Gateway>,
 }
 
 /// The asking end.
@@ -90,8 +72,12 @@ impl ServerEnd {
     ) -> Result<Self, Error> {
         let mut stack = stack(args, queue, arena, (SERVER, 2), clock)?;
         let options = ListenerOptions::default();
-        stack.core_mut().listen(PORT, options).expect("nobody else listens");
-        Ok(Self { engine: Engine::new(stack, Echo) })
+        let listener = stack.core_mut().listen(PORT, options).expect("nobody else listens");
+        let documents = Documents::new(Vec::new()).map_err(|error| lacks(&error.to_string()))?;
+        let mut gateway = Gateway::new(GatewayConfig::new(documents))
+            .map_err(|error| lacks(&error.to_string()))?;
+        gateway.add_listener(listener, Protocol::Echo);
+        Ok(Self { engine: Engine::new(stack, gateway) })
     }
 
     pub(super) fn turn(&mut self, now: base::Instant) {
