@@ -35,6 +35,7 @@ mod half_open;
 mod index;
 mod ingress;
 mod keys;
+mod life;
 pub mod limits;
 mod listener;
 mod node;

@@ -1,3 +1,5 @@
+//! The command line, right and wrong.
+
 use clap::CommandFactory;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Every limit finds its own wrong result.
+
 use super::*;
 
 const SHORT: Duration = Duration::from_millis(5);

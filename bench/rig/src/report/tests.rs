@@ -1,3 +1,5 @@
+//! The report as tables and JSON, read as text.
+
 use super::*;
 
 #[derive(Serialize)]

@@ -1,3 +1,5 @@
+//! Whole rounds of `rr`, in their quick form.
+
 use super::*;
 
 #[test]

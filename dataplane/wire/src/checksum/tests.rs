@@ -1,3 +1,5 @@
+//! The sum against a naive one, at every length and alignment.
+
 use super::*;
 
 /// RFC 1071's definition, word by word.

@@ -1,3 +1,5 @@
+//! IPv4 headers as they were captured, and damaged ones.
+
 use super::*;
 
 /// A SYN-ACK's header as Linux sent it, with 40 bytes of TCP left out.

@@ -1,3 +1,5 @@
+//! TCP headers and options as they were captured, and damaged ones.
+
 use super::*;
 use crate::Address;
 

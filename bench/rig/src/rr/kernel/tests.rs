@@ -1,3 +1,5 @@
+//! The kernel peer against servers and clients that lie.
+
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::thread::{self, JoinHandle};

@@ -1,3 +1,5 @@
+//! Chains of extension headers, right, long and damaged.
+
 use super::*;
 
 const TCP: u8 = protocol::TCP;

@@ -1,0 +1,199 @@
+//! The configuration: one TOML file, read whole and judged whole, so that one run names everything
+//! that is wrong with it.
+//!
+//! Deserializing into structs would stop at the first error and know no lines. So the file is
+//! parsed into a tree with positions, every section reads its own keys from it and notes what is
+//! wrong, and only a file without a finding becomes a [`Plan`].
+
+mod finding;
+mod interface;
+mod keys;
+mod listener;
+mod memory;
+mod network;
+mod section;
+mod service;
+mod size;
+mod tcp;
+mod worker;
+
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use ::memory::PageChoice;
+use ::tcp::Config as TcpConfig;
+use toml::de::DeTable;
+
+pub(crate) use finding::Findings;
+pub(crate) use interface::{Interface, Kind};
+pub(crate) use listener::{Listener, Protocol};
+pub(crate) use memory::{Memory, pages_name};
+pub(crate) use service::Service;
+pub(crate) use size::show as show_size;
+pub(crate) use worker::Worker;
+
+use crate::documents::{self, Catalogue};
+use crate::error::{Error, error_text};
+use crate::host::{self, HostAddress, HostMemory};
+use crate::limits::CONFIG_LEN_MAX;
+use crate::plan::{Plan, huge_pages, memory_rows, memory_sum};
+use finding::{Fault, Finding};
+use listener::Listeners;
+use section::{At, Ledger, Section};
+
+/// What a configuration is held against besides itself.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Host {
+    pub(crate) addresses: Vec<HostAddress>,
+    /// `None` where the kernel does not say.
+    pub(crate) memory: Option<HostMemory>,
+}
+
+/// Reads and judges the configuration `file` on this machine.
+///
+/// # Errors
+/// It cannot be read, or something in it is wrong: then all of it.
+pub(crate) fn read(file: &Path) -> Result<Plan, Error> {
+    let text = text_of(file)
+        .map_err(|wrong| Error::File { file: file.to_owned(), wrong: error_text(&wrong) })?;
+    let addresses = host::addresses()?;
+    let host = Host { addresses, memory: host::memory() };
+    parse(file, &text, &host).map_err(Error::Configuration)
+}
+
+fn text_of(file: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    File::open(file)?.take(CONFIG_LEN_MAX + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > CONFIG_LEN_MAX {
+        return Err(std::io::Error::other(format!("it has more than {CONFIG_LEN_MAX} bytes")));
+    }
+    Ok(text)
+}
+
+/// Judges the text of `file`.
+pub(crate) fn parse(file: &Path, text: &str, host: &Host) -> Result<Plan, Findings> {
+    let mut ledger = Ledger::new(text);
+    let (table, errors) = DeTable::parse_recoverable(text);
+    if !errors.is_empty() {
+        // What the parser guessed behind an error would only bring findings of its own.
+        for error in errors {
+            let line = ledger.line(error.span().map_or(0, |span| span.start));
+            let message = error.message();
+            let (wrong, right) = match message.split_once(", expected ") {
+                Some((wrong, expected)) => (wrong, format!("write {expected}")),
+                None if message.starts_with("duplicate") => {
+                    (message, "keep one of them".to_owned())
+                }
+                None => (message, "write TOML, see https://toml.io".to_owned()),
+            };
+            ledger.refuse(line, "syntax", wrong, right);
+        }
+        return Err(Findings::new(file, ledger.found));
+    }
+    let root = section::root(&table, &mut ledger);
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let plan = sections(root, folder, host, &mut ledger);
+    if ledger.found.is_empty() {
+        return Ok(plan.expect("a section that notes nothing is whole"));
+    }
+    Err(Findings::new(file, ledger.found))
+}
+
+/// Reads every section, whatever the others lack.
+fn sections(root: Section<'_>, folder: &Path, host: &Host, ledger: &mut Ledger) -> Option<Plan> {
+    let memory = root.table("memory", "memory", ledger);
+    let memory_line = memory.line;
+    let frame_len = memory::frame_len(memory, ledger);
+    let memory = memory::read(memory, frame_len, ledger);
+    let addresses = network::own_addresses(root, &host.addresses, ledger);
+    let interface = root.table("interface", "interface", ledger);
+    let interface_line = interface.line;
+    let interface = interface::read(interface, frame_len, addresses.as_deref(), ledger);
+    let routes = network::routes(root, addresses.as_deref(), ledger);
+    let tcp = tcp::read(root.table("tcp", "tcp", ledger), ledger);
+    let records = tcp.as_ref().map(|tcp| tcp.records);
+    let service = service::read(root.table("gateway", "gateway", ledger), records, ledger);
+    let Listeners { listeners, document_root } = listener::read(root, folder, records, ledger);
+    let catalogue = catalogue(document_root.as_ref(), ledger);
+    let worker = worker::read(root.table("worker", "worker", ledger), ledger);
+    let log_level = worker::log(root.table("log", "log", ledger), ledger);
+
+    let (interface, memory) = (interface?, memory?);
+    let ip = ip::Config {
+        mac: interface.mac,
+        mtu: interface.mtu,
+        addresses: addresses?,
+        routes: routes?,
+        neighbours_max: interface.neighbours_max,
+        ..ip::Config::default()
+    };
+    if ledger.found.is_empty() {
+        refuse_what_ip_refuses(&ip, interface_line, ledger);
+    }
+    let tcp = TcpConfig { mtu: interface.mtu, pages: memory.pages, ..tcp? };
+    let stack = stack::Config { tcp, ..stack::Config::new(ip) };
+    let plan = Plan {
+        interface,
+        memory,
+        stack,
+        service: service?,
+        listeners: listeners?,
+        document_root: document_root.map(|at| at.value),
+        catalogue: catalogue?,
+        worker: worker?,
+        log_level: log_level?,
+    };
+    refuse_missing_memory(&plan, memory_line, host, ledger);
+    Some(plan)
+}
+
+fn catalogue(root: Option<&At<PathBuf>>, ledger: &mut Ledger) -> Option<Catalogue> {
+    let Some(At { value: root, line }) = root else { return Some(Catalogue::default()) };
+    let refuse = |(wrong, right)| ledger.refuse(*line, "listener.document_root", wrong, right);
+    documents::find(root).map_err(refuse).ok()
+}
+
+/// The last word is with `ip`: what it would refuse is refused now, not at start.
+fn refuse_what_ip_refuses(ip: &ip::Config, interface_line: usize, ledger: &mut Ledger) {
+    let Err(error) = ip::Ip::new(ip, [0; 32]) else { return };
+    let is_of_interface = matches!(error, ip::ConfigError::ConfigNeighbours { .. });
+    let (line, key) = if is_of_interface {
+        (interface_line, "interface.neighbours_max")
+    } else {
+        (1, "addresses")
+    };
+    ledger.refuse(line, key, error.to_string(), "change this, or the routes");
+}
+
+/// Memory is touched at start, so a plan beyond the machine would end in the kernel's hands.
+fn refuse_missing_memory(plan: &Plan, line: usize, host: &Host, ledger: &mut Ledger) {
+    let planned = memory_sum(&memory_rows(plan));
+    let Some(HostMemory { available, huge }) = host.memory else { return };
+    // Pages of the pool are taken already as far as the kernel counts, but not by anybody.
+    let available = match plan.memory.pages {
+        PageChoice::Best => available + huge,
+        PageChoice::RequireHuge => huge,
+        PageChoice::Base => available,
+    };
+    if available >= planned {
+        return;
+    }
+    let (planned, left) = (size::show(planned), size::show(available));
+    let wrong = format!("the plan takes {planned} and the machine has {left} left");
+    let right = match plan.memory.pages {
+        PageChoice::RequireHuge => {
+            format!("mend it: sysctl -w vm.nr_hugepages={}", huge_pages(&memory_rows(plan)))
+        }
+        PageChoice::Best | PageChoice::Base => {
+            "use fewer memory.frames or tcp.connections; `abele-gateway check` shows the plan of \
+             what fits"
+                .to_owned()
+        }
+    };
+    let (key, right, fault) = ("memory".to_owned(), right, Fault::Machine);
+    ledger.found.push(Finding { line, key, wrong, right, fault });
+}

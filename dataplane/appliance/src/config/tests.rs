@@ -1,0 +1,162 @@
+//! Configurations that are wrong, each with everything that is said of it, and ones that are right.
+
+use std::fs;
+use std::path::Path;
+
+use super::keys::SECTIONS;
+use super::{Host, HostAddress, HostMemory, parse};
+use crate::plan::Plan;
+
+mod wrong;
+
+const EXAMPLE: &str =
+    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/abele-gateway.example.toml"));
+
+/// The least that is right.
+const LEAST: &str = "addresses = [\"10.77.0.2/24\"]\n[[listener]]\nprotocol = \"http\"\n";
+
+/// A machine with the address 192.0.2.9, and 1 GiB of memory left.
+fn host() -> Host {
+    let address = "192.0.2.9".parse().expect("a literal");
+    let addresses = vec![HostAddress { interface: "eth0".to_owned(), address }];
+    Host { addresses, memory: Some(HostMemory { available: 1 << 30, huge: 0 }) }
+}
+
+fn right(text: &str) -> Plan {
+    parse(Path::new("abele.toml"), text, &host()).unwrap_or_else(|found| panic!("{found}"))
+}
+
+#[test]
+fn the_least_configuration_is_addresses_and_a_listener() {
+    let plan = right(LEAST);
+    assert_eq!((plan.interface.name.as_str(), plan.interface.mtu), ("abele0", 1500));
+    assert_eq!((plan.listeners.len(), plan.listeners[0].tcp_port), (1, 80));
+    assert!(plan.document_root.is_none() && plan.interface.mac.is_unicast());
+}
+
+#[test]
+fn the_example_names_every_key_of_every_section() {
+    let mut section = "";
+    let mut named = Vec::new();
+    for line in EXAMPLE.lines() {
+        // A key that has no default of its own stands behind a comment sign.
+        let line = line.trim_start_matches("# ").trim();
+        if let Some(heading) = line.strip_prefix('[') {
+            section = heading.trim_start_matches('[').split(']').next().expect("it has a part");
+        } else if let Some((key, _)) = line.split_once(" = ") {
+            named.push((section, key));
+        }
+    }
+    for (section, keys) in SECTIONS {
+        for key in *keys {
+            // A section is named by its heading.
+            let is_heading = SECTIONS.iter().any(|(name, _)| name.rsplit('.').next() == Some(key));
+            assert!(
+                is_heading || named.contains(&(*section, *key)),
+                "`{key}` of [{section}] is not in the example"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_example_shows_the_defaults() {
+    let mut example = right(EXAMPLE);
+    let least = right(LEAST);
+    // What an example must choose, and what it shows the use of.
+    example.stack.ip.addresses.clone_from(&least.stack.ip.addresses);
+    example.stack.ip.routes.clone_from(&least.stack.ip.routes);
+    example.interface.kernel_addresses.clear();
+    example.listeners.truncate(1);
+    assert_eq!(format!("{example:?}"), format!("{least:?}"));
+}
+
+#[test]
+fn a_plan_is_printed_with_its_arithmetic() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("www")).unwrap();
+    fs::write(folder.path().join("www/index.html"), [b'x'; 1500]).unwrap();
+    fs::write(folder.path().join("www/.hidden"), "").unwrap();
+    let text = "\
+        addresses = [\"10.77.0.2/24\", \"fd77::2/64\"]\n\
+        [interface]\n\
+        name = \"lab0\"\n\
+        mac = \"02:00:00:00:00:07\"\n\
+        mtu = 1400\n\
+        kernel_addresses = [\"10.77.0.1/24\"]\n\
+        [[route]]\n\
+        destination = \"0.0.0.0/0\"\n\
+        gateway = \"10.77.0.1\"\n\
+        [[route]]\n\
+        destination = \"fd78::/64\"\n\
+        [tcp]\n\
+        connections = 1000\n\
+        [memory]\n\
+        frames = 2048\n\
+        frame_len = \"4 KiB\"\n\
+        [[listener]]\n\
+        protocol = \"http\"\n\
+        tcp_port = 8080\n\
+        document_root = \"www\"\n\
+        keep_alive = { idle_s = 60 }\n\
+        [[listener]]\n\
+        protocol = \"echo\"\n\
+        udp = true\n\
+        nodelay = false\n\
+        connections_max = 10\n";
+    let file = folder.path().join("abele.toml");
+    let plan = parse(&file, text, &host()).unwrap_or_else(|found| panic!("{found}"));
+    let shown = plan.to_string().replace(&folder.path().display().to_string(), "FOLDER");
+    insta::assert_snapshot!(shown);
+}
+
+#[test]
+fn the_sum_is_that_of_the_tables_and_the_tables_are_those_of_the_design() {
+    let plan = right(LEAST);
+    let rows = super::memory_rows(&plan);
+    let bytes = |name: &str| rows.iter().find(|row| row.name == name).expect(name).bytes();
+    assert_eq!(bytes("records"), 65_536 * 64);
+    assert!(bytes("extensions") <= 4_096 * 256, "at most 256 bytes each");
+    assert_eq!(bytes("segment nodes"), 32_768 * 32);
+    assert!(bytes("half-open") <= 4_096 * 64, "at most 64 bytes each");
+    assert!(bytes("TIME-WAIT") <= 16_384 * 40, "at most 40 bytes each");
+    // 86,016 flows at nine to a line and a load of four fifths.
+    assert_eq!(bytes("flow index"), (107_520_u64.div_ceil(9) + 15) * 64);
+    assert_eq!(bytes("frames"), 16_384 * 2_048);
+    let sum: u64 = rows.iter().map(|row| row.count * row.each).sum();
+    assert_eq!(super::memory_sum(&rows), sum);
+}
+
+#[test]
+fn sizes_are_taken_as_numbers_and_with_units() {
+    for window in ["262144", "\"256 KiB\"", "0x40000", "262_144"] {
+        let plan = right(&format!("{LEAST}[tcp]\nwindow = {window}\n"));
+        assert_eq!(plan.stack.tcp.window_len, 262_144, "{window}");
+    }
+}
+
+#[test]
+fn few_connections_make_small_tables() {
+    let plan = right(&format!("{LEAST}[tcp]\nconnections = 10\n"));
+    assert_eq!(plan.stack.tcp.extensions, 10);
+    assert_eq!((plan.service.sessions, plan.service.heads), (10, 10));
+    assert_eq!(plan.listeners[0].options.connections_max, 10);
+}
+
+#[test]
+fn every_plan_that_is_right_makes_a_stack() {
+    let long = format!("{LEAST}[memory]\nframe_len = 4096\n[interface]\nmtu = 3953\n");
+    let few =
+        format!("{LEAST}[tcp]\nconnections = 1\nsegments = 2\nhalf_open = 1\ntime_wait = 1\n");
+    let route = "[[route]]\ndestination = \"::/0\"\ngateway = \"fe80::1\"\n";
+    let link_local = format!("{LEAST}{route}");
+    for text in [EXAMPLE, LEAST, &long, &few, &link_local] {
+        let plan = right(text);
+        let frames = memory::FrameArena::new(plan.memory.frames, memory::PageChoice::Base).unwrap();
+        let (queue, _peer) = nic::mem::pair(64, plan.interface.mtu).unwrap();
+        let arena = frames.core().unwrap();
+        let documents = gateway::Documents::new(Vec::new()).unwrap();
+        let now = base::Instant::ZERO;
+        crate::assembly::assemble(&plan, documents, queue, arena, now).unwrap();
+    }
+}

@@ -1,0 +1,92 @@
+//! Every bound of this crate, with its derivation.
+
+use std::time::Duration;
+
+/// Bytes of a configuration at most: room for every route and listener there may be, and a wrong
+/// file named by mistake is refused before it is read.
+pub(crate) const CONFIG_LEN_MAX: u64 = 1 << 20;
+
+/// Bytes in front of what is written first into a frame: Ethernet (14), IPv6 (40) and the longest
+/// TCP header (60) are 114, rounded up to whole cache lines.
+pub(crate) const HEADROOM: u16 = 128;
+const _: () = assert!(HEADROOM as usize >= nic::ETHERNET_HEADER_LEN + 40 + 60);
+
+/// The largest MTU of a TAP device: what `tap` takes, with its 64 bytes of headroom in a frame of
+/// 4,096 bytes. Our headroom is larger, so the frame is the bound.
+pub(crate) const MTU_MAX: u16 = mtu_max(FRAME_LENS[1]);
+
+/// The lengths that a frame may have.
+pub(crate) const FRAME_LENS: [u32; 2] = [2048, 4096];
+
+/// The largest MTU whose packets fit into frames of `frame_len` bytes: behind the headroom there
+/// must be room for an Ethernet header and one byte more, which shows that a packet was cut off.
+#[expect(clippy::cast_possible_truncation, reason = "a frame has at most 4,096 bytes")]
+pub(crate) const fn mtu_max(frame_len: u32) -> u16 {
+    assert!(frame_len <= FRAME_LENS[1]);
+    frame_len as u16 - HEADROOM - nic::ETHERNET_HEADER_LEN as u16 - 1
+}
+
+/// The smallest MTU: the interface always has an IPv6 address of its own, the link-local one.
+pub(crate) const MTU_MIN: u16 = ip::limits::MTU_MIN_V6;
+
+/// Frames that the core keeps for ARP, control and close: one full transmit backlog of them.
+pub(crate) const FRAMES_RESERVED: u32 = 256;
+const _: () = assert!(FRAMES_RESERVED as usize >= stack::TX_BACKLOG);
+
+/// The fewest frames: the reserve, two bursts that are under way in both directions, and as many
+/// again for data that waits.
+pub(crate) const FRAMES_MIN: u32 = 1024;
+const _: () = assert!(FRAMES_MIN as usize >= FRAMES_RESERVED as usize + 4 * stack::BURST);
+
+/// The most frames: 64 GiB of short ones.
+pub(crate) const FRAMES_MAX: u32 = 1 << 25;
+
+/// Frames unless the file says otherwise: 32 MiB of short ones.
+pub(crate) const FRAMES: u32 = 1 << 14;
+
+/// Letters of an interface's name at most: `IFNAMSIZ` is 16 with the closing zero.
+pub(crate) const NAME_LEN_MAX: usize = 15;
+
+/// Addresses in the file at most; the link-local one comes on top.
+pub(crate) const ADDRESSES_MAX: usize = ip::limits::ADDRESSES_MAX - 1;
+
+/// Half of the records that TCP could number: two bits of an index say the table.
+pub(crate) const CONNECTIONS_MAX: u32 = tcp::limits::RECORDS_MAX / 2;
+
+/// Bytes of a window or a send queue: the least holds two segments, the most is what window
+/// scaling can name.
+pub(crate) const WINDOW_MIN: u32 = 2_048;
+/// See [`WINDOW_MIN`].
+pub(crate) const WINDOW_MAX: u32 = 1 << 30;
+
+/// Unanswered keep-alive probes at most: a record counts them in four bits.
+pub(crate) const PROBES_MAX: u8 = 14;
+
+/// Seconds of a keep-alive interval at most: a day.
+pub(crate) const KEEP_ALIVE_S_MAX: u32 = 86_400;
+
+/// Documents at most. They are read into memory at start; more is a case for a server behind.
+pub(crate) const DOCUMENTS_MAX: usize = 4_096;
+
+/// Bytes of all documents together at most.
+pub(crate) const DOCUMENTS_LEN_MAX: u64 = 256 << 20;
+
+/// Folders below one another in a document root at most.
+pub(crate) const DEPTH_MAX: usize = 16;
+
+/// Microseconds that an idle core may be told to spin at most: beyond a second it never sleeps.
+pub(crate) const SPIN_US_MAX: u32 = 1_000_000;
+
+/// Microseconds that an idle core spins unless told otherwise: about what waking a sleeping core
+/// costs, so that spinning never costs more than twice what it could have saved.
+pub(crate) const SPIN_US: u32 = 50;
+
+/// The longest sleep, so that a clock that was set, or a deadline that was missed, is noticed.
+pub(crate) const SLEEP_MAX: Duration = Duration::from_secs(10);
+const _: () = assert!(SLEEP_MAX.as_millis() <= u16::MAX as u128);
+
+/// The longest sleep over a queue pair that wakes nobody: the shortest that `epoll` knows.
+pub(crate) const SLEEP_UNWAKEABLE: Duration = Duration::from_millis(1);
+
+/// Seconds of `--for` at most: a year.
+pub(crate) const SECONDS_MAX: f64 = 366.0 * 86_400.0;

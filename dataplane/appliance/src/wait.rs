@@ -1,0 +1,117 @@
+//! The sleep of an idle core: until packets come, a time has come, or the stop flag is raised.
+
+use std::os::fd::{AsRawFd, RawFd};
+use std::time::Duration;
+
+use base::Instant;
+use nix::errno::Errno;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollOp, EpollTimeout};
+
+use crate::error::Error;
+use crate::limits::{SLEEP_MAX, SLEEP_UNWAKEABLE};
+use crate::stop::Stop;
+
+/// What ended a sleep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Woken {
+    /// Packets, a time, or a signal.
+    Work,
+    /// The device is gone: it will never have packets again.
+    DeviceGone,
+}
+
+/// What a core sleeps on.
+#[derive(Debug)]
+pub(crate) struct Wait {
+    epoll: Epoll,
+    /// The longest sleep.
+    most: Duration,
+}
+
+const QUEUE: u64 = 0;
+const STOP: u64 = 1;
+
+impl Wait {
+    /// Sleeps on the descriptor of a queue pair, where it has one, and on the stop flag.
+    pub(crate) fn new(queue: Option<RawFd>, stop: &Stop) -> Result<Self, Error> {
+        const WHAT: &str = "make an epoll descriptor";
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(Error::errno(WHAT))?;
+        let readable = |data| EpollEvent::new(EpollFlags::EPOLLIN, data);
+        epoll.add(stop.wake_fd(), readable(STOP)).map_err(Error::errno(WHAT))?;
+        if let Some(queue) = queue {
+            add_raw(&epoll, queue, readable(QUEUE)).map_err(Error::errno(WHAT))?;
+        }
+        // A queue pair without a descriptor wakes nobody, so it is asked often.
+        let most = if queue.is_some() { SLEEP_MAX } else { SLEEP_UNWAKEABLE };
+        Ok(Self { epoll, most })
+    }
+
+    /// Sleeps until there is work, at most until `deadline`.
+    pub(crate) fn sleep(&self, now: Instant, deadline: Option<Instant>) -> Result<Woken, Error> {
+        let mut events = [EpollEvent::empty(); 2];
+        let count = match self.epoll.wait(&mut events, timeout(now, deadline, self.most)) {
+            Ok(count) => count,
+            Err(Errno::EINTR) => 0,
+            Err(errno) => return Err(Error::errno("wait for packets")(errno)),
+        };
+        let gone = EpollFlags::EPOLLERR | EpollFlags::EPOLLHUP;
+        let is_gone = |event: &EpollEvent| event.data() == QUEUE && event.events().intersects(gone);
+        Ok(if events[..count].iter().any(is_gone) { Woken::DeviceGone } else { Woken::Work })
+    }
+}
+
+#[expect(
+    deprecated,
+    reason = "a queue pair gives a raw descriptor, and to borrow one for Epoll::add takes unsafe code"
+)]
+fn add_raw(epoll: &Epoll, queue: RawFd, mut event: EpollEvent) -> Result<(), Errno> {
+    use nix::sys::epoll::epoll_ctl;
+    epoll_ctl(epoll.0.as_raw_fd(), EpollOp::EpollCtlAdd, queue, &mut event)
+}
+
+/// Rounded up to milliseconds, the tick of every timer: rounded down, the core would wake before
+/// the deadline and spin up to it.
+fn timeout(now: Instant, deadline: Option<Instant>, most: Duration) -> EpollTimeout {
+    let until = deadline.map(|at| Duration::from_nanos(at.saturating_since(now).as_nanos()));
+    let sleep = until.map_or(most, |until| until.min(most));
+    let millis = sleep.as_nanos().div_ceil(1_000_000);
+    EpollTimeout::from(u16::try_from(millis).expect("SLEEP_MAX is 10,000 ms"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::fd::AsRawFd;
+    use std::os::unix::net::UnixStream;
+
+    use base::{Duration, Instant};
+    use nix::sys::epoll::EpollTimeout;
+
+    use super::{Wait, Woken, timeout};
+    use crate::limits::SLEEP_MAX;
+    use crate::stop::Stop;
+
+    #[test]
+    fn the_deadline_bounds_the_sleep_and_a_past_one_forbids_it() {
+        let now = Instant::from_nanos(5_000_000_000);
+        let within = |deadline| timeout(now, deadline, SLEEP_MAX);
+        assert_eq!(within(Some(Instant::ZERO)), EpollTimeout::ZERO);
+        assert_eq!(within(Some(now + Duration::from_micros(1))), EpollTimeout::from(1_u8));
+        assert_eq!(within(Some(now + Duration::from_millis(3))), EpollTimeout::from(3_u8));
+        assert_eq!(within(Some(now + Duration::from_secs(1 << 30))), within(None));
+    }
+
+    #[test]
+    fn packets_and_the_stop_flag_wake_and_a_closed_device_is_noticed() {
+        let stop = Stop::new().unwrap();
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let wait = Wait::new(Some(ours.as_raw_fd()), &stop).unwrap();
+        let nap = || wait.sleep(Instant::ZERO, None).unwrap();
+        theirs.write_all(b"packet").unwrap();
+        assert_eq!(nap(), Woken::Work);
+        stop.raise();
+        assert_eq!(nap(), Woken::Work);
+        drop(theirs);
+        assert_eq!(nap(), Woken::DeviceGone);
+    }
+}
