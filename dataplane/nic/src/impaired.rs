@@ -335,7 +335,9 @@ impl<Q: QueuePair> QueuePair for Impaired<Q> {
     fn next_deadline(&self) -> Option<Instant> {
         let line = self.line.front().map(|held| held.due);
         let back = self.held_back.iter().map(|held| held.latest).min();
-        let own = [line, back, self.inner.next_deadline()];
+        // What the queue pair behind had no room for is offered again as soon as anybody calls.
+        let ready = (!self.ready.is_empty()).then_some(self.now);
+        let own = [line, back, ready, self.inner.next_deadline()];
         own.into_iter().flatten().min()
     }
 }

@@ -31,6 +31,7 @@ impl Default for Options {
 
 /// What a service does wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(test), expect(dead_code, reason = "only tests break something on purpose"))]
 pub(crate) enum Sabotage {
     /// It writes one wrong byte.
     WrongByte,

@@ -5,7 +5,7 @@ mod stage;
 
 use crate::error::Error;
 use crate::process::{answer, cargo, skip, succeeds};
-use crate::{loom, miri, tidy};
+use crate::{loom, miri, sim, tidy};
 use stage::{Stage, run_all};
 
 /// Which stages.
@@ -22,63 +22,28 @@ const LAB: &str = "kind(test) & binary(/^(lab_|xtask$)/)";
 
 /// Before each change.
 const QUICK: &[Stage] = &[
-    Stage {
-        name: "format",
-        run: format,
-    },
-    Stage {
-        name: "tidy",
-        run: tidy::run,
-    },
-    Stage {
-        name: "clippy",
-        run: clippy,
-    },
-    Stage {
-        name: "tests",
-        run: tests,
-    },
+    Stage { name: "format", run: format },
+    Stage { name: "tidy", run: tidy::run },
+    Stage { name: "clippy", run: clippy },
+    Stage { name: "tests", run: tests },
 ];
 
 /// Before a change lands, after the quick ones.
 const FULL: &[Stage] = &[
-    Stage {
-        name: "docs",
-        run: docs,
-    },
-    Stage {
-        name: "doc tests",
-        run: doc_tests,
-    },
-    Stage {
-        name: "loom",
-        run: loom::run,
-    },
-    Stage {
-        name: "miri",
-        run: miri::run,
-    },
-    Stage {
-        name: "dependencies",
-        run: dependencies,
-    },
-    Stage {
-        name: "release build",
-        run: release,
-    },
-    Stage {
-        name: "lab tests",
-        run: lab_tests,
-    },
+    Stage { name: "docs", run: docs },
+    Stage { name: "doc tests", run: doc_tests },
+    Stage { name: "simulated networks", run: sim::stage },
+    Stage { name: "loom", run: loom::run },
+    Stage { name: "miri", run: miri::run },
+    Stage { name: "dependencies", run: dependencies },
+    Stage { name: "release build", run: release },
+    Stage { name: "lab tests", run: lab_tests },
 ];
 
 /// Runs the stages up to the first that fails, and prints their times.
 pub(crate) fn run(arguments: &Arguments) -> Result<bool, Error> {
-    let stages: Vec<&Stage> = if arguments.quick {
-        QUICK.iter().collect()
-    } else {
-        QUICK.iter().chain(FULL).collect()
-    };
+    let stages: Vec<&Stage> =
+        if arguments.quick { QUICK.iter().collect() } else { QUICK.iter().chain(FULL).collect() };
     run_all(&stages)
 }
 
@@ -87,14 +52,7 @@ fn format() -> Result<bool, Error> {
 }
 
 fn clippy() -> Result<bool, Error> {
-    let flags = [
-        "--workspace",
-        "--all-targets",
-        "--locked",
-        "--",
-        "-D",
-        "warnings",
-    ];
+    let flags = ["--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
     succeeds(cargo(&["clippy"]).args(flags))
 }
 
@@ -105,31 +63,13 @@ fn tests() -> Result<bool, Error> {
 }
 
 fn lab_tests() -> Result<bool, Error> {
-    let flags = [
-        "--workspace",
-        "--locked",
-        "--profile",
-        "ci",
-        "--no-tests",
-        "warn",
-        "-E",
-        LAB,
-    ];
+    let flags = ["--workspace", "--locked", "--profile", "ci", "--no-tests", "warn", "-E", LAB];
     succeeds(cargo(&["nextest", "run"]).args(flags))
 }
 
 fn docs() -> Result<bool, Error> {
-    let flags = [
-        "--workspace",
-        "--no-deps",
-        "--locked",
-        "--document-private-items",
-    ];
-    succeeds(
-        cargo(&["doc"])
-            .args(flags)
-            .env("RUSTDOCFLAGS", "-D warnings"),
-    )
+    let flags = ["--workspace", "--no-deps", "--locked", "--document-private-items"];
+    succeeds(cargo(&["doc"]).args(flags).env("RUSTDOCFLAGS", "-D warnings"))
 }
 
 /// Nextest runs no examples of the documentation.
@@ -139,22 +79,14 @@ fn doc_tests() -> Result<bool, Error> {
 
 fn dependencies() -> Result<bool, Error> {
     if answer(&mut cargo(&["deny", "--version"])).is_none() {
-        skip(
-            "cargo-deny",
-            "it is not installed; cargo install --locked cargo-deny",
-        );
+        skip("cargo-deny", "it is not installed; cargo install --locked cargo-deny");
         return Ok(true);
     }
     succeeds(&mut cargo(&["deny", "--locked", "check"]))
 }
 
 fn release() -> Result<bool, Error> {
-    succeeds(&mut cargo(&[
-        "build",
-        "--release",
-        "--workspace",
-        "--locked",
-    ]))
+    succeeds(&mut cargo(&["build", "--release", "--workspace", "--locked"]))
 }
 
 #[cfg(test)]

@@ -56,26 +56,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, Error> {
     let workspace = workspace::read()?;
     let path = path_with_bolero(&workspace)?;
     require_nightly()?;
-    let targets = list(
-        &workspace,
-        &path,
-        arguments.target.as_deref().unwrap_or_default(),
-    )?;
+    let targets = list(&workspace, &path, arguments.target.as_deref().unwrap_or_default())?;
     if targets.is_empty() {
         let message = "no target of that name; `cargo xtask fuzz` alone runs every one".to_owned();
-        return Err(Error::Answer {
-            program: "cargo bolero list".to_owned(),
-            message,
-        });
+        return Err(Error::Answer { program: "cargo bolero list".to_owned(), message });
     }
     let mut reports = Vec::new();
     for (number, target) in (1..).zip(&targets) {
-        println!(
-            "\n==== {number}/{}: {}::{} ====",
-            targets.len(),
-            target.package,
-            target.test
-        );
+        println!("\n==== {number}/{}: {}::{} ====", targets.len(), target.package, target.test);
         reports.push(fuzz(&workspace, &path, target, arguments.minutes)?);
     }
     print!("\n{}", report::table(&reports));
@@ -97,10 +85,7 @@ fn path_with_bolero(workspace: &Workspace) -> Result<OsString, Error> {
         return Ok(path);
     }
     let message = "cargo install failed; see above".to_owned();
-    Err(Error::Answer {
-        program: "cargo install cargo-bolero".to_owned(),
-        message,
-    })
+    Err(Error::Answer { program: "cargo install cargo-bolero".to_owned(), message })
 }
 
 /// The sanitizer's flags are accepted by a nightly compiler only.
@@ -110,21 +95,14 @@ fn require_nightly() -> Result<(), Error> {
     }
     let source = std::io::Error::from(std::io::ErrorKind::NotFound);
     let mend = "rustup toolchain install nightly --profile minimal";
-    Err(Error::Missing {
-        program: "cargo +nightly".to_owned(),
-        source,
-        mend,
-    })
+    Err(Error::Missing { program: "cargo +nightly".to_owned(), source, mend })
 }
 
 fn bolero(workspace: &Workspace, path: &OsString, command: &str) -> Command {
     let mut bolero = cargo(&["bolero", command, "--toolchain", "nightly", "--target-dir"]);
     let folder = workspace.target.join("fuzz");
     // Listing builds without the fuzzer, in the folder that cargo would take.
-    bolero
-        .arg(&folder)
-        .env("CARGO_TARGET_DIR", &folder)
-        .env("PATH", path);
+    bolero.arg(&folder).env("CARGO_TARGET_DIR", &folder).env("PATH", path);
     bolero
 }
 
@@ -133,10 +111,7 @@ fn list(workspace: &Workspace, path: &OsString, part: &str) -> Result<BTreeSet<T
     let host = host()?;
     let mut targets = BTreeSet::new();
     let members = workspace.members.iter().filter(|member| {
-        let mut names = member
-            .dependencies
-            .iter()
-            .filter(|d| d.kind != DependencyKind::Build);
+        let mut names = member.dependencies.iter().filter(|d| d.kind != DependencyKind::Build);
         names.any(|dependency| dependency.name == "bolero")
     });
     for member in members {
@@ -148,10 +123,7 @@ fn list(workspace: &Workspace, path: &OsString, part: &str) -> Result<BTreeSet<T
             .map_err(|source| missing(&command, source))?;
         if !output.status.success() {
             let message = format!("package {} does not build", member.name);
-            return Err(Error::Answer {
-                program: "cargo bolero list".to_owned(),
-                message,
-            });
+            return Err(Error::Answer { program: "cargo bolero list".to_owned(), message });
         }
         targets.extend(parse_list(&String::from_utf8_lossy(&output.stdout)));
     }
@@ -165,10 +137,7 @@ fn parse_list(text: &str) -> Vec<Target> {
         .filter_map(|line| {
             let value: serde_json::Value = serde_json::from_str(line).ok()?;
             let field = |name: &str| value.get(name)?.as_str().map(str::to_owned);
-            Some(Target {
-                package: field("package")?,
-                test: field("test")?,
-            })
+            Some(Target { package: field("package")?, test: field("test")? })
         })
         .collect()
 }
@@ -182,25 +151,14 @@ fn fuzz(
     let mut command = bolero(workspace, path, "test");
     let duration = format!("{:.0}s", (minutes * 60.0).max(1.0));
     command
-        .args([
-            "--target",
-            &host()?,
-            "--package",
-            &target.package,
-            "--engine",
-            "libfuzzer",
-        ])
+        .args(["--target", &host()?, "--package", &target.package, "--engine", "libfuzzer"])
         .args(["-T", &duration, "--timeout", INPUT_TIMEOUT, &target.test])
         .stderr(Stdio::piped())
         .stdout(Stdio::null());
-    let mut child = command
-        .spawn()
-        .map_err(|source| missing(&command, source))?;
+    let mut child = command.spawn().map_err(|source| missing(&command, source))?;
     let mut report = Report::new(&format!("{}::{}", target.package, target.test));
     let stderr = child.stderr.take().into_iter();
-    for line in stderr
-        .flat_map(|stderr| BufReader::new(stderr).split(b'\n'))
-        .map_while(Result::ok)
+    for line in stderr.flat_map(|stderr| BufReader::new(stderr).split(b'\n')).map_while(Result::ok)
     {
         let line = String::from_utf8_lossy(&line);
         eprintln!("{line}");
@@ -235,10 +193,7 @@ mod tests {
     #[test]
     fn list_is_read_and_other_lines_are_not() {
         let text = "\n{\"package\":\"wire\",\"test\":\"tcp::tests::any\"}\n\nnoise {\n{\"a\":1}\n";
-        let expected = Target {
-            package: "wire".to_owned(),
-            test: "tcp::tests::any".to_owned(),
-        };
+        let expected = Target { package: "wire".to_owned(), test: "tcp::tests::any".to_owned() };
         assert_eq!(parse_list(text), [expected]);
     }
 

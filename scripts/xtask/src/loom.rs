@@ -14,10 +14,7 @@ const PREEMPTIONS_MAX: &str = "3";
 pub(crate) fn run() -> Result<bool, Error> {
     let workspace = workspace::read()?;
     let members = workspace.members.iter().filter(|member| {
-        let mut names = member
-            .dependencies
-            .iter()
-            .filter(|d| d.kind != DependencyKind::Build);
+        let mut names = member.dependencies.iter().filter(|d| d.kind != DependencyKind::Build);
         names.any(|dependency| dependency.name == "loom")
     });
     let names: Vec<&str> = members.map(|member| member.name.as_str()).collect();
@@ -30,9 +27,7 @@ pub(crate) fn run() -> Result<bool, Error> {
         command.args(["--package", name]);
     }
     // Its own folder: another RUSTFLAGS would build the whole workspace again, both ways.
-    command
-        .env("RUSTFLAGS", "--cfg loom")
-        .env("CARGO_TARGET_DIR", workspace.target.join("loom"));
+    command.env("RUSTFLAGS", "--cfg loom").env("CARGO_TARGET_DIR", workspace.target.join("loom"));
     if std::env::var_os("LOOM_MAX_PREEMPTIONS").is_none() {
         command.env("LOOM_MAX_PREEMPTIONS", PREEMPTIONS_MAX);
     }

@@ -9,15 +9,12 @@
 //! cargo xtask loom      all interleavings of the rings
 //! cargo xtask miri      undefined behaviour, or AddressSanitizer
 //! cargo xtask fuzz      every fuzz target for some minutes
+//! cargo xtask sim       seeded networks of stacks in virtual time
 //! ```
 //!
 //! Exit status: 0 right, 1 a check failed, 2 bad arguments, 3 the machine lacks something.
 #![forbid(unsafe_code)]
-#![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a command line tool prints"
-)]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool prints")]
 
 mod ci;
 mod error;
@@ -25,6 +22,7 @@ mod fuzz;
 mod loom;
 mod miri;
 mod process;
+mod sim;
 mod tidy;
 mod workspace;
 
@@ -53,6 +51,8 @@ enum Command {
     Miri,
     /// Run the fuzz targets with libFuzzer; the corpus stays in the tree.
     Fuzz(fuzz::Arguments),
+    /// Run seeded networks of stacks in virtual time; exit 1 on any violation.
+    Sim(sim::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -62,6 +62,7 @@ fn main() -> ExitCode {
         Command::Loom => loom::run(),
         Command::Miri => miri::run(),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
+        Command::Sim(arguments) => sim::run(&arguments),
     };
     exit(&result)
 }

@@ -23,10 +23,7 @@ pub(crate) fn run() -> Result<bool, Error> {
         return address_sanitizer();
     }
     skip("miri", because);
-    skip(
-        "AddressSanitizer",
-        "this machine has no nightly toolchain; rustup toolchain add nightly",
-    );
+    skip("AddressSanitizer", "this machine has no nightly toolchain; rustup toolchain add nightly");
     Ok(true)
 }
 
@@ -42,9 +39,8 @@ fn address_sanitizer() -> Result<bool, Error> {
     let workspace = workspace::read()?;
     let host = host()?;
     // With a target, build scripts and procedural macros are built without the sanitizer.
-    let mut command = cargo(&[
-        "+nightly", "test", "--locked", "--lib", "--tests", "--target", &host,
-    ]);
+    let mut command =
+        cargo(&["+nightly", "test", "--locked", "--lib", "--tests", "--target", &host]);
     add_packages(&mut command);
     command
         .env("RUSTFLAGS", "-Zsanitizer=address")
@@ -61,13 +57,9 @@ fn add_packages(command: &mut Command) {
 /// The triple that the compiler runs on.
 pub(crate) fn host() -> Result<String, Error> {
     let text = answer(Command::new("rustc").arg("-vV")).unwrap_or_default();
-    text.lines()
-        .find_map(|line| line.strip_prefix("host: "))
-        .map(str::to_owned)
-        .ok_or_else(|| Error::Answer {
-            program: "rustc -vV".to_owned(),
-            message: "no line `host:`".to_owned(),
-        })
+    text.lines().find_map(|line| line.strip_prefix("host: ")).map(str::to_owned).ok_or_else(|| {
+        Error::Answer { program: "rustc -vV".to_owned(), message: "no line `host:`".to_owned() }
+    })
 }
 
 #[cfg(test)]

@@ -16,9 +16,7 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
 
 /// Runs `command` to its end; whether it ended well.
 pub(crate) fn succeeds(command: &mut Command) -> Result<bool, Error> {
-    let status = command
-        .status()
-        .map_err(|source| missing(command, source))?;
+    let status = command.status().map_err(|source| missing(command, source))?;
     Ok(status.success())
 }
 
@@ -26,15 +24,8 @@ pub(crate) fn succeeds(command: &mut Command) -> Result<bool, Error> {
 ///
 /// For questions to the machine: what the command prints of its failure is not shown.
 pub(crate) fn answer(command: &mut Command) -> Option<String> {
-    let output = command
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .output()
-        .ok()?;
-    output
-        .status
-        .success()
-        .then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// Says on standard error that something is not checked; a reader must not overlook it.
@@ -45,11 +36,7 @@ pub(crate) fn skip(what: &str, because: &str) {
 /// The error for a command that does not start.
 pub(crate) fn missing(command: &Command, source: std::io::Error) -> Error {
     let program = command.get_program().to_string_lossy().into_owned();
-    Error::Missing {
-        program,
-        source,
-        mend: "run scripts/setup, which installs what is missing",
-    }
+    Error::Missing { program, source, mend: "run scripts/setup, which installs what is missing" }
 }
 
 #[cfg(test)]
@@ -66,10 +53,7 @@ mod tests {
 
     #[test]
     fn answer_of_a_failed_command_is_none() {
-        assert_eq!(
-            answer(Command::new("echo").arg("a")),
-            Some("a\n".to_owned())
-        );
+        assert_eq!(answer(Command::new("echo").arg("a")), Some("a\n".to_owned()));
         assert_eq!(answer(&mut Command::new("false")), None);
     }
 }

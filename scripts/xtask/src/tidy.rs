@@ -28,10 +28,7 @@ pub(crate) fn run() -> Result<bool, Error> {
     for finding in &findings {
         eprintln!("{finding}");
     }
-    let errors = findings
-        .iter()
-        .filter(|finding| finding.weight == Weight::Error)
-        .count();
+    let errors = findings.iter().filter(|finding| finding.weight == Weight::Error).count();
     let warnings = findings.len() - errors;
     println!(
         "tidy: {} files, {} crates: {errors} errors, {warnings} warnings",

@@ -82,10 +82,8 @@ pub(crate) fn read() -> Result<Workspace, Error> {
 
 fn member(root: &Utf8Path, package: &Package) -> Result<Member, Error> {
     let path = &package.manifest_path;
-    let manifest = fs::read_to_string(path).map_err(|source| Error::Manifest {
-        path: path.clone(),
-        source,
-    })?;
+    let manifest = fs::read_to_string(path)
+        .map_err(|source| Error::Manifest { path: path.clone(), source })?;
     let folder = path.parent().unwrap_or(root);
     let is_root = |target: &&cargo_metadata::Target| {
         target.is_lib() || target.is_bin() || target.is_proc_macro() || target.is_cdylib()

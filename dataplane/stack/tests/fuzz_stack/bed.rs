@@ -21,6 +21,8 @@ const FRAMES: u32 = 256;
 const PARKED_MAX: u16 = 6;
 /// Frames that are there for packets to be received into, beyond the reserve of eight.
 const FRAMES_POSTED: u32 = 12;
+/// Milliseconds that pass before the end at most: an input is to take a millisecond.
+const TIME_MS_MAX: u64 = 10 * 60_000;
 /// Turns without time after which the stack must have come to rest.
 const TURNS_MAX: u32 = 200;
 
@@ -92,7 +94,7 @@ impl QueuePair for Wire {
                 arena.set_len(&mut frame, piece.len());
                 arena.bytes_mut(&mut frame).copy_from_slice(piece);
                 let continues = if at < last { flags::CONTINUES } else { 0 };
-                frame.set_flags(continues | verified * flags::CHECKSUM_VERIFIED);
+                frame.set_flags(continues | (verified * flags::CHECKSUM_VERIFIED));
                 out.push(frame).expect("there is room");
                 count += 1;
             }
@@ -156,6 +158,8 @@ pub(crate) struct Bed {
     pub(crate) service: Puppet,
     pub(crate) peers: Peers,
     pub(crate) now: Instant,
+    /// Milliseconds that may still pass before the end.
+    pub(crate) time_left_ms: u64,
     arena: FrameArena,
     tables: tcp::Config,
 }
@@ -176,23 +180,47 @@ impl Bed {
         });
         let config = config(terms);
         let key = |last| [last; 32];
-        let keys =
-            tcp::Keys { index: key(1), sequence: key(2), timestamp: key(3), port: key(4) };
+        let keys = tcp::Keys { index: key(1), sequence: key(2), timestamp: key(3), port: key(4) };
         let mut stack = Stack::new(&config, Wire::new(), core, &keys, terms.start)
             .expect("a good configuration");
         listen(&mut stack);
         let (service, peers) = (Puppet::new(), Peers::new());
-        Self { stack, service, peers, now: terms.start, arena, tables: config.tcp }
+        let (now, time_left_ms, tables) = (terms.start, TIME_MS_MAX, config.tcp);
+        Self { stack, service, peers, now, time_left_ms, arena, tables }
     }
 
     /// Lets a packet arrive with the next turn.
     pub(crate) fn queue(&mut self, packet: Packet) {
-        if !packet.is_scattered
+        if cfg!(not(fuzzing))
+            && !packet.is_scattered
             && let Some(seen) = frame::seen(&packet.bytes)
         {
             coverage::count_segment(self.stack.core(), &seen);
         }
         self.stack.queue_mut().inbox.push_back(packet);
+    }
+
+    /// Lets a packet arrive, and checks that what it brings about is in proportion.
+    pub(crate) fn arrive(&mut self, packet: Packet) {
+        let wire = self.stack.queue();
+        let is_alone = wire.inbox.is_empty() && wire.full_for == 0 && !self.stack.has_egress();
+        let calls = self.service.calls;
+        let (seen, len) = (frame::seen(&packet.bytes), packet.bytes.len());
+        let tuple = seen.as_ref().and_then(|seen| coverage::tuple_of(self.stack.core(), seen));
+        let flow = tuple.and_then(|tuple| self.stack.core().tcp().flow(&tuple));
+        self.queue(packet);
+        let traffic = self.rest();
+        let calls = self.service.calls - calls;
+        let bound = 2 * traffic.received + calls + u64::from(PARKED_MAX);
+        assert!(!is_alone || traffic.bare <= bound, "{traffic:?} after {len} bytes: {seen:?}");
+        if !is_alone || traffic.received > 1 || calls > 0 {
+            return;
+        }
+        // What comes from nobody we know buys one answer.
+        let is_known = matches!(flow, Some(tcp::Flow::Connection(..)));
+        assert!(is_known || traffic.tcp <= 1, "{traffic:?} after {seen:?} in {flow:?}");
+        let is_reset = seen.is_some_and(|seen| seen.has(wire::tcp::Flags::RST));
+        assert!(!is_reset || traffic.resets == 0, "a RST answers {seen:?} in {flow:?}");
     }
 
     /// Runs `act` as the service would, between two turns.
@@ -237,7 +265,7 @@ impl Bed {
             traffic.bare += u64::from(seen.is_none_or(|seen| seen.payload_len == 0));
             traffic.resets += u64::from(seen.is_some_and(|seen| seen.has(wire::tcp::Flags::RST)));
             if let Some(answer) = peers.learn(&bytes, seen.as_ref()) {
-                stack.queue_mut().inbox.push_back(Packet::new(answer));
+                stack.queue_mut().inbox.push_back(answer);
             }
         }
         traffic
@@ -306,11 +334,13 @@ impl Bed {
             }
         });
         // TIME-WAIT and half-open connections last a minute; what was closed and is not
-        // acknowledged is sent again fifteen times, with up to a minute between.
-        self.pass(Duration::from_secs(if is_gentle { 30 * 60 } else { 190 }));
+        // acknowledged is sent again fifteen times, with up to a minute between, and then waits a
+        // minute for the peer's FIN.
+        self.pass(Duration::from_secs(if is_gentle { 20 * 60 } else { 75 }));
         self.with_service(Puppet::free_hoard);
         let core = self.stack.core();
-        assert!(self.service.live.is_empty(), "never closed: {:?}", self.service.live);
+        let live: Vec<_> = self.service.live.iter().map(|&conn| core.tcp().record(conn)).collect();
+        assert!(live.is_empty(), "never closed, {:?}: {live:?}", core.tcp().usage());
         assert_eq!(core.tcp().usage(), Usage::default(), "TCP keeps something");
         assert_eq!((core.tx_backlog(), core.timers_set()), (0, 0));
         assert_eq!(core.arena().frames_held(), 0, "frames are held");
@@ -342,12 +372,12 @@ fn config(terms: Terms) -> Config {
     let tcp = tcp::Config {
         records: size(6, 32),
         extensions: size(3, 24),
-        nodes: size(12, 160),
+        nodes: size(24, 160),
         half_open: size(3, 12),
         time_wait: size(2, 8),
         window_len: if terms.is_unscaled { 4_096 } else { 200_000 },
         send_len_max: size(4_096, 24_000),
-        frames_free_min: size(160, 64),
+        frames_free_min: size(236, 120),
         extensions_free_min: size(1, 4),
         pages: PageChoice::Base,
         ..tcp::Config::default()

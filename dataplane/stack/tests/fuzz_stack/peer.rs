@@ -218,7 +218,7 @@ fn answer(bytes: &[u8]) -> Option<Vec<u8>> {
     if protocol != protocol::ICMPV6 {
         return None;
     }
-    let ndp::Repr::Solicitation { target, .. } = ndp::Repr::parse(payload).ok()? else {
+    let (ndp::Repr::Solicitation { target, .. }, _) = ndp::Repr::parse(payload).ok()? else {
         return None;
     };
     let host = host_with(target.into())?;

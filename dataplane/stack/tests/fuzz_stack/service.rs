@@ -269,6 +269,9 @@ impl Service for Puppet {
 
     fn on_timer(&mut self, cx: &mut Context<'_>, key: u64) {
         let what = u8::try_from(key & 0xff).expect("8 bits");
+        if self.is_over {
+            return;
+        }
         self.act(cx, conn_of(key), what / 8, what);
     }
 

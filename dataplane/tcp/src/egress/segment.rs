@@ -75,7 +75,9 @@ impl Tcp {
         };
         let outgoing = match outgoing {
             None if self.extensions[at].has(Busy::ACK_NOW) => {
-                Some(self.segment(cx, conn.index, at, self.records[conn.index].snd_nxt, None))
+                // Behind all that will ever be sent: not in the place of a FIN that may not go yet.
+                let behind = self.extensions[at].send_limit();
+                Some(self.segment(cx, conn.index, at, behind, None))
             }
             other => other,
         };
@@ -276,8 +278,8 @@ impl Tcp {
             self.counters.bytes_out += u64::from(len);
             flags |= if end == extension.snd_end { Bits::PSH } else { Bits::empty() };
         }
-        // A pure acknowledgement stands at `snd_nxt`, which is never the FIN's own number unless
-        // the FIN is to be sent now.
+        // The FIN goes where the caller sends what begins at its number, and nowhere else: whoever
+        // sends it must count it.
         let is_fin_due = extension.has(Busy::FIN_QUEUED)
             && end == extension.snd_end
             && (data.is_some() || seq != extension.send_limit());

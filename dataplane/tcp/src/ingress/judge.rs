@@ -48,7 +48,10 @@ pub(super) fn judge(known: &Variables, repr: &Repr, payload_len: u32) -> Verdict
     if let Some(verdict) = timestamp_verdict(known, repr, payload_len) {
         return verdict;
     }
-    if !is_acceptable(known, repr.seq, len) {
+    // A peer that has filled the window speaks from its edge (`docs/rfc/rfc9293.md`). Unheard, its
+    // acknowledgements would be lost, and its answers to keep-alive probes.
+    let is_at_edge = len == 0 && repr.seq == known.rcv_edge && !flags.contains(Bits::RST);
+    if !is_at_edge && !is_acceptable(known, repr.seq, len) {
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
         //# an acknowledgment should be sent in reply (unless the RST bit is set)
         return if flags.contains(Bits::RST) {
@@ -162,6 +165,8 @@ mod tests {
             (900, 100, Verdict::Acknowledge(DropReason::OutOfWindow)),
             (999, 0, Verdict::Challenge(DropReason::OutOfWindow)),
             (1_000, 0, Verdict::Accept),
+            (3_000, 0, Verdict::Accept),
+            (3_001, 0, Verdict::Challenge(DropReason::OutOfWindow)),
         ];
         for (seq, len, verdict) in cases {
             assert_eq!(judge(&KNOWN, &segment(seq, 600, Bits::ACK), len), verdict, "{seq}+{len}");

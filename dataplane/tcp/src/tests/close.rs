@@ -264,3 +264,28 @@ fn abort_into_a_shut_window_still_resets_the_peer() {
     assert_eq!(pair.b.ended, [(accepted, CloseReason::PeerReset)], "{}", pair.tail());
     pair.assert_clean();
 }
+
+#[test]
+fn acknowledgement_does_not_carry_a_fin_that_may_not_go_yet() {
+    let mut pair = Pair::new();
+    let (conn, accepted) = pair.open();
+    // The congestion window is full, and the FIN waits behind it.
+    let bytes = pattern(14_480);
+    pair.loses = Box::new(|_, segment| segment.bytes.len() > 1_000);
+    pair.send(true, conn, &bytes);
+    pair.settle();
+    finish(&mut pair, true, conn);
+    pair.settle();
+    let snd_nxt = pair.a.tcp.record(conn).unwrap().snd_nxt();
+    pair.send(false, accepted, &pattern(100));
+    pair.settle();
+    assert_eq!(pair.a.received.len(), 100);
+    let had_fin = pair.log.iter().any(|line| line.contains(" a: ") && line.contains("FIN"));
+    assert_eq!(pair.a.tcp.record(conn).unwrap().snd_nxt(), snd_nxt);
+    assert!(!had_fin, "{}", pair.tail());
+    pair.loses = Box::new(|_, _| false);
+    pair.pass(Duration::from_secs(5));
+    assert!(pair.b.received == bytes && pair.b.has_end);
+    finish(&mut pair, false, accepted);
+    pair.assert_clean();
+}

@@ -34,25 +34,14 @@ fn report(stages: &[&Stage], times: &[(&str, Duration)], passed: bool) -> String
     let total: Duration = times.iter().map(|(_, time)| *time).sum();
     let last = times.len().saturating_sub(1);
     for (index, (name, time)) in times.iter().enumerate() {
-        let verdict = if !passed && index == last {
-            "  FAILED"
-        } else {
-            ""
-        };
-        text.push_str(&format!(
-            "{name:<18} {:>7.1}{verdict}\n",
-            time.as_secs_f64()
-        ));
+        let verdict = if !passed && index == last { "  FAILED" } else { "" };
+        text.push_str(&format!("{name:<18} {:>7.1}{verdict}\n", time.as_secs_f64()));
     }
     for stage in stages.iter().skip(times.len()) {
         text.push_str(&format!("{:<18}       -  not run\n", stage.name));
     }
     text.push_str(&format!("{:<18} {:>7.1}\n", "all", total.as_secs_f64()));
-    text.push_str(if passed {
-        "ci: passed\n"
-    } else {
-        "ci: FAILED\n"
-    });
+    text.push_str(if passed { "ci: passed\n" } else { "ci: FAILED\n" });
     text
 }
 
@@ -60,18 +49,9 @@ fn report(stages: &[&Stage], times: &[(&str, Duration)], passed: bool) -> String
 mod tests {
     use super::*;
 
-    const GOOD: Stage = Stage {
-        name: "good",
-        run: || Ok(true),
-    };
-    const BAD: Stage = Stage {
-        name: "bad",
-        run: || Ok(false),
-    };
-    const NEVER: Stage = Stage {
-        name: "never",
-        run: || panic!("run after a failed stage"),
-    };
+    const GOOD: Stage = Stage { name: "good", run: || Ok(true) };
+    const BAD: Stage = Stage { name: "bad", run: || Ok(false) };
+    const NEVER: Stage = Stage { name: "never", run: || panic!("run after a failed stage") };
 
     #[test]
     fn stages_stop_at_the_first_that_fails() {
@@ -82,11 +62,7 @@ mod tests {
     #[test]
     fn report_names_what_failed_and_what_was_not_run() {
         let second = Duration::from_secs(1);
-        let text = report(
-            &[&GOOD, &BAD, &NEVER],
-            &[("good", second), ("bad", second)],
-            false,
-        );
+        let text = report(&[&GOOD, &BAD, &NEVER], &[("good", second), ("bad", second)], false);
         let expected = "stage              seconds
 good                   1.0
 bad                    1.0  FAILED

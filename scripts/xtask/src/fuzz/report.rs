@@ -28,10 +28,7 @@ pub(crate) struct Report {
 impl Report {
     /// Nothing is known of `name` yet.
     pub(crate) fn new(name: &str) -> Self {
-        Self {
-            name: name.to_owned(),
-            ..Self::default()
-        }
+        Self { name: name.to_owned(), ..Self::default() }
     }
 
     /// Takes one line of libFuzzer's standard error.
@@ -69,12 +66,7 @@ impl Report {
 
 /// One line per target.
 pub(crate) fn table(reports: &[Report]) -> String {
-    let width = reports
-        .iter()
-        .map(|report| report.name.len())
-        .max()
-        .unwrap_or(0)
-        .max(6);
+    let width = reports.iter().map(|report| report.name.len()).max().unwrap_or(0).max(6);
     let mut text = format!(
         "{:<width$} {:>12} {:>8} {:>9} {:>7}\n",
         "target", "executions", "edges", "features", "corpus"
@@ -118,22 +110,9 @@ INFO:        0 files found in /x/__fuzz__/tests__a/crashes
         let mut report = Report::new("one::a");
         OUTPUT.lines().for_each(|line| report.read(line));
         report.passed = true;
-        assert_eq!(
-            (report.executions, report.edges, report.features),
-            (1_386_970, 40, 42)
-        );
-        assert!(
-            report
-                .corpus
-                .as_deref()
-                .is_some_and(|p| p.ends_with("tests__a/corpus"))
-        );
-        assert!(
-            report
-                .crashes
-                .as_deref()
-                .is_some_and(|p| p.ends_with("tests__a/crashes"))
-        );
+        assert_eq!((report.executions, report.edges, report.features), (1_386_970, 40, 42));
+        assert!(report.corpus.as_deref().is_some_and(|p| p.ends_with("tests__a/corpus")));
+        assert!(report.crashes.as_deref().is_some_and(|p| p.ends_with("tests__a/crashes")));
         assert_eq!(
             table(&[report]),
             "target   executions    edges  features  corpus\n\

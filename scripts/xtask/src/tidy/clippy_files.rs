@@ -8,16 +8,9 @@ const NAME: &str = ".clippy.toml";
 /// All findings of this module in the tree.
 pub(crate) fn check(files: &[File]) -> Vec<Finding> {
     let Some(root) = files.iter().find(|file| file.path == NAME) else {
-        return vec![Finding::error(
-            NAME,
-            1,
-            "missing",
-            "the project's thresholds for clippy",
-        )];
+        return vec![Finding::error(NAME, 1, "missing", "the project's thresholds for clippy")];
     };
-    let nearer = files
-        .iter()
-        .filter(|file| file.path.ends_with(&format!("/{NAME}")));
+    let nearer = files.iter().filter(|file| file.path.ends_with(&format!("/{NAME}")));
     nearer.flat_map(|file| missing_lines(root, file)).collect()
 }
 

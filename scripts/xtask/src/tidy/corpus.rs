@@ -13,10 +13,8 @@ const SKIPPED: &[&str] = &["target", ".git"];
 /// All findings of this module below `root`.
 pub(crate) fn check(root: &Path) -> Result<Vec<Finding>, Error> {
     let mut findings = Vec::new();
-    visit(root, root, &mut findings).map_err(|source| Error::Io {
-        path: root.display().to_string(),
-        source,
-    })?;
+    visit(root, root, &mut findings)
+        .map_err(|source| Error::Io { path: root.display().to_string(), source })?;
     Ok(findings)
 }
 
@@ -29,11 +27,7 @@ fn visit(root: &Path, folder: &Path, findings: &mut Vec<Finding>) -> io::Result<
         }
         let path = entry.path();
         if name == "corpus" && fs::read_dir(&path)?.next().is_none() {
-            let shown = path
-                .strip_prefix(root)
-                .unwrap_or(&path)
-                .display()
-                .to_string();
+            let shown = path.strip_prefix(root).unwrap_or(&path).display().to_string();
             let right = "commit the inputs that the fuzzer found, or remove the folder";
             findings.push(Finding::error(&shown, 1, "an empty corpus", right));
         }

@@ -35,9 +35,7 @@ const ROWS: &[Row] = &[
     // A shared object around the stack, loaded by a foreign program: an end, like a binary.
     row(
         "hw/packetdrill",
-        &[
-            "base", "memory", "nic", "wire", "ip", "udp", "tcp", "stack", "engine",
-        ],
+        &["base", "memory", "nic", "wire", "ip", "udp", "tcp", "stack", "engine"],
     ),
     row("ebpf/abi", &[]),
     row("ebpf/loader", &["abi"]),
@@ -48,17 +46,10 @@ const ROWS: &[Row] = &[
     row("dataplane/ip", PROTOCOL),
     row("dataplane/udp", PROTOCOL),
     row("dataplane/tcp", PROTOCOL),
-    row(
-        "dataplane/stack",
-        &[
-            "base", "memory", "wire", "nic", "ip", "udp", "tcp", "counters",
-        ],
-    ),
+    row("dataplane/stack", &["base", "memory", "wire", "nic", "ip", "udp", "tcp", "counters"]),
     row(
         "dataplane/engine",
-        &[
-            "base", "memory", "wire", "nic", "ip", "udp", "tcp", "stack", "counters",
-        ],
+        &["base", "memory", "wire", "nic", "ip", "udp", "tcp", "stack", "counters"],
     ),
     row(
         "dataplane/gateway",
@@ -69,9 +60,7 @@ const ROWS: &[Row] = &[
     ),
     row(
         "dataplane/sim",
-        &[
-            "base", "memory", "wire", "nic", "ip", "udp", "tcp", "stack", "engine", "counters",
-        ],
+        &["base", "memory", "wire", "nic", "ip", "udp", "tcp", "stack", "engine", "counters"],
     ),
     row(
         "dataplane/appliance",
@@ -85,18 +74,9 @@ const ROWS: &[Row] = &[
     row("controlplane/lease", &["base", "protocol"]),
     row("controlplane/owner", &["base", "protocol"]),
     row("controlplane/switch", &["base", "memory", "protocol"]),
-    row(
-        "controlplane/client",
-        &["base", "memory", "protocol", "owner"],
-    ),
-    row(
-        "controlplane/bypssd",
-        &["base", "memory", "protocol", "lease", "switch", "topology"],
-    ),
-    row(
-        "controlplane/ctl",
-        &["base", "memory", "protocol", "client", "counters"],
-    ),
+    row("controlplane/client", &["base", "memory", "protocol", "owner"]),
+    row("controlplane/bypssd", &["base", "memory", "protocol", "lease", "switch", "topology"]),
+    row("controlplane/ctl", &["base", "memory", "protocol", "client", "counters"]),
     row(
         "bench/rig",
         &[
@@ -123,23 +103,10 @@ struct Foreign {
 const FOREIGN: &[Foreign] = &[
     Foreign {
         folder: "dataplane",
-        crates: &[
-            "arrayvec",
-            "bitflags",
-            "loom",
-            "siphasher",
-            "thiserror",
-            "zerocopy",
-        ],
+        crates: &["arrayvec", "bitflags", "loom", "siphasher", "thiserror", "zerocopy"],
     },
-    Foreign {
-        folder: "dataplane/gateway",
-        crates: &["httparse"],
-    },
-    Foreign {
-        folder: "dataplane/sim",
-        crates: &["clap", "serde", "serde_json", "sha2"],
-    },
+    Foreign { folder: "dataplane/gateway", crates: &["httparse"] },
+    Foreign { folder: "dataplane/sim", crates: &["clap", "serde", "serde_json", "sha2"] },
     Foreign {
         folder: "dataplane/appliance",
         crates: &[
@@ -173,10 +140,7 @@ const FOREIGN: &[Foreign] = &[
             "zerocopy",
         ],
     },
-    Foreign {
-        folder: "hw/dpdk-sys",
-        crates: &["bindgen", "cc", "pkg-config"],
-    },
+    Foreign { folder: "hw/dpdk-sys", crates: &["bindgen", "cc", "pkg-config"] },
     Foreign {
         folder: "controlplane/lease",
         crates: &["arrayvec", "bitflags", "thiserror", "zerocopy"],
@@ -204,16 +168,8 @@ pub(crate) fn check(member: &Member) -> Vec<Finding> {
         } else {
             foreign(&member.folder, dependency)?
         };
-        let line = member
-            .manifest
-            .lines()
-            .position(|line| names(line, &dependency.name));
-        Some(Finding::error(
-            &path,
-            line.map_or(1, |at| at + 1),
-            what,
-            right,
-        ))
+        let line = member.manifest.lines().position(|line| names(line, &dependency.name));
+        Some(Finding::error(&path, line.map_or(1, |at| at + 1), what, right))
     });
     verdicts.collect()
 }
@@ -223,19 +179,13 @@ fn ours(row: &Row, dependency: &Dependency) -> Option<(String, String)> {
     let is_test = dependency.kind == DependencyKind::Development;
     if ENDS.contains(&name) {
         let what = format!("{} depends on `{name}`", row.folder);
-        return Some((
-            what,
-            "nothing depends on a binary, a bench or a script".to_owned(),
-        ));
+        return Some((what, "nothing depends on a binary, a bench or a script".to_owned()));
     }
     if is_test || row.may_use.contains(&name) {
         return None;
     }
-    let allowed = if row.may_use.is_empty() {
-        "nothing".to_owned()
-    } else {
-        row.may_use.join(", ")
-    };
+    let allowed =
+        if row.may_use.is_empty() { "nothing".to_owned() } else { row.may_use.join(", ") };
     let right = match name {
         "sim" => "`sim` as a dev-dependency".to_owned(),
         _ => format!("of this workspace, {allowed}"),
@@ -245,34 +195,22 @@ fn ours(row: &Row, dependency: &Dependency) -> Option<(String, String)> {
 
 fn foreign(folder: &str, dependency: &Dependency) -> Option<(String, String)> {
     let is_test = dependency.kind == DependencyKind::Development;
-    let rows: Vec<&Foreign> = FOREIGN
-        .iter()
-        .filter(|row| lies_in(folder, row.folder))
-        .collect();
+    let rows: Vec<&Foreign> = FOREIGN.iter().filter(|row| lies_in(folder, row.folder)).collect();
     let name = dependency.name.as_str();
     if is_test || rows.is_empty() || rows.iter().any(|row| row.crates.contains(&name)) {
         return None;
     }
-    let allowed: Vec<&str> = rows
-        .iter()
-        .flat_map(|row| row.crates.iter().copied())
-        .collect();
-    Some((
-        format!("{folder} depends on `{name}`"),
-        format!("of others, {}", allowed.join(", ")),
-    ))
+    let allowed: Vec<&str> = rows.iter().flat_map(|row| row.crates.iter().copied()).collect();
+    Some((format!("{folder} depends on `{name}`"), format!("of others, {}", allowed.join(", "))))
 }
 
 fn lies_in(folder: &str, plane: &str) -> bool {
-    folder
-        .strip_prefix(plane)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    folder.strip_prefix(plane).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Whether a line of a manifest begins with this dependency.
 fn names(line: &str, dependency: &str) -> bool {
-    line.strip_prefix(dependency)
-        .is_some_and(|rest| rest.starts_with(['.', ' ', '=']))
+    line.strip_prefix(dependency).is_some_and(|rest| rest.starts_with(['.', ' ', '=']))
 }
 
 #[cfg(test)]

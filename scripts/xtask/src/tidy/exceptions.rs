@@ -22,16 +22,11 @@ pub(crate) fn check(file: &File) -> Vec<Finding> {
 
 /// Whether a file or a crate's folder lies where `unsafe` may be.
 pub(crate) fn may_be_unsafe(path: &str) -> bool {
-    UNSAFE_FOLDERS
-        .iter()
-        .any(|folder| format!("{path}/").starts_with(folder))
+    UNSAFE_FOLDERS.iter().any(|folder| format!("{path}/").starts_with(folder))
 }
 
 fn unsafes(file: &File, layers: &Layers) -> Vec<Finding> {
-    let right = format!(
-        "a safe interface of a crate in {}",
-        UNSAFE_FOLDERS.join(" or ")
-    );
+    let right = format!("a safe interface of a crate in {}", UNSAFE_FOLDERS.join(" or "));
     (1..)
         .zip(layers.code.lines())
         .filter(|(_, code)| has_word(code, "unsafe"))
@@ -41,16 +36,9 @@ fn unsafes(file: &File, layers: &Layers) -> Vec<Finding> {
 
 fn reasons(file: &File, layers: &Layers) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (at, _) in layers
-        .code
-        .match_indices("#[")
-        .chain(layers.code.match_indices("#!["))
-    {
+    for (at, _) in layers.code.match_indices("#[").chain(layers.code.match_indices("#![")) {
         let attribute = inside_brackets(&layers.code[at..]);
-        let Some(word) = ["allow(", "expect("]
-            .into_iter()
-            .find(|w| has_call(attribute, w))
-        else {
+        let Some(word) = ["allow(", "expect("].into_iter().find(|w| has_call(attribute, w)) else {
             continue;
         };
         if !has_word(attribute, "reason") {
@@ -87,19 +75,13 @@ mod tests {
     use super::*;
 
     fn found(path: &str, text: &str) -> Vec<(usize, String)> {
-        check(&File::new(path, text, false))
-            .into_iter()
-            .map(|f| (f.line, f.what))
-            .collect()
+        check(&File::new(path, text, false)).into_iter().map(|f| (f.line, f.what)).collect()
     }
 
     #[test]
     fn unsafe_outside_the_machine_planes_is_found() {
         let text = "fn f() {\n    unsafe { g() }\n}\n";
-        assert_eq!(
-            found("dataplane/tcp/src/a.rs", text),
-            [(2, "`unsafe`".to_owned())]
-        );
+        assert_eq!(found("dataplane/tcp/src/a.rs", text), [(2, "`unsafe`".to_owned())]);
         assert_eq!(found("ebpf/abi/src/a.rs", text).len(), 1);
         assert!(found("hw/memory/src/a.rs", text).is_empty());
         assert!(found("ebpf/loader/src/a.rs", text).is_empty());
@@ -114,18 +96,9 @@ mod tests {
     #[test]
     fn allow_without_a_reason_is_found_also_over_lines_and_in_cfg_attr() {
         let what = "`allow(` without a reason".to_owned();
-        assert_eq!(
-            found("a.rs", "\n#[allow(dead_code)]\n"),
-            [(2, what.clone())]
-        );
-        assert_eq!(
-            found("a.rs", "#![allow(\n    dead_code,\n)]\n"),
-            [(1, what.clone())]
-        );
-        assert_eq!(
-            found("a.rs", "#[cfg_attr(loom, allow(dead_code))]\n"),
-            [(1, what)]
-        );
+        assert_eq!(found("a.rs", "\n#[allow(dead_code)]\n"), [(2, what.clone())]);
+        assert_eq!(found("a.rs", "#![allow(\n    dead_code,\n)]\n"), [(1, what.clone())]);
+        assert_eq!(found("a.rs", "#[cfg_attr(loom, allow(dead_code))]\n"), [(1, what)]);
         assert_eq!(found("a.rs", "#[expect(dead_code)]\n").len(), 1);
     }
 

@@ -56,11 +56,7 @@ impl fmt::Display for Finding {
             Weight::Warning => "warning: ",
             Weight::Error => "",
         };
-        write!(
-            f,
-            "{}:{}: {prefix}{}: {}",
-            self.file, self.line, self.what, self.right
-        )
+        write!(f, "{}:{}: {prefix}{}: {}", self.file, self.line, self.what, self.right)
     }
 }
 
@@ -72,9 +68,6 @@ mod tests {
     fn finding_prints_file_line_what_and_what_would_be_right() {
         let finding = Finding::error("src/a.rs", 3, "a tab", "four spaces");
         assert_eq!(finding.to_string(), "src/a.rs:3: a tab: four spaces");
-        assert_eq!(
-            finding.into_warning().to_string(),
-            "src/a.rs:3: warning: a tab: four spaces"
-        );
+        assert_eq!(finding.into_warning().to_string(), "src/a.rs:3: warning: a tab: four spaces");
     }
 }

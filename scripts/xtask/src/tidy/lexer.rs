@@ -21,10 +21,7 @@ pub(crate) fn split(text: &str) -> Layers {
     while lexer.at < lexer.chars.len() {
         lexer.step();
     }
-    Layers {
-        code: lexer.code,
-        comments: lexer.comments,
-    }
+    Layers { code: lexer.code, comments: lexer.comments }
 }
 
 struct Lexer {
@@ -65,16 +62,8 @@ impl Lexer {
     fn take(&mut self, layer: Layer) {
         let c = self.peek(0);
         let blank = if c == '\n' { '\n' } else { ' ' };
-        self.code.push(if matches!(layer, Layer::Code) {
-            c
-        } else {
-            blank
-        });
-        self.comments.push(if matches!(layer, Layer::Comment) {
-            c
-        } else {
-            blank
-        });
+        self.code.push(if matches!(layer, Layer::Code) { c } else { blank });
+        self.comments.push(if matches!(layer, Layer::Comment) { c } else { blank });
         self.at += 1;
     }
 
@@ -134,11 +123,7 @@ impl Lexer {
     }
 
     fn hashes(&self, from: usize) -> usize {
-        self.chars
-            .iter()
-            .skip(self.at + from)
-            .take_while(|c| **c == '#')
-            .count()
+        self.chars.iter().skip(self.at + from).take_while(|c| **c == '#').count()
     }
 
     fn raw_string(&mut self) {
@@ -227,10 +212,7 @@ mod tests {
     #[test]
     fn block_comments_nest_and_keep_lines() {
         let layers = split("a /* x /* y\n */ z */ b");
-        assert_eq!(
-            layers.code.lines().collect::<Vec<_>>(),
-            ["a          ", "         b"]
-        );
+        assert_eq!(layers.code.lines().collect::<Vec<_>>(), ["a          ", "         b"]);
     }
 
     #[test]

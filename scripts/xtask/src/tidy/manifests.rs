@@ -19,21 +19,11 @@ pub(crate) fn check(member: &Member, files: &[File]) -> Vec<Finding> {
     let path = format!("{}/Cargo.toml", member.folder);
     let mut findings = match member.manifest.parse::<Table>() {
         Ok(manifest) => inheritance(member, &path, &manifest),
-        Err(error) => vec![Finding::error(
-            &path,
-            1,
-            error.message(),
-            "a manifest in TOML",
-        )],
+        Err(error) => vec![Finding::error(&path, 1, error.message(), "a manifest in TOML")],
     };
     findings.extend(folder(member, &path));
     if !may_be_unsafe(&member.folder) {
-        findings.extend(
-            member
-                .crate_roots
-                .iter()
-                .filter_map(|root| forbids_unsafe(root, files)),
-        );
+        findings.extend(member.crate_roots.iter().filter_map(|root| forbids_unsafe(root, files)));
     }
     findings
 }
@@ -44,21 +34,12 @@ fn inheritance(member: &Member, path: &str, manifest: &Table) -> Vec<Finding> {
         if !value.is_some_and(is_inherited) {
             let what = format!("`{key}` of [{table}] is not the workspace's");
             let right = format!("`{key}.workspace = true` in [{table}]");
-            findings.push(Finding::error(
-                path,
-                line_of(&member.manifest, key),
-                what,
-                right,
-            ));
+            findings.push(Finding::error(path, line_of(&member.manifest, key), what, right));
         }
     };
     let package = manifest.get("package").and_then(Value::as_table);
     for key in INHERITED {
-        require(
-            "package",
-            key,
-            package.and_then(|package| package.get(*key)),
-        );
+        require("package", key, package.and_then(|package| package.get(*key)));
     }
     for (table, dependencies) in dependency_tables(manifest) {
         for (name, value) in dependencies {
@@ -67,12 +48,7 @@ fn inheritance(member: &Member, path: &str, manifest: &Table) -> Vec<Finding> {
     }
     if !manifest.get("lints").is_some_and(is_inherited) {
         let right = "`workspace = true` in [lints]";
-        findings.push(Finding::error(
-            path,
-            1,
-            "the workspace's lints do not apply",
-            right,
-        ));
+        findings.push(Finding::error(path, 1, "the workspace's lints do not apply", right));
     }
     findings
 }
@@ -84,9 +60,7 @@ fn is_inherited(value: &Value) -> bool {
 fn dependency_tables(manifest: &Table) -> Vec<(String, &Table)> {
     let targets = manifest.get("target").and_then(Value::as_table);
     let per_target = targets.into_iter().flatten().filter_map(|(name, value)| {
-        value
-            .as_table()
-            .map(|table| (format!("target.'{name}'."), table))
+        value.as_table().map(|table| (format!("target.'{name}'."), table))
     });
     let mut tables = Vec::new();
     for (prefix, table) in std::iter::once((String::new(), manifest)).chain(per_target) {
@@ -100,9 +74,7 @@ fn dependency_tables(manifest: &Table) -> Vec<(String, &Table)> {
 }
 
 fn line_of(text: &str, key: &str) -> usize {
-    text.lines()
-        .position(|line| line.starts_with(key))
-        .map_or(1, |at| at + 1)
+    text.lines().position(|line| line.starts_with(key)).map_or(1, |at| at + 1)
 }
 
 /// Crate = folder = one noun.
@@ -110,30 +82,16 @@ fn folder(member: &Member, path: &str) -> Option<Finding> {
     let last = member.folder.rsplit('/').next().unwrap_or_default();
     (last != member.name).then(|| {
         let what = format!("package `{}` in folder `{last}`", member.name);
-        Finding::error(
-            path,
-            line_of(&member.manifest, "name"),
-            what,
-            "one name for both",
-        )
+        Finding::error(path, line_of(&member.manifest, "name"), what, "one name for both")
     })
 }
 
 fn forbids_unsafe(root: &str, files: &[File]) -> Option<Finding> {
     let file = files.iter().find(|file| file.path == root)?;
-    let forbids = file
-        .layers()
-        .code
-        .lines()
-        .any(|line| line == "#![forbid(unsafe_code)]");
+    let forbids = file.layers().code.lines().any(|line| line == "#![forbid(unsafe_code)]");
     (!forbids).then(|| {
         let what = "the crate does not forbid `unsafe`";
-        Finding::error(
-            root,
-            1,
-            what,
-            "`#![forbid(unsafe_code)]` above the first item",
-        )
+        Finding::error(root, 1, what, "`#![forbid(unsafe_code)]` above the first item")
     })
 }
 
@@ -167,10 +125,7 @@ workspace = true
             dependencies: Vec::new(),
         };
         let files = [File::new(&root, lib, false)];
-        check(&member, &files)
-            .into_iter()
-            .map(|f| format!("{}: {}", f.line, f.what))
-            .collect()
+        check(&member, &files).into_iter().map(|f| format!("{}: {}", f.line, f.what)).collect()
     }
 
     const LIB: &str = "//! T.\n#![forbid(unsafe_code)]\n";
@@ -187,20 +142,14 @@ workspace = true
             let bad = GOOD.replace(&good, &format!("\n{key} = \"1\""));
             let found = found("dataplane/tcp", &bad, LIB);
             assert_eq!(found.len(), 1, "{key}: {found:?}");
-            assert!(
-                found[0].contains(&format!("`{key}` of [package]")),
-                "{found:?}"
-            );
+            assert!(found[0].contains(&format!("`{key}` of [package]")), "{found:?}");
         }
     }
 
     #[test]
     fn crate_without_the_workspace_lints_is_found() {
         let bad = GOOD.replace("[lints]\nworkspace = true\n", "");
-        assert_eq!(
-            found("dataplane/tcp", &bad, LIB),
-            ["1: the workspace's lints do not apply"]
-        );
+        assert_eq!(found("dataplane/tcp", &bad, LIB), ["1: the workspace's lints do not apply"]);
     }
 
     #[test]

@@ -9,40 +9,20 @@ pub(crate) fn check(file: &File) -> Option<Finding> {
         return None;
     }
     let right = "begin the file with `//! What it is, in one sentence.`";
-    let mut lines = (1..)
-        .zip(file.text.lines())
-        .skip_while(|(_, line)| is_attribute(line));
-    let Some((first, _)) = lines
-        .clone()
-        .next()
-        .filter(|(_, line)| line.starts_with("//! "))
-    else {
-        return Some(Finding::error(
-            &file.path,
-            1,
-            "no `//!` at the beginning",
-            right,
-        ));
+    let mut lines = (1..).zip(file.text.lines()).skip_while(|(_, line)| is_attribute(line));
+    let Some((first, _)) = lines.clone().next().filter(|(_, line)| line.starts_with("//! ")) else {
+        return Some(Finding::error(&file.path, 1, "no `//!` at the beginning", right));
     };
-    let paragraph: Vec<&str> = lines
-        .by_ref()
-        .map_while(|(_, line)| line.strip_prefix("//! "))
-        .collect();
+    let paragraph: Vec<&str> =
+        lines.by_ref().map_while(|(_, line)| line.strip_prefix("//! ")).collect();
     let text = paragraph.join(" ");
     let begins = text.starts_with(|c: char| c.is_uppercase() || matches!(c, '`' | '[' | '"'));
-    let ends = text
-        .trim_end_matches(['`', '*', ')', '"'])
-        .ends_with(['.', '?', '!', ':']);
+    let ends = text.trim_end_matches(['`', '*', ')', '"']).ends_with(['.', '?', '!', ':']);
     if begins && ends {
         return None;
     }
     let what = "the first paragraph is no sentence";
-    Some(Finding::error(
-        &file.path,
-        first,
-        what,
-        "a capital at its beginning, a stop at its end",
-    ))
+    Some(Finding::error(&file.path, first, what, "a capital at its beginning, a stop at its end"))
 }
 
 /// Crate attributes and blank lines may stand before the sentence.
@@ -76,10 +56,7 @@ mod tests {
     #[test]
     fn sentence_over_two_lines_passes() {
         assert_eq!(what("//! The ring of\n//! one core.\n\nuse a;\n"), None);
-        assert_eq!(
-            what("#![forbid(unsafe_code)]\n//! `Ring` is a ring.\n"),
-            None
-        );
+        assert_eq!(what("#![forbid(unsafe_code)]\n//! `Ring` is a ring.\n"), None);
         assert_eq!(what("//! How many lines per second?\n"), None);
     }
 }

@@ -28,22 +28,12 @@ fn white_space(file: &File) -> Vec<Finding> {
             findings.push(Finding::error(&file.path, line, "a tab", "spaces"));
         }
         if content.ends_with([' ', '\t', '\r']) {
-            findings.push(Finding::error(
-                &file.path,
-                line,
-                "space at the line's end",
-                "none",
-            ));
+            findings.push(Finding::error(&file.path, line, "space at the line's end", "none"));
         }
     }
     let last = file.text.lines().count().max(1);
     if !file.text.is_empty() && (!file.text.ends_with('\n') || file.text.ends_with("\n\n")) {
-        findings.push(Finding::error(
-            &file.path,
-            last,
-            "the file's end",
-            "exactly one newline",
-        ));
+        findings.push(Finding::error(&file.path, last, "the file's end", "exactly one newline"));
     }
     findings
 }
@@ -67,12 +57,7 @@ fn length(file: &File) -> Option<Finding> {
 
 fn module_name(file: &File) -> Option<Finding> {
     let folder = file.path.strip_suffix("/mod.rs")?;
-    Some(Finding::error(
-        &file.path,
-        1,
-        "a `mod.rs`",
-        format!("`{folder}.rs`"),
-    ))
+    Some(Finding::error(&file.path, 1, "a `mod.rs`", format!("`{folder}.rs`")))
 }
 
 /// A function begins with a line at column 0 that ends in `{` and ends with a `}` at column 0.
@@ -90,11 +75,7 @@ fn function_lengths(file: &File) -> Vec<Finding> {
         if let Some((first, head)) = begin.take()
             && line - first + 1 > FUNCTION_LINES_MAX
         {
-            let what = format!(
-                "`{}` has {} lines",
-                head.trim_end_matches(" {"),
-                line - first + 1
-            );
+            let what = format!("`{}` has {} lines", head.trim_end_matches(" {"), line - first + 1);
             let right = format!("at most {FUNCTION_LINES_MAX}; one screen");
             findings.push(Finding::error(&file.path, first, what, right));
         }
@@ -128,26 +109,14 @@ mod tests {
     #[test]
     fn long_file_warns_and_longer_file_fails() {
         assert!(findings("a.rs", &"x\n".repeat(LINES_WARN)).is_empty());
-        assert_eq!(
-            findings("a.rs", &"x\n".repeat(LINES_WARN + 1))[0].weight,
-            Weight::Warning
-        );
-        assert_eq!(
-            findings("a.rs", &"x\n".repeat(LINES_MAX))[0].weight,
-            Weight::Warning
-        );
-        assert_eq!(
-            findings("a.rs", &"x\n".repeat(LINES_MAX + 1))[0].weight,
-            Weight::Error
-        );
+        assert_eq!(findings("a.rs", &"x\n".repeat(LINES_WARN + 1))[0].weight, Weight::Warning);
+        assert_eq!(findings("a.rs", &"x\n".repeat(LINES_MAX))[0].weight, Weight::Warning);
+        assert_eq!(findings("a.rs", &"x\n".repeat(LINES_MAX + 1))[0].weight, Weight::Error);
     }
 
     #[test]
     fn long_file_of_tests_is_counted_like_any_other() {
-        assert_eq!(
-            findings("src/a/tests.rs", &"x\n".repeat(LINES_MAX + 1)).len(),
-            1
-        );
+        assert_eq!(findings("src/a/tests.rs", &"x\n".repeat(LINES_MAX + 1)).len(), 1);
     }
 
     #[test]
@@ -160,10 +129,7 @@ mod tests {
         let body = "    true\n".repeat(FUNCTION_LINES_MAX - 1);
         let found = findings("a.sh", &format!("x=1\nrun() {{\n{body}}}\n"));
         assert_eq!(found.len(), 1, "{found:?}");
-        assert_eq!(
-            (found[0].line, found[0].what.as_str()),
-            (2, "`run()` has 71 lines")
-        );
+        assert_eq!((found[0].line, found[0].what.as_str()), (2, "`run()` has 71 lines"));
         let body = "    true\n".repeat(FUNCTION_LINES_MAX - 2);
         assert!(findings("a.sh", &format!("run() {{\n{body}}}\n")).is_empty());
     }

@@ -36,10 +36,7 @@ fn runnable(file: &File) -> Option<Finding> {
 }
 
 fn parses(root: &Path, file: &File) -> Option<Finding> {
-    let output = Command::new("bash")
-        .arg("-n")
-        .arg(root.join(&file.path))
-        .output();
+    let output = Command::new("bash").arg("-n").arg(root.join(&file.path)).output();
     let message = match output {
         Ok(output) if output.status.success() => return None,
         Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
@@ -50,12 +47,7 @@ fn parses(root: &Path, file: &File) -> Option<Finding> {
         .split_once(": line ")
         .and_then(|(_, rest)| rest.split(':').next()?.parse().ok())
         .unwrap_or(1);
-    Some(Finding::error(
-        &file.path,
-        line,
-        message,
-        "a script that `bash -n` accepts",
-    ))
+    Some(Finding::error(&file.path, line, message, "a script that `bash -n` accepts"))
 }
 
 #[cfg(test)]
@@ -77,10 +69,7 @@ mod tests {
 
     #[test]
     fn script_that_does_not_parse_is_found_at_its_line() {
-        let found = on_disk(
-            "#!/usr/bin/env bash\nset -euo pipefail\nif true; then\nfi )\n",
-            true,
-        );
+        let found = on_disk("#!/usr/bin/env bash\nset -euo pipefail\nif true; then\nfi )\n", true);
         assert_eq!(found.len(), 1, "{found:?}");
         assert!(found[0].line >= 3, "{found:?}");
     }

@@ -40,12 +40,7 @@ impl File {
     /// A file that is not on a disk.
     pub(crate) fn new(path: &str, text: &str, is_executable: bool) -> Self {
         let kind = kind_of(path, text);
-        Self {
-            path: path.to_owned(),
-            text: text.to_owned(),
-            kind,
-            is_executable,
-        }
+        Self { path: path.to_owned(), text: text.to_owned(), kind, is_executable }
     }
 
     /// Code and comments of a Rust file apart.
@@ -74,13 +69,7 @@ fn kind_of(path: &str, text: &str) -> Kind {
 /// what a program made.
 pub(crate) fn read(root: &Path) -> Result<Vec<File>, Error> {
     let output = Command::new("git")
-        .args([
-            "ls-files",
-            "--cached",
-            "--others",
-            "--exclude-standard",
-            "-z",
-        ])
+        .args(["ls-files", "--cached", "--others", "--exclude-standard", "-z"])
         .current_dir(root)
         .output()
         .map_err(|source| Error::Missing {
@@ -90,17 +79,11 @@ pub(crate) fn read(root: &Path) -> Result<Vec<File>, Error> {
         })?;
     if !output.status.success() {
         let message = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        return Err(Error::Answer {
-            program: "git ls-files".to_owned(),
-            message,
-        });
+        return Err(Error::Answer { program: "git ls-files".to_owned(), message });
     }
     let names = String::from_utf8_lossy(&output.stdout).into_owned();
     let mut files = Vec::new();
-    for path in names
-        .split('\0')
-        .filter(|path| !path.is_empty() && !is_data(path))
-    {
+    for path in names.split('\0').filter(|path| !path.is_empty() && !is_data(path)) {
         // A file that is deleted but still in the index, and one that is no text, have no lines.
         if let Ok(text) = fs::read_to_string(root.join(path)) {
             files.push(File::new(path, &text, is_executable(&root.join(path))));
@@ -110,11 +93,8 @@ pub(crate) fn read(root: &Path) -> Result<Vec<File>, Error> {
 }
 
 fn is_data(path: &str) -> bool {
-    path.split('/')
-        .any(|part| matches!(part, "corpus" | "crashes" | "__fuzz__"))
-        || Path::new(path)
-            .extension()
-            .is_some_and(|e| e == "snap" || e == "lock")
+    path.split('/').any(|part| matches!(part, "corpus" | "crashes" | "__fuzz__"))
+        || Path::new(path).extension().is_some_and(|e| e == "snap" || e == "lock")
 }
 
 fn is_executable(path: &Path) -> bool {
@@ -128,10 +108,7 @@ mod tests {
     #[test]
     fn shell_script_without_extension_is_known_by_its_first_line() {
         assert_eq!(kind_of("scripts/run", "#!/usr/bin/env bash\n"), Kind::Shell);
-        assert_eq!(
-            kind_of("scripts/run", "#!/usr/bin/env python3\n"),
-            Kind::Other
-        );
+        assert_eq!(kind_of("scripts/run", "#!/usr/bin/env python3\n"), Kind::Other);
         assert_eq!(kind_of("a/b.rs", "//! X.\n"), Kind::Rust);
     }
 

@@ -8,40 +8,23 @@ use super::tree::{File, Kind};
 const MARKS: &[&str] = &["FIXME", "XXX", "HACK", "TODO"];
 
 /// Phrases of unfinished work, in comments and prose, in any case.
-const PHRASES: &[&str] = &[
-    "for now",
-    "quick and dirty",
-    "temporary workaround",
-    "will be fixed",
-    "not yet implemented",
-];
+const PHRASES: &[&str] =
+    &["for now", "quick and dirty", "temporary workaround", "will be fixed", "not yet implemented"];
 
 /// Macros that do not belong in a change that lands.
 const MACROS: &[&str] = &["todo!", "unimplemented!", "dbg!"];
 
 /// Words of type names that do not say what the type is.
-const TYPE_WORDS: &[&str] = &[
-    "Manager",
-    "Managers",
-    "Helper",
-    "Helpers",
-    "Util",
-    "Utils",
-    "Utility",
-    "Utilities",
-];
+const TYPE_WORDS: &[&str] =
+    &["Manager", "Managers", "Helper", "Helpers", "Util", "Utils", "Utility", "Utilities"];
 
 /// Beginnings of function names that add nothing to the name.
 const FUNCTION_PREFIXES: &[&str] = &["get_", "do_"];
 
 /// Folders that exist on one developer's machine only. In two parts, so that this line itself
 /// does not hold them.
-const HOMES: &[&str] = &[
-    concat!("/", "home/"),
-    concat!("/", "root/"),
-    concat!("/", "Users/"),
-    concat!("/", "work/"),
-];
+const HOMES: &[&str] =
+    &[concat!("/", "home/"), concat!("/", "root/"), concat!("/", "Users/"), concat!("/", "work/")];
 
 /// All findings of this module in one file.
 pub(crate) fn check(file: &File) -> Vec<Finding> {
@@ -59,15 +42,10 @@ fn rust(file: &File) -> Vec<Finding> {
     let layers = file.layers();
     let mut findings = prose(file, &layers.comments);
     for (line, code) in (1..).zip(layers.code.lines()) {
-        findings.extend(
-            MACROS
-                .iter()
-                .filter(|name| has_macro(code, name))
-                .map(|name| {
-                    let right = "finish it, or return an error that says what is missing";
-                    Finding::error(&file.path, line, format!("`{name}`"), right)
-                }),
-        );
+        findings.extend(MACROS.iter().filter(|name| has_macro(code, name)).map(|name| {
+            let right = "finish it, or return an error that says what is missing";
+            Finding::error(&file.path, line, format!("`{name}`"), right)
+        }));
         findings.extend(marks(file, line, code));
         findings.extend(names(file, line, code));
     }
@@ -75,8 +53,7 @@ fn rust(file: &File) -> Vec<Finding> {
 }
 
 fn has_macro(code: &str, name: &str) -> bool {
-    code.match_indices(name)
-        .any(|(at, _)| !code[..at].chars().next_back().is_some_and(is_word))
+    code.match_indices(name).any(|(at, _)| !code[..at].chars().next_back().is_some_and(is_word))
 }
 
 fn marks(file: &File, line: usize, text: &str) -> Vec<Finding> {
@@ -95,24 +72,16 @@ fn prose(file: &File, text: &str) -> Vec<Finding> {
         findings.extend(marks(file, line, content));
         let lower = content.to_lowercase();
         let right = "say what it does and why; what is planned is marked as planned";
-        findings.extend(
-            PHRASES
-                .iter()
-                .filter(|phrase| has_word(&lower, phrase))
-                .map(|phrase| {
-                    Finding::error(&file.path, line, format!("the phrase `{phrase}`"), right)
-                }),
-        );
+        findings.extend(PHRASES.iter().filter(|phrase| has_word(&lower, phrase)).map(|phrase| {
+            Finding::error(&file.path, line, format!("the phrase `{phrase}`"), right)
+        }));
     }
     findings
 }
 
 fn names(file: &File, line: usize, code: &str) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let words: Vec<&str> = code
-        .split(|c| !is_word(c))
-        .filter(|w| !w.is_empty())
-        .collect();
+    let words: Vec<&str> = code.split(|c| !is_word(c)).filter(|w| !w.is_empty()).collect();
     for pair in words.windows(2) {
         let (keyword, name) = (pair[0], pair[1]);
         let what = format!("`{keyword} {name}`");
@@ -125,10 +94,7 @@ fn names(file: &File, line: usize, code: &str) -> Vec<Finding> {
                 let right = "name the module after its one idea";
                 findings.push(Finding::error(&file.path, line, what, right));
             }
-            "fn" if FUNCTION_PREFIXES
-                .iter()
-                .any(|prefix| name.starts_with(prefix)) =>
-            {
+            "fn" if FUNCTION_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) => {
                 let right = "drop the prefix: a noun returns, a verb acts";
                 findings.push(Finding::error(&file.path, line, what, right));
             }
@@ -207,10 +173,7 @@ mod tests {
     use super::*;
 
     fn whats(path: &str, text: &str) -> Vec<String> {
-        check(&File::new(path, text, false))
-            .into_iter()
-            .map(|f| f.what)
-            .collect()
+        check(&File::new(path, text, false)).into_iter().map(|f| f.what).collect()
     }
 
     #[test]
@@ -218,10 +181,7 @@ mod tests {
         for mark in MARKS {
             let what = format!("the word `{mark}`");
             assert_eq!(whats("a.rs", &format!("// {mark}: x\n")), [what.as_str()]);
-            assert_eq!(
-                whats("a.rs", &format!("const {mark}: u8 = 1;\n")),
-                [what.as_str()]
-            );
+            assert_eq!(whats("a.rs", &format!("const {mark}: u8 = 1;\n")), [what.as_str()]);
             assert_eq!(whats("run.sh", &format!("# {mark}\n")), [what.as_str()]);
         }
     }
@@ -237,10 +197,7 @@ mod tests {
     #[test]
     fn every_macro_is_found_in_code_but_not_in_strings() {
         for name in MACROS {
-            assert_eq!(
-                whats("a.rs", &format!("    {name}();\n")),
-                [format!("`{name}`")]
-            );
+            assert_eq!(whats("a.rs", &format!("    {name}();\n")), [format!("`{name}`")]);
             assert!(whats("a.rs", &format!("let a = \"{name}\";\n")).is_empty());
         }
         assert!(whats("a.rs", "mytodo!();\n").is_empty());

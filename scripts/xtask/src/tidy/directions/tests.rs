@@ -20,62 +20,37 @@ fn member(folder: &str, dependencies: &[(&str, DependencyKind, bool)]) -> Member
 }
 
 fn whats(folder: &str, dependency: &str, kind: DependencyKind, is_ours: bool) -> Vec<String> {
-    check(&member(folder, &[(dependency, kind, is_ours)]))
-        .into_iter()
-        .map(|f| f.what)
-        .collect()
+    check(&member(folder, &[(dependency, kind, is_ours)])).into_iter().map(|f| f.what).collect()
 }
 
 #[test]
 fn every_crate_may_use_exactly_its_row() {
-    let all: Vec<&str> = ROWS
-        .iter()
-        .map(|row| row.folder.rsplit('/').next().unwrap_or_default())
-        .collect();
+    let all: Vec<&str> =
+        ROWS.iter().map(|row| row.folder.rsplit('/').next().unwrap_or_default()).collect();
     for row in ROWS {
         for name in &all {
             let found = whats(row.folder, name, DependencyKind::Normal, true);
-            assert_eq!(
-                found.is_empty(),
-                row.may_use.contains(name),
-                "{}: {name}",
-                row.folder
-            );
+            assert_eq!(found.is_empty(), row.may_use.contains(name), "{}: {name}", row.folder);
             let found = whats(row.folder, name, DependencyKind::Build, true);
-            assert_eq!(
-                found.is_empty(),
-                row.may_use.contains(name),
-                "{}: {name}",
-                row.folder
-            );
+            assert_eq!(found.is_empty(), row.may_use.contains(name), "{}: {name}", row.folder);
         }
     }
 }
 
 #[test]
 fn table_has_no_cycle_and_no_name_without_a_row() {
-    let row_of = |name: &str| {
-        ROWS.iter()
-            .find(|row| row.folder.rsplit('/').next() == Some(name))
-    };
+    let row_of = |name: &str| ROWS.iter().find(|row| row.folder.rsplit('/').next() == Some(name));
     // Each round removes the crates whose dependencies are removed; a cycle stays.
     let mut left: Vec<&Row> = ROWS.iter().collect();
     loop {
-        let names: Vec<&str> = left
-            .iter()
-            .filter_map(|r| r.folder.rsplit('/').next())
-            .collect();
+        let names: Vec<&str> = left.iter().filter_map(|r| r.folder.rsplit('/').next()).collect();
         let count = left.len();
         left.retain(|row| row.may_use.iter().any(|name| names.contains(name)));
         if left.len() == count {
             break;
         }
     }
-    assert!(
-        left.is_empty(),
-        "cycle among {:?}",
-        left.iter().map(|r| r.folder).collect::<Vec<_>>()
-    );
+    assert!(left.is_empty(), "cycle among {:?}", left.iter().map(|r| r.folder).collect::<Vec<_>>());
     for name in ROWS.iter().flat_map(|row| row.may_use) {
         assert!(row_of(name).is_some(), "`{name}` has no row");
     }
@@ -94,10 +69,7 @@ fn protocols_of_one_height_do_not_know_each_other() {
 
 #[test]
 fn only_gateway_and_appliance_reach_into_the_control_plane() {
-    for row in ROWS
-        .iter()
-        .filter(|row| row.folder.starts_with("dataplane/"))
-    {
+    for row in ROWS.iter().filter(|row| row.folder.starts_with("dataplane/")) {
         let may = matches!(row.folder, "dataplane/gateway" | "dataplane/appliance");
         for name in ["protocol", "client"] {
             assert_eq!(row.may_use.contains(&name), may, "{}: {name}", row.folder);
@@ -133,24 +105,8 @@ fn foreign_crate_that_is_not_listed_is_found_near_the_packet_path() {
         assert!(whats(folder, "insta", DependencyKind::Development, false).is_empty());
     }
     assert!(!whats("dataplane/tcp", "httparse", DependencyKind::Normal, false).is_empty());
-    assert!(
-        whats(
-            "dataplane/gateway",
-            "httparse",
-            DependencyKind::Normal,
-            false
-        )
-        .is_empty()
-    );
-    assert!(
-        whats(
-            "dataplane/gateway",
-            "zerocopy",
-            DependencyKind::Normal,
-            false
-        )
-        .is_empty()
-    );
+    assert!(whats("dataplane/gateway", "httparse", DependencyKind::Normal, false).is_empty());
+    assert!(whats("dataplane/gateway", "zerocopy", DependencyKind::Normal, false).is_empty());
     assert!(!whats("dataplane/tcp", "libc", DependencyKind::Normal, false).is_empty());
     assert!(whats("scripts/xtask", "toml", DependencyKind::Normal, false).is_empty());
 }
@@ -170,9 +126,6 @@ fn crate_without_a_row_is_found() {
 
 #[test]
 fn finding_points_at_the_line_of_the_manifest() {
-    let found = check(&member(
-        "dataplane/tcp",
-        &[("ip", DependencyKind::Normal, true)],
-    ));
+    let found = check(&member("dataplane/tcp", &[("ip", DependencyKind::Normal, true)]));
     assert_eq!(found[0].line, 3);
 }
