@@ -98,7 +98,11 @@ fn of_reason(side: &Side, peer: &Side, reason: CloseReason, scenario: Scenario) 
             side.has_aborted || side.has_closed || side.is_reaped || is_tiny
         }
         CloseReason::DataAfterClose => side.has_closed,
-        CloseReason::PeerReset => has_reset(peer, scenario) || is_forged,
+        CloseReason::PeerReset => {
+            has_reset(peer, scenario)
+                || is_forged
+                || scenario.is_lossy() && is_outlasted(side, peer)
+        }
         CloseReason::PeerRefused => false,
         CloseReason::TimedOut => {
             let is_unheard = !side.was_opened || peer.is_gone();
@@ -107,6 +111,13 @@ fn of_reason(side: &Side, peer: &Side, reason: CloseReason, scenario: Scenario) 
         CloseReason::KeepAlive => scenario.is_lossy() && peer.is_gone(),
     };
     (!is_known).then(|| format!("{reason:?}, which nothing explains"))
+}
+
+/// Whether only the acknowledgement of our FIN was missing: where it is lost for as long as the
+/// peer's TIME-WAIT lasts, the FIN meets nobody at last.
+fn is_outlasted(side: &Side, peer: &Side) -> bool {
+    let is_finished = peer.reason() == Some(CloseReason::Finished);
+    is_finished && side.has_finished && side.has_end && peer.received == side.sent
 }
 
 /// Whether a RST from this peer is no surprise.
@@ -152,24 +163,23 @@ pub(crate) fn of_rest(network: &Network, scenario: Scenario) -> Vec<String> {
         let on_wire = host.stack().queue().inner().packets_held();
         check("packets are on the wire", on_wire == 0, on_wire.to_string());
         if scenario == Scenario::Clean {
-            // Of a crowd of first packets only three wait for the neighbour's address.
-            let parked = network
-                .hosts
-                .iter()
-                .map(|host| host.stack().core().counters().dropped(stack::DropReason::ParkedFull));
-            let is_parked = parked.sum::<u64>() > 0;
             let counters = core.tcp().counters();
-            let again = counters.timeouts + counters.fast_retransmits;
-            let found = format!(
-                "{} time-outs, {} fast retransmits",
-                counters.timeouts, counters.fast_retransmits
-            );
-            check(
-                "segments were sent again on a wire without faults",
-                again == 0 || is_parked,
-                found,
-            );
+            let (timeouts, fast) = (counters.timeouts, counters.fast_retransmits);
+            let is_right = fast == 0 && (timeouts == 0 || is_excused(network));
+            let found = format!("{timeouts} time-outs, {fast} fast retransmits");
+            check("segments were sent again on a wire without faults", is_right, found);
         }
     }
     complaints
+}
+
+/// Whether a segment may have gone unheard although the wire lost none: of a crowd of first packets
+/// only three wait for the neighbour's address, and while a shut window is probed, an
+/// acknowledgement from before the probe's byte may meet a receiver that has taken it.
+fn is_excused(network: &Network) -> bool {
+    network.hosts.iter().any(|host| {
+        let core = host.stack().core();
+        let is_parked = core.counters().dropped(stack::DropReason::ParkedFull) > 0;
+        is_parked || core.tcp().counters().window_probes > 0
+    })
 }

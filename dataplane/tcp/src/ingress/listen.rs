@@ -196,6 +196,10 @@ impl Tcp {
         let mut repr = self.syn_ack(cx, index);
         repr.flags = Bits::ACK;
         repr.seq += 1;
+        //= https://www.rfc-editor.org/rfc/rfc7323#section-2.2
+        //# The window field in a segment where the SYN bit is set MUST NOT be scaled
+        // This is no SYN: its window is scaled as those of the connection will be.
+        repr.window >>= repr.options.window_scale.unwrap_or(0);
         repr.options = Options { timestamps: repr.options.timestamps, ..Options::default() };
         self.refuse(cx, arrival, payload, DropReason::OutOfWindow, repr)
     }

@@ -83,3 +83,20 @@ fn peer_that_is_gone_behind_a_shut_window_is_given_up_and_one_that_answers_is_no
     assert_eq!(pair.a.ended, [(conn, CloseReason::TimedOut)], "{}", pair.tail());
     assert_eq!(pair.a.tcp.usage(), crate::Usage::default());
 }
+
+#[test]
+fn challenge_of_a_half_open_connection_promises_no_more_than_the_syn_ack() {
+    let wide = crate::Config { window_len: 1 << 20, ..super::small() };
+    let mut pair = Pair::with(super::small(), wide);
+    pair.connect();
+    let now = pair.now;
+    let syn = pair.a.poll(now).remove(0);
+    let syn_ack = pair.b.arrive(now, &syn).remove(0);
+    let mut astray = syn.clone();
+    astray.repr.seq += 1 << 30;
+    astray.repr.flags = Bits::ACK;
+    let challenge = pair.b.arrive(now, &astray).remove(0);
+    assert_eq!((challenge.repr.flags, challenge.repr.ack), (Bits::ACK, syn_ack.repr.ack));
+    let scale = syn_ack.repr.options.window_scale.expect("both sides scale");
+    assert!(scale > 0 && challenge.repr.window << scale <= syn_ack.repr.window);
+}
