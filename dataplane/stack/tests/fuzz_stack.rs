@@ -65,6 +65,9 @@ fn run(bytes: &[u8]) {
     let start = Instant::from_nanos(start);
     let mut bed = Bed::new(Terms { is_tiny: terms & 1 != 0, is_unscaled: terms & 2 != 0, start });
     bed.rest();
+    if terms & 0x40 == 0 {
+        prelude::meet(&mut bed);
+    }
     prelude::open(&mut bed, states, variant);
     for _ in 0..ACTIONS_MAX {
         let Some(code) = input.next() else { break };

@@ -53,7 +53,7 @@ impl Packet {
 pub(crate) struct Wire {
     pub(crate) inbox: VecDeque<Packet>,
     pub(crate) outbox: Vec<Vec<u8>>,
-    /// Calls of `tx_burst` for which the device is still full.
+    /// Times that the stack still comes to rest with the device full.
     pub(crate) full_for: u32,
     capabilities: Capabilities,
     counters: QueueCounters,
@@ -105,7 +105,6 @@ impl QueuePair for Wire {
 
     fn tx_burst(&mut self, arena: &mut CoreArena, frames: &mut Burst) -> usize {
         if self.full_for > 0 {
-            self.full_for -= 1;
             return 0;
         }
         let count = frames.len();
@@ -193,7 +192,7 @@ impl Bed {
     pub(crate) fn queue(&mut self, packet: Packet) {
         if cfg!(not(fuzzing))
             && !packet.is_scattered
-            && let Some(seen) = frame::seen(&packet.bytes)
+            && let Some(seen) = frame::seen(&packet.bytes, packet.is_verified)
         {
             coverage::count_segment(self.stack.core(), &seen);
         }
@@ -205,7 +204,8 @@ impl Bed {
         let wire = self.stack.queue();
         let is_alone = wire.inbox.is_empty() && wire.full_for == 0 && !self.stack.has_egress();
         let calls = self.service.calls;
-        let (seen, len) = (frame::seen(&packet.bytes), packet.bytes.len());
+        let seen = frame::seen(&packet.bytes, packet.is_verified);
+        let len = packet.bytes.len();
         let tuple = seen.as_ref().and_then(|seen| coverage::tuple_of(self.stack.core(), seen));
         let flow = tuple.and_then(|tuple| self.stack.core().tcp().flow(&tuple));
         self.queue(packet);
@@ -216,10 +216,11 @@ impl Bed {
         if !is_alone || traffic.received > 1 || calls > 0 {
             return;
         }
-        // What comes from nobody we know buys one answer.
+        let Some(seen) = seen else { return };
+        // What comes from nobody we know buys one answer, and a RST never another RST.
         let is_known = matches!(flow, Some(tcp::Flow::Connection(..)));
         assert!(is_known || traffic.tcp <= 1, "{traffic:?} after {seen:?} in {flow:?}");
-        let is_reset = seen.is_some_and(|seen| seen.has(wire::tcp::Flags::RST));
+        let is_reset = seen.has(wire::tcp::Flags::RST);
         assert!(!is_reset || traffic.resets == 0, "a RST answers {seen:?} in {flow:?}");
     }
 
@@ -239,8 +240,9 @@ impl Bed {
             sum.bare += bare;
             sum.tcp += tcp;
             sum.resets += resets;
-            let is_blocked = self.stack.queue().full_for > 0;
-            if received + bare + tcp == 0 && !is_blocked {
+            if received + bare + tcp == 0 {
+                let full_for = &mut self.stack.queue_mut().full_for;
+                *full_for = full_for.saturating_sub(1);
                 self.check();
                 return sum;
             }
@@ -264,6 +266,19 @@ impl Bed {
             traffic.tcp += u64::from(seen.is_some());
             traffic.bare += u64::from(seen.is_none_or(|seen| seen.payload_len == 0));
             traffic.resets += u64::from(seen.is_some_and(|seen| seen.has(wire::tcp::Flags::RST)));
+            if let Some(seen) = seen
+                && let Some(tuple) = coverage::tuple_of_sent(stack.core(), &seen)
+            {
+                let core = stack.core();
+                let is_live = match core.tcp().flow(&tuple) {
+                    Some(tcp::Flow::Connection(..)) => true,
+                    // A resting tuple, which promises nothing, may have been reopened just now.
+                    Some(tcp::Flow::HalfOpen) => seen.repr.window > 0,
+                    Some(tcp::Flow::Resting) | None => false,
+                };
+                // What waited for its neighbour comes later than what was said after it.
+                peers.judge(&seen, is_live && core.ip().counters().parked == 0);
+            }
             if let Some(answer) = peers.learn(&bytes, seen.as_ref()) {
                 stack.queue_mut().inbox.push_back(answer);
             }
@@ -335,8 +350,10 @@ impl Bed {
         });
         // TIME-WAIT and half-open connections last a minute; what was closed and is not
         // acknowledged is sent again fifteen times, with up to a minute between, and then waits a
-        // minute for the peer's FIN.
-        self.pass(Duration::from_secs(if is_gentle { 20 * 60 } else { 75 }));
+        // minute for the peer's FIN. In a tiny stack half of them wait for the extensions of the
+        // other half.
+        let waves = if self.tables.extensions < self.tables.records / 2 + 1 { 2 } else { 1 };
+        self.pass(Duration::from_secs(if is_gentle { waves * 20 * 60 } else { 75 }));
         self.with_service(Puppet::free_hoard);
         let core = self.stack.core();
         let live: Vec<_> = self.service.live.iter().map(|&conn| core.tcp().record(conn)).collect();

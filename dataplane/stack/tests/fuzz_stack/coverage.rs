@@ -55,6 +55,17 @@ pub(crate) fn tuple_of(core: &Core, seen: &Seen) -> Option<Tuple> {
     })
 }
 
+/// The flow of a segment that the stack has sent.
+pub(crate) fn tuple_of_sent(core: &Core, seen: &Seen) -> Option<Tuple> {
+    let local = core.ip().local_index(seen.source)?;
+    Some(Tuple {
+        remote: seen.destination,
+        remote_port: seen.repr.dst_port,
+        local_port: seen.repr.src_port,
+        local: local.0,
+    })
+}
+
 /// Counts a segment that is about to arrive.
 pub(crate) fn count_segment(core: &Core, seen: &Seen) {
     let Some(tuple) = tuple_of(core, seen) else { return };

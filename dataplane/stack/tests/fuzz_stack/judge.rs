@@ -25,7 +25,7 @@ pub(crate) fn well_formed(bytes: &[u8]) -> Option<Seen> {
     assert_eq!(bytes.len(), headers_len + payload.len(), "nothing behind the packet");
     match protocol {
         protocol::TCP => {
-            let seen = seen(bytes).expect("a segment with a right checksum");
+            let seen = seen(bytes, false).expect("a segment with a right checksum");
             assert!(!header.destination.is_multicast() && destination.is_unicast(), "{seen:?}");
             Some(seen)
         }

@@ -34,6 +34,9 @@ pub(crate) struct Flow {
     scale: u8,
     /// The peer's scale, if it announces one.
     pub(crate) own_scale: Option<u8>,
+    /// What the stack has acknowledged, and the right edge of its window: neither goes back. Known
+    /// of connections that it accepted.
+    promise: Option<(SeqNum, SeqNum)>,
     /// The stack's last timestamp; `None` while timestamps are not used.
     pub(crate) timestamps: Option<u32>,
 }
@@ -54,6 +57,7 @@ impl Flow {
             edge: iss,
             scale: 0,
             own_scale: None,
+            promise: None,
             timestamps: None,
         }
     }
@@ -147,16 +151,46 @@ impl Peers {
         answer.map(Packet::new)
     }
 
+    /// The connection of a segment that the stack has sent, and its host.
+    fn find(&mut self, seen: &Seen) -> (Option<&mut Flow>, Option<u8>) {
+        let Seen { destination, ref repr, .. } = *seen;
+        let is_v6 = destination.is_v6();
+        let host = (0..HOSTS).find(|&host| address_of(host, is_v6) == destination);
+        let known = self.flows.iter_mut().rev().find(|flow| {
+            (Some(flow.host), flow.is_v6) == (host, is_v6)
+                && (flow.peer_port, flow.our_port) == (repr.dst_port, repr.src_port)
+                && seen.source == our_address(is_v6)
+        });
+        (known, host)
+    }
+
+    /// Checks that a segment takes back nothing that the stack has said before.
+    pub(crate) fn judge(&mut self, seen: &Seen, is_comparable: bool) {
+        let (Some(flow), _) = self.find(seen) else { return };
+        let Repr { ack, flags, window, options, .. } = seen.repr;
+        if flags.contains(Flags::SYN) {
+            let edge = ack + u32::from(window);
+            flow.promise = flags.contains(Flags::ACK).then_some((ack, edge));
+            flow.scale = options.window_scale.unwrap_or(0);
+            return;
+        }
+        let Some((acked, promised)) = flow.promise else { return };
+        if !is_comparable || flags.contains(Flags::RST) {
+            return;
+        }
+        let edge = ack + (u32::from(window) << flow.scale);
+        assert!(ack.is_at_or_after(acked), "{ack:?} after {acked:?}: {seen:?}");
+        // A scaled window is rounded down, by less than one unit.
+        let rounded = edge + ((1 << flow.scale) - 1);
+        assert!(rounded.is_at_or_after(promised), "edge {edge:?} after {promised:?}: {seen:?}");
+        flow.promise = Some((ack, edge.max(promised)));
+    }
+
     fn learn_segment(&mut self, seen: &Seen) {
         let Seen { destination, ref repr, .. } = *seen;
         let is_v6 = destination.is_v6();
-        let Some(host) = (0..HOSTS).find(|&host| address_of(host, is_v6) == destination) else {
-            return;
-        };
-        let known = self.flows.iter_mut().rev().find(|flow| {
-            (flow.host, flow.is_v6) == (host, is_v6)
-                && (flow.peer_port, flow.our_port) == (repr.dst_port, repr.src_port)
-        });
+        let (known, host) = self.find(seen);
+        let Some(host) = host else { return };
         let flow = match known {
             Some(flow) => flow,
             None if repr.flags & (Flags::SYN | Flags::ACK) == Flags::SYN => {
@@ -182,7 +216,6 @@ impl Flow {
         let repr = &seen.repr;
         let end = repr.seq + seen.sequence_len();
         if repr.flags.contains(Flags::SYN) {
-            self.scale = repr.options.window_scale.unwrap_or(0);
             self.una = repr.seq;
             self.next = end;
         }

@@ -1,9 +1,23 @@
 //! The connections that a run begins with: one in each state that is asked for.
 
 use wire::tcp::{Flags, Repr};
+use wire::{arp, ndp};
 
 use crate::bed::{Bed, Packet};
-use crate::peer::Flow;
+use crate::frame::{self, our_address};
+use crate::peer::{self, Flow};
+
+/// The neighbours ask for the stack, so that it knows them.
+pub(crate) fn meet(bed: &mut Bed) {
+    for host in [0, 1, 3] {
+        let question = peer::arp_answer(host, our_address(false), arp::Operation::Request);
+        bed.arrive(Packet::new(question));
+        let ours = our_address(true);
+        let source_link = Some(frame::mac_of(host));
+        let question = ndp::Repr::Solicitation { target: ours.to_v6(), source_link };
+        bed.arrive(Packet::new(peer::nd_message(host, ours, &question)));
+    }
+}
 
 /// Opens what the bits of `states` name. `variant` says by which family, with which options.
 pub(crate) fn open(bed: &mut Bed, states: u16, variant: u8) {

@@ -186,6 +186,7 @@ impl Service for Puppet {
         let port = cx.listener(conn).map_or(0, |listener| listener.0);
         let is_refused = port == 1 || cx.word(conn).is_some_and(|word| word & 0x80 != 0);
         if self.is_over || is_refused {
+            self.calls += 1;
             self.live.retain(|&other| other != conn);
             return Err(Refuse);
         }
@@ -248,7 +249,8 @@ impl Service for Puppet {
     }
 
     fn on_writable(&mut self, cx: &mut Context<'_>, conn: Conn) {
-        self.assert_open(conn);
+        // Data may be queued before the connection is open.
+        assert!(self.live.contains(&conn), "there is no {conn:?} to write to");
         if cx.word(conn).is_some_and(|word| word & STREAMS != 0) {
             self.send(cx, conn, 4_000);
         }
