@@ -217,8 +217,10 @@ impl Bed {
             return;
         }
         let Some(seen) = seen else { return };
-        // What comes from nobody we know buys one answer, and a RST never another RST.
-        let is_known = matches!(flow, Some(tcp::Flow::Connection(..)));
+        // What comes from nobody we know buys one answer, and a RST never another RST. Who has
+        // completed a handshake is known.
+        let after = tuple.and_then(|tuple| self.stack.core().tcp().flow(&tuple));
+        let is_known = [flow, after].iter().any(|at| matches!(at, Some(tcp::Flow::Connection(..))));
         assert!(is_known || traffic.tcp <= 1, "{traffic:?} after {seen:?} in {flow:?}");
         let is_reset = seen.has(wire::tcp::Flags::RST);
         assert!(!is_reset || traffic.resets == 0, "a RST answers {seen:?} in {flow:?}");
