@@ -7,6 +7,7 @@
 use base::{Duration, Instant};
 
 use crate::connections::{CloseReason, Tcp};
+use crate::extension::Busy;
 use crate::limits::{FIN_WAIT_2_S, SWEEP_NANOS_PER_RECORD, SWEEP_STEP, SWEEP_STRETCHES};
 use crate::listener::KeepAlive;
 use crate::record::Flags;
@@ -88,10 +89,7 @@ impl Tcp {
         if record.has(Flags::WANTS_WRITE) || record.has(Flags::WANTS_CLOSE) {
             return self.retry(cx, index);
         }
-        if record.has(Flags::BUSY) {
-            return None;
-        }
-        let idle_s = cx.now.as_secs_wrapped().wrapping_sub(record.extension);
+        let idle_s = self.idle_s(index, cx.now)?;
         if record.state() == State::FinWait2 && record.has(Flags::RECEIVE_CLOSED) {
             if idle_s >= FIN_WAIT_2_S {
                 self.counters.finished += 1;
@@ -106,6 +104,23 @@ impl Tcp {
         let listener = self.listeners.entry(record.listener)?;
         let keep_alive = listener.options.keep_alive?;
         self.keep_alive(cx, index, keep_alive, idle_s)
+    }
+
+    /// Seconds since the connection was last active; `None` while a timer of its own runs, which
+    /// gives the peer up sooner. What waits behind a hole, or for the service, keeps a connection
+    /// busy without one.
+    fn idle_s(&self, index: u32, now: Instant) -> Option<u32> {
+        let record = &self.records[index];
+        if !record.has(Flags::BUSY) {
+            return Some(now.as_secs_wrapped().wrapping_sub(record.extension));
+        }
+        let extension = &self.extensions[record.extension];
+        let is_timed = extension.rto_at != 0 || extension.probe_at != 0;
+        let busy_s = Instant::from_nanos(extension.busy_at).as_secs_wrapped();
+        // Once both directions have ended, only the service is waited for: nobody is left to ask.
+        let is_over = extension.has(Busy::REST_OWED);
+        let is_idle = record.state().may_be_quiet() && !is_timed && !is_over;
+        is_idle.then(|| now.as_secs_wrapped().wrapping_sub(busy_s))
     }
 
     //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.4

@@ -70,6 +70,11 @@ impl Tcp {
 
     /// Files the extension in the wheel if something falls due before the wheel would look.
     pub(crate) fn rearm(&mut self, at: u32) {
+        self.arm(at, Self::quiet_at(&self.extensions[at]));
+    }
+
+    /// The same, with a time of its own for the look at whether the connection is quiet.
+    fn arm(&mut self, at: u32, quiet_at: Instant) {
         let extension = &self.extensions[at];
         let earliest = [extension.rto_at, extension.ack_at, extension.probe_at]
             .into_iter()
@@ -77,8 +82,8 @@ impl Tcp {
             .min();
         let armed = extension.armed_at;
         let deadline = match (earliest, armed) {
-            (Some(earliest), 0) => earliest.min(Self::quiet_at(extension).as_nanos()),
-            (None, 0) => Self::quiet_at(extension).as_nanos(),
+            (Some(earliest), 0) => earliest.min(quiet_at.as_nanos()),
+            (None, 0) => quiet_at.as_nanos(),
             (Some(earliest), armed) if earliest < armed => earliest,
             (Some(_) | None, _) => return,
         };
@@ -106,11 +111,12 @@ impl Tcp {
             self.counters.extensions_returned += 1;
             return;
         }
-        if Self::quiet_at(&self.extensions[at]) <= cx.now {
-            // Not quiet, and nothing has happened: looked at again after the same time.
-            self.extensions[at].busy_at = now;
-        }
-        self.rearm(at);
+        let extension = &self.extensions[at];
+        let quiet_at = Self::quiet_at(extension);
+        // Not quiet, and nothing has happened: looked at again after the same time. The time of
+        // the last activity stays, for keep-alive goes by it.
+        let again_at = cx.now + (quiet_at - Instant::from_nanos(extension.busy_at));
+        self.arm(at, if quiet_at > cx.now { quiet_at } else { again_at });
     }
 
     //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6.1

@@ -154,6 +154,7 @@ impl Tcp {
         }
         let held = Held { index, at };
         self.extensions[at].busy_at = cx.now.as_nanos();
+        self.records[index].set_probes_sent(0);
         self.records[index].hop = arrival.hop;
         self.note_timestamp(cx, index, at, arrival);
         if !self.handle_ack(cx, held, arrival, payload.len(), &mut outcome) {

@@ -4,7 +4,7 @@ use base::Duration;
 use wire::tcp::Flags as Bits;
 
 use super::{Flying, Pair};
-use crate::{CloseReason, Conn};
+use crate::{CloseReason, Conn, KeepAlive, ListenerOptions, Tuple};
 
 /// A segment that `a` has sent, moved `ahead` in its stream and changed: it never left.
 fn ahead(pair: &mut Pair, conn: Conn, distance: u32, flags: Bits, bytes: &[u8]) -> Flying {
@@ -99,4 +99,27 @@ fn challenge_of_a_half_open_connection_promises_no_more_than_the_syn_ack() {
     assert_eq!((challenge.repr.flags, challenge.repr.ack), (Bits::ACK, syn_ack.repr.ack));
     let scale = syn_ack.repr.options.window_scale.expect("both sides scale");
     assert!(scale > 0 && challenge.repr.window << scale <= syn_ack.repr.window);
+}
+
+#[test]
+fn silent_peer_is_probed_and_given_up_although_something_waits_behind_a_hole() {
+    let mut pair = Pair::new();
+    let keep_alive = Some(KeepAlive { idle_s: 10, interval_s: 5, probes_max: 3 });
+    let options = ListenerOptions { keep_alive, ..ListenerOptions::default() };
+    pair.b.tcp.listen(super::PORT + 1, options).unwrap();
+    let remote = pair.b.address;
+    let tuple = Tuple { remote, remote_port: super::PORT + 1, local_port: 0, local: 0 };
+    let now = pair.now;
+    let (tcp, mut cx) = pair.a.cx(now);
+    let conn = tcp.connect(&mut cx, tuple, 0).unwrap();
+    pair.settle();
+    let beyond = ahead(&mut pair, conn, 100, Bits::PSH, b"beyond a hole");
+    arrive(&mut pair, &beyond);
+    pair.loses = Box::new(|_, _| true);
+    pair.pass(Duration::from_secs(9));
+    assert_eq!(pair.b.tcp.counters().keep_alive_probes, 0);
+    pair.pass(Duration::from_secs(24));
+    assert_eq!(pair.b.tcp.counters().keep_alive_probes, 3, "{}", pair.tail());
+    assert_eq!(pair.b.ended, [(pair.b.opened[0], CloseReason::KeepAlive)], "{}", pair.tail());
+    assert_eq!(pair.b.tcp.usage(), crate::Usage::default());
 }
