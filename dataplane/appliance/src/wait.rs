@@ -1,11 +1,11 @@
 //! The sleep of an idle core: until packets come, a time has come, or the stop flag is raised.
 
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use base::Instant;
 use nix::errno::Errno;
-use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollOp, EpollTimeout};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
 use crate::error::Error;
 use crate::limits::{SLEEP_MAX, SLEEP_UNWAKEABLE};
@@ -33,13 +33,13 @@ const STOP: u64 = 1;
 
 impl Wait {
     /// Sleeps on the descriptor of a queue pair, where it has one, and on the stop flag.
-    pub(crate) fn new(queue: Option<RawFd>, stop: &Stop) -> Result<Self, Error> {
+    pub(crate) fn new(queue: Option<BorrowedFd<'_>>, stop: &Stop) -> Result<Self, Error> {
         const WHAT: &str = "make an epoll descriptor";
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(Error::errno(WHAT))?;
         let readable = |data| EpollEvent::new(EpollFlags::EPOLLIN, data);
         epoll.add(stop.wake_fd(), readable(STOP)).map_err(Error::errno(WHAT))?;
         if let Some(queue) = queue {
-            add_raw(&epoll, queue, readable(QUEUE)).map_err(Error::errno(WHAT))?;
+            epoll.add(queue, readable(QUEUE)).map_err(Error::errno(WHAT))?;
         }
         // A queue pair without a descriptor wakes nobody, so it is asked often.
         let most = if queue.is_some() { SLEEP_MAX } else { SLEEP_UNWAKEABLE };
@@ -60,15 +60,6 @@ impl Wait {
     }
 }
 
-#[expect(
-    deprecated,
-    reason = "a queue pair gives a raw descriptor, and to borrow one for Epoll::add takes unsafe code"
-)]
-fn add_raw(epoll: &Epoll, queue: RawFd, mut event: EpollEvent) -> Result<(), Errno> {
-    use nix::sys::epoll::epoll_ctl;
-    epoll_ctl(epoll.0.as_raw_fd(), EpollOp::EpollCtlAdd, queue, &mut event)
-}
-
 /// Rounded up to milliseconds, the tick of every timer: rounded down, the core would wake before
 /// the deadline and spin up to it.
 fn timeout(now: Instant, deadline: Option<Instant>, most: Duration) -> EpollTimeout {
@@ -81,7 +72,7 @@ fn timeout(now: Instant, deadline: Option<Instant>, most: Duration) -> EpollTime
 #[cfg(test)]
 mod tests {
     use std::io::Write;
-    use std::os::fd::AsRawFd;
+    use std::os::fd::AsFd;
     use std::os::unix::net::UnixStream;
 
     use base::{Duration, Instant};
@@ -105,7 +96,7 @@ mod tests {
     fn packets_and_the_stop_flag_wake_and_a_closed_device_is_noticed() {
         let stop = Stop::new().unwrap();
         let (ours, mut theirs) = UnixStream::pair().unwrap();
-        let wait = Wait::new(Some(ours.as_raw_fd()), &stop).unwrap();
+        let wait = Wait::new(Some(ours.as_fd()), &stop).unwrap();
         let nap = || wait.sleep(Instant::ZERO, None).unwrap();
         theirs.write_all(b"packet").unwrap();
         assert_eq!(nap(), Woken::Work);

@@ -10,7 +10,7 @@ mod corrupt;
 mod tests;
 
 use std::collections::VecDeque;
-use std::os::fd::RawFd;
+use std::os::fd::BorrowedFd;
 
 use arrayvec::ArrayVec;
 use base::{Duration, Instant, Rng};
@@ -319,7 +319,7 @@ impl<Q: QueuePair> QueuePair for Impaired<Q> {
         self.inner.capabilities()
     }
 
-    fn wait_fd(&self) -> Option<RawFd> {
+    fn wait_fd(&self) -> Option<BorrowedFd<'_>> {
         self.inner.wait_fd()
     }
 

@@ -17,7 +17,7 @@
 //! ```
 
 use std::iter;
-use std::os::fd::RawFd;
+use std::os::fd::BorrowedFd;
 
 use base::QueueId;
 use memory::{Consumer, CoreArena, DetachedFrame, Frame, Producer, ring};
@@ -271,7 +271,7 @@ impl QueuePair for MemQueue {
         &self.capabilities
     }
 
-    fn wait_fd(&self) -> Option<RawFd> {
+    fn wait_fd(&self) -> Option<BorrowedFd<'_>> {
         None
     }
 

@@ -1,6 +1,6 @@
 //! The trait of a NIC's receive and transmit queue, and what such a pair can do.
 
-use std::os::fd::RawFd;
+use std::os::fd::BorrowedFd;
 
 use base::{Instant, QueueId};
 use memory::CoreArena;
@@ -32,7 +32,7 @@ pub trait QueuePair {
     fn capabilities(&self) -> &Capabilities;
 
     /// The descriptor that becomes readable when a packet comes in, to sleep on when idle.
-    fn wait_fd(&self) -> Option<RawFd>;
+    fn wait_fd(&self) -> Option<BorrowedFd<'_>>;
 
     /// What it has done since it was made.
     fn counters(&self) -> &QueueCounters;

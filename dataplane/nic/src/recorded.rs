@@ -1,7 +1,7 @@
 //! A queue pair whose traffic is written down as pcap, in both directions.
 
 use std::io::Write;
-use std::os::fd::RawFd;
+use std::os::fd::BorrowedFd;
 
 use base::Instant;
 use memory::{CoreArena, Frame};
@@ -225,7 +225,7 @@ impl<Q: QueuePair, W: Write> QueuePair for Recorded<Q, W> {
         self.inner.capabilities()
     }
 
-    fn wait_fd(&self) -> Option<RawFd> {
+    fn wait_fd(&self) -> Option<BorrowedFd<'_>> {
         self.inner.wait_fd()
     }
 

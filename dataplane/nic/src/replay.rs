@@ -1,6 +1,6 @@
 //! A queue pair that plays a capture in, for tests and for looking at what a peer once sent.
 
-use std::os::fd::RawFd;
+use std::os::fd::BorrowedFd;
 
 use base::{Instant, QueueId};
 use memory::CoreArena;
@@ -152,7 +152,7 @@ impl QueuePair for Replay<'_> {
         &self.capabilities
     }
 
-    fn wait_fd(&self) -> Option<RawFd> {
+    fn wait_fd(&self) -> Option<BorrowedFd<'_>> {
         None
     }
 

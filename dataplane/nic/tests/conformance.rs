@@ -175,7 +175,7 @@ impl QueuePair for Broken {
         self.inner.capabilities()
     }
 
-    fn wait_fd(&self) -> Option<std::os::fd::RawFd> {
+    fn wait_fd(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
         self.inner.wait_fd()
     }
 

@@ -1,7 +1,7 @@
 //! A queue pair that somebody listens to, forges packets into, and can cut.
 
 use std::collections::VecDeque;
-use std::os::fd::RawFd;
+use std::os::fd::BorrowedFd;
 
 use base::Instant;
 use memory::CoreArena;
@@ -146,7 +146,7 @@ impl<Q: QueuePair> QueuePair for Tapped<Q> {
         self.inner.capabilities()
     }
 
-    fn wait_fd(&self) -> Option<RawFd> {
+    fn wait_fd(&self) -> Option<BorrowedFd<'_>> {
         self.inner.wait_fd()
     }
 

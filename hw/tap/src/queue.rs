@@ -1,7 +1,7 @@
 //! One queue of a TAP device: a read for each packet in, a write for each packet out.
 
 use std::io::IoSlice;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use arrayvec::ArrayVec;
 use base::QueueId;
@@ -165,8 +165,8 @@ impl QueuePair for TapQueue {
         &self.capabilities
     }
 
-    fn wait_fd(&self) -> Option<RawFd> {
-        Some(self.descriptor.as_raw_fd())
+    fn wait_fd(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.descriptor.as_fd())
     }
 
     fn counters(&self) -> &QueueCounters {

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::os::fd::RawFd;
+use std::os::fd::BorrowedFd;
 
 use base::{Duration, Instant, QueueId};
 use memory::{CoreArena, FrameArena, FrameGeometry, PageChoice};
@@ -120,7 +120,7 @@ impl QueuePair for Wire {
         &self.capabilities
     }
 
-    fn wait_fd(&self) -> Option<RawFd> {
+    fn wait_fd(&self) -> Option<BorrowedFd<'_>> {
         None
     }
 
