@@ -9,5 +9,6 @@ use tracing_subscriber::fmt;
 pub(crate) fn install(level: LevelFilter) {
     let is_terminal = io::stderr().is_terminal();
     let subscriber = fmt().with_max_level(level).with_writer(io::stderr).with_ansi(is_terminal);
-    subscriber.with_target(false).init();
+    // By default it tells of a full disk on standard error itself, and panics when that fails.
+    subscriber.with_target(false).log_internal_errors(false).init();
 }

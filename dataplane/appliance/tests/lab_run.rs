@@ -128,6 +128,17 @@ fn the_kernels_clients_are_served_until_a_signal() {
     });
 }
 
+#[test]
+fn a_log_on_a_full_disk_does_not_end_it() {
+    in_lab("a_log_on_a_full_disk_does_not_end_it", || {
+        let folder = folder();
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux has it");
+        let mut gateway = command(&folder);
+        let output = gateway.args(["--for", "0.1"]).stderr(full).output().expect("it was built");
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
+    });
+}
+
 /// Runs a gateway that nobody asks for so long; milliseconds of processor time that it took.
 fn cost_of_idling(folder: &tempfile::TempDir, seconds: &str) -> i64 {
     let spent = || {
