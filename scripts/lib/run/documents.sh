@@ -16,16 +16,20 @@ while read -r len first last hash; do
     hash_of[$len]="$hash"
 done <<<"$DOCUMENTS"
 
-# Makes the documents and sees that they are right: a full disk is no fault of the gateway.
+# A full disk is no fault of the gateway.
+lacks_room() {
+    say "the documents do not fit into $FOLDER; mend it: name a folder with 200 MB to spare, \
+as TMPDIR=/var/tmp scripts/run"
+    exit 3
+}
+
+# Makes the documents and sees that they are right.
 make_documents() {
     local len first last hash
     mkdir -- "$FOLDER/documents"
     while read -r len first last hash; do
-        seq "$first" "$last" >"$FOLDER/documents/$len.txt"
-        printf '%s  %s\n' "$hash" "$len.txt"
+        seq "$first" "$last" >"$FOLDER/documents/$len.txt" 2>>"$FOLDER/errors" || lacks_room
+        printf '%s  %s\n' "$hash" "$len.txt" || lacks_room
     done <<<"$DOCUMENTS" >"$FOLDER/documents.sha256"
-    (cd "$FOLDER/documents" && sha256sum --check --quiet ../documents.sha256) >&2 || {
-        say "the documents could not be made in $FOLDER; is there room for 200 MB?"
-        exit 3
-    }
+    (cd "$FOLDER/documents" && sha256sum --check --quiet ../documents.sha256) >&2 || lacks_room
 }

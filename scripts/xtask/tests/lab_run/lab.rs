@@ -209,10 +209,21 @@ impl Lab {
 
     /// Starts the script as root where there is no /dev/net/tun.
     pub(crate) fn start_without_device(&self, arguments: &[&str]) -> Run {
-        let line = "mount -t tmpfs none /dev/net && exec \"$0\" \"$@\"";
+        self.start_after("mount -t tmpfs none /dev/net", arguments)
+    }
+
+    /// Starts the script as root where its files find a few megabytes only.
+    pub(crate) fn start_on_a_small_disk(&self, arguments: &[&str]) -> Run {
+        self.start_after("mount -t tmpfs -o size=4m none \"$TMPDIR\"", arguments)
+    }
+
+    /// Starts the script as root once `preparation` was done to its file systems alone.
+    fn start_after(&self, preparation: &str, arguments: &[&str]) -> Run {
+        let line = format!("{preparation} && exec \"$0\" \"$@\"");
         let mut command = Command::new("unshare");
-        command.args(["--mount", "sh", "-c", line]);
+        command.args(["--mount", "sh", "-c", &line]);
         command.arg(root().join("scripts/run")).args(arguments);
+        command.env("ABELE_GATEWAY", gateway());
         self.spawn(command)
     }
 

@@ -221,6 +221,20 @@ fn without_a_tun_device_it_exits_3_at_once_and_names_the_mend() {
 }
 
 #[test]
+fn on_a_full_disk_it_exits_3_and_names_the_mend() {
+    const NAME: &str = "on_a_full_disk_it_exits_3_and_names_the_mend";
+    if skip_without_root(NAME) {
+        return;
+    }
+    let Some(lab) = Lab::new(NAME) else { return };
+    let end = lab.start_on_a_small_disk(&with_time(FEW, "1")).wait();
+    assert_eq!(end.code, Some(3), "{}", end.stderr);
+    assert_eq!(end.stderr.lines().count(), 1, "{}", end.stderr);
+    assert!(end.stderr.contains("mend it: name a folder"), "{}", end.stderr);
+    lab.assert_nothing_left();
+}
+
+#[test]
 fn wrong_arguments_exit_2_and_say_what_would_be_right() {
     let script = lab::root().join("scripts/run");
     for (line, right) in [
