@@ -9,6 +9,8 @@ mod tests;
 use std::{fmt, path::Path, ptr::NonNull, sync::atomic::AtomicU64};
 
 pub use error::ArenaError;
+#[cfg(not(miri))]
+pub(crate) use map::shared as map_shared;
 
 use crate::limits::{BASE_PAGE_LEN, HUGE_PAGE_LEN};
 

@@ -1,5 +1,5 @@
-//! The memory of the machine, made safe to use: mappings, frames, records, rings, prefetch, a
-//! keyed hash and a counting allocator.
+//! The memory of the machine, made safe to use: mappings, shared files, frames, records, rings,
+//! prefetch, a keyed hash and a counting allocator.
 //!
 //! It is not an allocator for general use: everything is taken once, at start, and nothing here
 //! grows on the packet path.
@@ -48,6 +48,8 @@ mod prefetch;
 mod ring;
 #[cfg(test)]
 mod seeded;
+#[cfg(not(miri))]
+mod shared;
 mod slab;
 mod sync;
 
@@ -59,4 +61,6 @@ pub use frame::{
 pub use hash::KeyedHash;
 pub use prefetch::prefetch;
 pub use ring::{Consumer, Producer, ring};
+#[cfg(not(miri))]
+pub use shared::{SharedError, SharedFile, SharedGuest, SharedView};
 pub use slab::{LINK_NONE, Linked, Reuse, Slab};

@@ -25,5 +25,9 @@ pub(crate) const LENT: u16 = u16::MAX;
 /// Arenas of frames in one process: their ids fill a `u16` and are never used twice.
 pub(crate) const FRAME_ARENAS_MAX: u32 = 1 << 16;
 
+/// How often a process begins anew when the lock's file of a shared file vanishes under it. Each
+/// time another process must have ended in between; three in a row is chance enough.
+pub(crate) const LOCK_TRIES: usize = 8;
+
 const _: () = assert!(HUGE_PAGE_LEN.is_multiple_of(BASE_PAGE_LEN));
 const _: () = assert!(LENT > REFERENCES_MAX);

@@ -108,6 +108,17 @@ pub(super) fn named(path: &Path, len: usize, choice: PageChoice) -> Result<Arena
     Ok(Arena { base: base.map_err(refused)?.cast(), len, touched: 0, pages })
 }
 
+/// The first `len` bytes of an open file, shared; never to be written unless `may_write`.
+pub(crate) fn shared(file: &File, len: usize, may_write: bool) -> Result<Arena, Errno> {
+    let len = len.checked_next_multiple_of(BASE_PAGE_LEN).ok_or(Errno::EINVAL)?;
+    let length = NonZeroUsize::new(len).ok_or(Errno::EINVAL)?;
+    let write = if may_write { ProtFlags::PROT_WRITE } else { ProtFlags::PROT_NONE };
+    let prot = ProtFlags::PROT_READ | write;
+    // SAFETY: no address is asked for, so no existing mapping is replaced.
+    let base = unsafe { mmap(None, length, prot, MapFlags::MAP_SHARED, file.as_fd(), 0) };
+    Ok(Arena { base: base?.cast(), len, touched: 0, pages: Pages::Base })
+}
+
 /// Gives the file its length and its memory, so that no later access is a bus error.
 fn reserve(file: &File, path: &Path, len: usize) -> Result<(), ArenaError> {
     let failed = |operation| {

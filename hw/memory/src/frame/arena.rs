@@ -244,6 +244,11 @@ impl FrameArena {
         self.shared.geometry
     }
 
+    /// Which arena of the process it is.
+    pub(super) fn id(&self) -> u16 {
+        self.shared.id
+    }
+
     /// The pages that were got.
     #[must_use]
     pub fn pages(&self) -> Pages {

@@ -6,7 +6,7 @@ mod stowed;
 use std::{fmt, ptr::NonNull, sync::Arc};
 
 use super::{
-    DetachedFrame, Frame, Lent,
+    DetachedFrame, Frame, FrameArena, Lent,
     arena::{Count, Shared},
     narrow,
 };
@@ -262,6 +262,13 @@ impl CoreArena {
     #[inline]
     pub unsafe fn lent(&self, index: u32) -> Lent {
         Lent { index, arena: self.id }
+    }
+
+    /// Whether this is a core's view of `arena`, whose memory a device knows.
+    #[inline]
+    #[must_use]
+    pub fn is_of(&self, arena: &FrameArena) -> bool {
+        self.id == arena.id()
     }
 
     /// Free frames in this core's own pool, the reserve included.

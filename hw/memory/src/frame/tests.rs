@@ -159,6 +159,14 @@ fn each_core_is_handed_out_once() {
 }
 
 #[test]
+fn a_core_knows_whose_view_it_is() {
+    let (one, other) = (arena(), arena());
+    let core = one.core().unwrap();
+    assert!(core.is_of(&one));
+    assert!(!core.is_of(&other));
+}
+
+#[test]
 fn one_core_can_use_every_frame_of_the_home_pool() {
     let frames = 3000;
     let geometry = FrameGeometry { frames, cores: 2, reserve_per_core: 10, ..GEOMETRY };
