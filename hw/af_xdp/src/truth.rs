@@ -1,0 +1,116 @@
+//! What was got, as read back from the kernel, for the log.
+
+use std::fmt;
+
+use base::QueueId;
+use memory::Pages;
+use nix::errno::Errno;
+
+use crate::config::{BusyPoll, RingSizes};
+
+/// Descriptors that one system call may send in copy mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TxBudget {
+    /// The kernel's own figure, which was not asked to be another.
+    Default,
+    /// What was asked for; the kernel took it and lets nobody read it back.
+    Set(u32),
+    /// Something was asked for, and this kernel lacks the option (it takes Linux 6.17).
+    Unsupported,
+}
+
+/// What was got of what was wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Truth {
+    /// The interface's name.
+    pub interface: String,
+    /// The name of its driver.
+    pub driver: String,
+    /// The queue.
+    pub queue: QueueId,
+    /// The device reads and writes the arena's frames itself (read back).
+    pub zero_copy: bool,
+    /// Why zero-copy was refused, where it was tried.
+    pub zero_copy_refused: Option<Errno>,
+    /// The kernel says when it must be woken.
+    pub need_wakeup: bool,
+    /// Packets may lie in several frames.
+    pub multi_buffer: bool,
+    /// Busy polling (read back, but for the budget).
+    pub busy_poll: Option<BusyPoll>,
+    /// The transmit budget.
+    pub tx_budget: TxBudget,
+    /// The rings.
+    pub rings: RingSizes,
+    /// Bytes of a received packet that one frame takes.
+    pub frame_room: u32,
+    /// The pages that the frames lie in.
+    pub pages: Pages,
+}
+
+impl fmt::Display for Truth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let on_off = |is_on| if is_on { "on" } else { "off" };
+        write!(f, "queue {} of {} (driver {}): ", self.queue.0, self.interface, self.driver)?;
+        match (self.zero_copy, self.zero_copy_refused) {
+            (true, _) => f.write_str("zero-copy")?,
+            (false, None) => f.write_str("copied by the kernel")?,
+            (false, Some(errno)) => {
+                write!(f, "copied by the kernel (zero-copy refused: {errno:?})")?;
+            }
+        }
+        write!(f, ", need-wakeup {}", on_off(self.need_wakeup))?;
+        write!(f, ", multi-buffer {}", on_off(self.multi_buffer))?;
+        match self.busy_poll {
+            None => f.write_str(", busy poll off")?,
+            Some(BusyPoll { us, budget }) => write!(f, ", busy poll {us} us by {budget}")?,
+        }
+        match self.tx_budget {
+            TxBudget::Default => f.write_str(", transmit budget the kernel's")?,
+            TxBudget::Set(budget) => write!(f, ", transmit budget {budget}")?,
+            TxBudget::Unsupported => {
+                f.write_str(", transmit budget the kernel's (another takes Linux 6.17)")?;
+            }
+        }
+        let RingSizes { fill, completion, rx, tx } = self.rings;
+        write!(f, ", rings fill {fill} completion {completion} rx {rx} tx {tx}")?;
+        write!(f, ", {} bytes of a packet in a frame, frames in {}", self.frame_room, self.pages)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use base::QueueId;
+    use memory::Pages;
+    use nix::errno::Errno;
+
+    use super::{Truth, TxBudget};
+    use crate::config::{BusyPoll, RingSizes};
+
+    #[test]
+    fn the_log_shows_what_was_got_and_what_was_refused() {
+        let truth = Truth {
+            interface: "eth7".to_owned(),
+            driver: "veth".to_owned(),
+            queue: QueueId(2),
+            zero_copy: false,
+            zero_copy_refused: Some(Errno::EOPNOTSUPP),
+            need_wakeup: true,
+            multi_buffer: false,
+            busy_poll: Some(BusyPoll { us: 20, budget: 64 }),
+            tx_budget: TxBudget::Unsupported,
+            rings: RingSizes::default(),
+            frame_room: 1792,
+            pages: Pages::Base,
+        };
+        assert_eq!(
+            truth.to_string(),
+            "queue 2 of eth7 (driver veth): copied by the kernel (zero-copy refused: EOPNOTSUPP), \
+             need-wakeup on, multi-buffer off, busy poll 20 us by 64, transmit budget the kernel's \
+             (another takes Linux 6.17), rings fill 2048 completion 2048 rx 2048 tx 2048, 1792 \
+             bytes of a packet in a frame, frames in base pages"
+        );
+        let zero_copy = Truth { zero_copy: true, tx_budget: TxBudget::Set(64), ..truth };
+        assert!(zero_copy.to_string().contains(": zero-copy, need-wakeup"), "{zero_copy}");
+    }
+}
