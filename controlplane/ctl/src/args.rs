@@ -1,0 +1,219 @@
+//! The command line: every argument with its bounds, its default and its meaning.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use counters::{Filter, State};
+
+use crate::limits::{INTERVAL_S_MAX, INTERVAL_S_MIN};
+
+/// Tells what an Abele gateway does, from its tools' file.
+///
+/// The gateway writes /run/abele/INSTANCE/stats (without rights for it,
+/// $XDG_RUNTIME_DIR/abele/INSTANCE/stats). abelectl reads it and asks the gateway for nothing but
+/// its connections; it needs no packet buffer, no socket and no answer, so that it works while the
+/// gateway is in trouble, and tells the last figures of one that has died.
+#[derive(Debug, Parser)]
+#[command(name = "abelectl", version, after_help = EXIT_CODES, after_long_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes:
+  0    right, also when a pipe was closed
+  1    what was printed is not whole: a core is stuck or did not answer, or writing failed
+  2    bad arguments, such as a counter that there is not, or no --instance where several run
+  3    no gateway runs, it is of another version, or the rights are missing
+  130  interrupted";
+
+/// What is to be told.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Print every counter that is not zero, by core, and what each core says of itself
+    ///
+    /// With --json one object: instance, pid, alive, version, layout, generation,
+    /// started_unix_ns, uptime_s; cores, each with core, state, age_ms, turns, whole, stuck, facts
+    /// and counters (an object per group); and total, by group.
+    Stats(StatsArgs),
+    /// Show load, packets, connections and drops of each core, again and again
+    ///
+    /// On a terminal one screen, which Ctrl-C ends; else lines, one block per interval. Shares are
+    /// of the cycles that a core spent in each stage of its turns. With --json one object per
+    /// interval and line.
+    Top(TopArgs),
+    /// Print every reason for which something was dropped or refused
+    ///
+    /// With --interval also how many per second, over that time. With --json one object:
+    /// instance, pid, alive and drops, each with name, unit, cores, total and, with --interval,
+    /// per_s.
+    Drops(DropsArgs),
+    /// List connections: state, addresses, idle time, round-trip time, windows
+    ///
+    /// Each core walks over its records in small steps, at most 1/64 of its time: 100,000
+    /// connections take under two seconds of one core. A connection that was there all the time is
+    /// listed once. With --json one object per connection and line. Asking writes into the tools'
+    /// file, which takes the gateway's own user or root.
+    Connections(ConnectionsArgs),
+}
+
+/// Which gateway.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Target {
+    /// The gateway's instance; needed where several run
+    #[arg(long, value_name = "NAME")]
+    pub(crate) instance: Option<String>,
+    /// The folder of all instances, instead of /run/abele and $XDG_RUNTIME_DIR/abele
+    #[arg(long, value_name = "DIR")]
+    pub(crate) folder: Option<PathBuf>,
+}
+
+/// Arguments of `stats`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct StatsArgs {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// One JSON object instead of tables
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Only this core
+    #[arg(long, value_name = "N")]
+    pub(crate) core: Option<usize>,
+    /// Counters that are zero, too
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// A group (tcp), a counter (tcp.paws), a part of a name (checksum) or a pattern (*.rx_*);
+    /// these are printed also where they are zero
+    #[arg(value_name = "GROUP|PATTERN")]
+    pub(crate) pattern: Option<String>,
+}
+
+/// Arguments of `top`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct TopArgs {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// One JSON object per interval and line
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Seconds between two looks
+    #[arg(long, value_name = "S", default_value = "1", value_parser = seconds)]
+    pub(crate) interval: Duration,
+    /// End after so many intervals
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+}
+
+/// Arguments of `drops`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct DropsArgs {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// One JSON object instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Look twice, so many seconds apart, and print rates
+    #[arg(long, value_name = "S", value_parser = seconds)]
+    pub(crate) interval: Option<Duration>,
+}
+
+/// Arguments of `connections`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ConnectionsArgs {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// One JSON object per connection and line
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Only this state
+    #[arg(long, value_enum, value_name = "STATE")]
+    pub(crate) state: Option<StateName>,
+    /// Only peers of this address or prefix, such as 10.1.0.0/16 or fd77::/64
+    #[arg(long, value_name = "PREFIX", value_parser = prefix)]
+    pub(crate) remote: Option<([u8; 16], u8)>,
+    /// Only this TCP port of the gateway's
+    #[arg(long, value_name = "N")]
+    pub(crate) port: Option<u16>,
+    /// At most so many connections
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) limit: Option<u64>,
+}
+
+/// A state by its name on the command line.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StateName(pub(crate) State);
+
+impl ValueEnum for StateName {
+    fn value_variants<'a>() -> &'a [Self] {
+        const NAMES: [StateName; State::ALL.len()] = {
+            let mut names = [StateName(State::Closed); State::ALL.len()];
+            let mut index = 0;
+            while index < names.len() {
+                names[index] = StateName(State::ALL[index]);
+                index += 1;
+            }
+            names
+        };
+        &NAMES
+    }
+
+    fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
+        Some(clap::builder::PossibleValue::new(self.0.name()))
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if (INTERVAL_S_MIN..=INTERVAL_S_MAX).contains(&seconds) => {
+            Ok(Duration::from_secs_f64(seconds))
+        }
+        Ok(_) | Err(_) => {
+            Err(format!("expected a number of seconds from {INTERVAL_S_MIN} to {INTERVAL_S_MAX}"))
+        }
+    }
+}
+
+fn prefix(text: &str) -> Result<([u8; 16], u8), String> {
+    let expected = "expected an address or a prefix, such as 10.1.0.0/16 or fd77::/64";
+    let (address, bits) = text.split_once('/').unwrap_or((text, ""));
+    let address: IpAddr = address.parse().map_err(|_error| expected.to_owned())?;
+    let bits_max = if address.is_ipv4() { 32 } else { 128 };
+    let bits = if text.contains('/') { bits.parse().ok() } else { Some(bits_max) };
+    bits.and_then(|bits| Filter::prefix(address, bits))
+        .ok_or_else(|| format!("{expected}; after the slash 0 to {bits_max}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv6Addr;
+
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn prefixes_are_addresses_with_or_without_bits() {
+        let mapped = |text: &str| text.parse::<Ipv6Addr>().unwrap().octets();
+        assert_eq!(prefix("10.1.0.0/16"), Ok((mapped("::ffff:10.1.0.0"), 112)));
+        assert_eq!(prefix("10.1.2.3"), Ok((mapped("::ffff:10.1.2.3"), 128)));
+        assert_eq!(prefix("fd77::/64"), Ok((mapped("fd77::"), 64)));
+        for wrong in ["", "10.1", "10.0.0.0/33", "::/129", "10.0.0.0/", "a/8", "10.0.0.0/-1"] {
+            assert!(prefix(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn intervals_are_bounded() {
+        assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
+        for wrong in ["0", "-1", "nan", "inf", "1e9", "x"] {
+            assert!(seconds(wrong).is_err(), "{wrong}");
+        }
+    }
+}

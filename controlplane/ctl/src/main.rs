@@ -1,0 +1,72 @@
+//! `abelectl`: what a gateway does, told from its tools' file.
+//!
+//! It is no client of the gateway's: it opens no socket, and where it asks for connections it asks
+//! in the same file. It changes nothing about a gateway.
+//!
+//! # Why it is built this way
+//!
+//! The naive tool connects to the process and waits for its answer. It then fails with the process
+//! that it is to tell of. Here everything is read from a mapped file, so that a gateway without a
+//! free frame, one that is stuck and one that has died are told of alike; and what is wrong with
+//! them is said in the same breath, on standard error and as the exit code.
+//!
+//! ```text
+//! args --> instance (which file?) --> counters::View --> sample --> stats, top, drops
+//!                                     counters::Listing ----------> connections
+//! ```
+//!
+//! One file per command. The layout of the file is the `counters` crate's.
+#![forbid(unsafe_code)]
+
+mod args;
+mod clock;
+mod connections;
+mod drops;
+mod error;
+mod instance;
+mod interrupt;
+mod limits;
+mod pattern;
+mod sample;
+mod stats;
+mod table;
+mod top;
+
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Cli, Command};
+use crate::error::Error;
+use crate::interrupt::Interrupt;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(&cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is_closed_pipe() => ExitCode::SUCCESS,
+        Err(error) => {
+            if !matches!(error, Error::Interrupted) {
+                // With standard error gone there is nobody left to tell; the exit code stays.
+                writeln!(io::stderr(), "abelectl: {error}").ok();
+            }
+            error.exit_code()
+        }
+    }
+}
+
+fn run(command: &Command) -> Result<(), Error> {
+    let interrupt = Interrupt::catch()?;
+    let stdout = io::stdout();
+    let is_terminal = stdout.is_terminal();
+    let mut out = BufWriter::new(stdout.lock());
+    let done = match command {
+        Command::Stats(args) => stats::run(args, &mut out),
+        Command::Top(args) => top::run(args, &interrupt, is_terminal, &mut out),
+        Command::Drops(args) => drops::run(args, &interrupt, &mut out),
+        Command::Connections(args) => connections::run(args, &interrupt, &mut out),
+    };
+    out.flush()?;
+    done
+}
