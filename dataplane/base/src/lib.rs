@@ -18,6 +18,7 @@ mod time;
 mod wheel;
 
 pub use ids::CoreId;
+pub use ids::CoreSet;
 pub use ids::QueueId;
 pub use rng::Rng;
 pub use time::Duration;

@@ -10,9 +10,19 @@
 //!
 //! ```text
 //! turn(now):  receive a burst -> handle it -> timers, service -> segments -> send the burst
+//!                                |    ^
+//!                   what others  v    |  what others have
+//!                   own: to them      received for us
 //! ```
+//!
+//! Several cores are several engines. One that has put something before another says so
+//! ([`Engine::take_reached`]), and [`Doze`] is how their owners agree on who has to be woken.
 #![forbid(unsafe_code)]
 
+mod doze;
+mod meter;
 mod turn;
 
+pub use doze::Doze;
+pub use meter::{Meter, Stage};
 pub use turn::{Engine, Turn};

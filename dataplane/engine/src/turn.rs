@@ -1,13 +1,15 @@
 //! One iteration of a core, on one screen.
 
-use base::{Duration, Instant};
+use base::{CoreSet, Duration, Instant};
 use nic::QueuePair;
 use stack::{Service, Stack};
+
+use crate::meter::{Meter, Stage};
 
 /// What a turn found to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Turn {
-    /// Packets received.
+    /// Frames received, and what other cores have received for this one.
     pub received: usize,
     /// Something was received, or waits to be sent: the next turn should follow at once.
     pub is_busy: bool,
@@ -32,16 +34,44 @@ impl<Q: QueuePair, S: Service> Engine<Q, S> {
     }
 
     /// One iteration: what has arrived, what is due, what is to be sent.
+    #[inline]
     pub fn turn(&mut self, now: Instant) -> Turn {
-        let received = self.stack.handle_burst(now, &mut self.service);
-        if now.saturating_since(self.timed_at) >= TIMERS_EVERY {
-            self.timed_at = now;
-            self.stack.handle_time(now, &mut self.service);
+        self.turn_with(now, &mut ())
+    }
+
+    /// The same, and tells `meter` of the end of each stage.
+    pub fn turn_with(&mut self, now: Instant, meter: &mut impl Meter) -> Turn {
+        let Self { stack, service, timed_at } = self;
+        let received = stack.receive(now);
+        meter.mark(Stage::Receive);
+        stack.handle_burst(service);
+        meter.mark(Stage::Handle);
+        let taken_over = stack.take_over(service);
+        meter.mark(Stage::TakeOver);
+        if now.saturating_since(*timed_at) >= TIMERS_EVERY {
+            *timed_at = now;
+            stack.handle_time(now, service);
         }
-        self.stack.handle_turn(&mut self.service);
-        self.stack.poll_egress(&mut self.service);
-        let is_busy = received > 0 || self.stack.has_egress();
-        Turn { received, is_busy }
+        meter.mark(Stage::Timers);
+        stack.handle_turn(service);
+        meter.mark(Stage::Service);
+        stack.poll_egress(service);
+        meter.mark(Stage::Egress);
+        let received = received + taken_over;
+        Turn { received, is_busy: received > 0 || stack.has_egress() }
+    }
+
+    /// The cores that something was put before since this was last asked: those of them that
+    /// sleep are to be woken.
+    #[inline]
+    pub fn take_reached(&mut self) -> CoreSet {
+        self.stack.core_mut().take_reached()
+    }
+
+    /// Whether another core has put something before this one: it must not go to sleep now.
+    #[must_use]
+    pub fn has_waiting(&self) -> bool {
+        self.stack.core().has_waiting()
     }
 
     /// When the next turn is needed although nothing arrives; `None` means never.

@@ -149,6 +149,30 @@ pub struct Counters {
 }
 
 impl Counters {
+    /// Each counter's name and value, drops last.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        [
+            ("ip_delivered", self.delivered),
+            ("ip_errors_delivered", self.errors_delivered),
+            ("ip_neighbour_replies", self.neighbour_replies),
+            ("ip_echo_replies", self.echo_replies),
+            ("ip_errors_sent", self.errors_sent),
+            ("ip_errors_limited", self.errors_limited),
+            ("ip_errors_forbidden", self.errors_forbidden),
+            ("ip_solicitations", self.solicitations),
+            ("ip_announcements", self.announcements),
+            ("ip_neighbours_changed", self.neighbours_changed),
+            ("ip_neighbours_failed", self.neighbours_failed),
+            ("ip_neighbours_evicted", self.neighbours_evicted),
+            ("ip_neighbours_refused", self.neighbours_refused),
+            ("ip_neighbour_claims_ignored", self.neighbour_claims_ignored),
+            ("ip_parked", self.parked),
+            ("ip_parked_dropped", self.parked_dropped),
+        ]
+        .into_iter()
+        .chain(DropReason::ALL.map(|reason| (reason.name(), self.drops(reason))))
+    }
+
     /// Frames dropped for this reason.
     #[must_use]
     pub const fn drops(&self, reason: DropReason) -> u64 {

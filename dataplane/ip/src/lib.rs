@@ -28,6 +28,8 @@
 //!                         |--> Wait(hop)  --encapsulate, park--> ... --poll_released--> ...
 //!                         |--> Unreachable(reason)
 //! clock ---poll_transmit--> ARP requests, solicitations, announcements
+//!
+//! take_heard of the core that heard of a neighbour ---learn--> every other core
 //! ```
 //!
 //! # Limits of this version
@@ -46,6 +48,7 @@ mod buckets;
 mod config;
 mod counters;
 mod egress;
+mod heard;
 mod icmp;
 mod ingress;
 pub mod limits;
@@ -63,6 +66,7 @@ pub use counters::{Counters, DropReason};
 pub use egress::{
     CONTROL_FRAME_LEN_MAX, Envelope, HEADERS_LEN_V4, HEADERS_LEN_V6, Resolution, Unreachable,
 };
+pub use heard::Heard;
 pub use icmp::{IcmpError, IcmpErrorKind, Report};
 pub use ingress::{Ingress, Packet};
 pub use neighbours::{HopIndex, Released};
@@ -84,6 +88,8 @@ pub struct Ip {
     neighbours: Neighbours,
     announcer: Announcer,
     buckets: Buckets,
+    /// What the last frame has taught, for the other cores.
+    heard: Option<Heard>,
     counters: Counters,
 }
 
@@ -131,6 +137,7 @@ impl Ip {
             neighbours,
             announcer: Announcer::new(own_len, config.announce),
             buckets: Buckets::new(hash),
+            heard: None,
             counters: Counters::default(),
         })
     }

@@ -1,5 +1,6 @@
 //! Scenarios on virtual time, against frames that Linux sent and frames made here.
 
+mod cores;
 mod icmp;
 mod ingress;
 mod neighbours;

@@ -40,10 +40,10 @@ impl Announcer {
         }
     }
 
-    /// Another station claims `local`.
+    /// Another station claims `local`; whether it will be told better.
     //= https://www.rfc-editor.org/rfc/rfc5227#section-2.4
     //# if it has not seen any other conflicting ARP packets within the last DEFEND_INTERVAL seconds
-    pub(crate) fn on_conflict(&mut self, local: LocalIndex, now: Instant) {
+    pub(crate) fn on_conflict(&mut self, local: LocalIndex, now: Instant) -> bool {
         let is_resting = self
             .defended_at
             .is_some_and(|defended_at| now.saturating_since(defended_at) < DEFEND_INTERVAL);
@@ -51,6 +51,12 @@ impl Announcer {
             self.defence = Some(local);
             self.defended_at = Some(now);
         }
+        !is_resting
+    }
+
+    /// Another core of this host defends an address: one defence is enough.
+    pub(crate) fn on_defended(&mut self, now: Instant) {
+        self.defended_at = Some(now);
     }
 
     /// The next address that is to be announced now.

@@ -41,13 +41,14 @@ pub(crate) fn strike(network: &mut Network, rng: &mut Rng) {
     }
     if target.state.is_synchronized() && rng.below(200) == 0 {
         let repr = Repr { seq: target.rcv_nxt, flags: Flags::RST, ..ports(&target.tuple) };
-        network.hosts[host].service_mut().note_forged(target.id);
+        network.hosts[host].cores_mut()[0].service_mut().note_forged(target.id);
         forge(network, host, &target.tuple, repr, 0);
     }
 }
 
 fn choose(network: &Network, host: usize, rng: &mut Rng) -> Option<Target> {
-    let host = &network.hosts[host];
+    // Forgery has its scenario, in which a host has one core.
+    let host = network.hosts[host].first();
     let is_open = |side: &Side| matches!(side.stage, Stage::Open | Stage::Asked);
     let alive: Vec<(u32, Conn)> = host
         .service()
@@ -146,7 +147,7 @@ fn forge_stray(network: &mut Network, host: usize, rng: &mut Rng) {
 fn forge(network: &mut Network, host: usize, tuple: &Tuple, repr: Repr, data_len: usize) {
     let (source, target) = (tuple.remote, settings::address(host, tuple.remote.is_v6()));
     let bytes = packet(host, source, target, &repr, data_len);
-    network.hosts[host].stack_mut().queue_mut().forge(bytes);
+    network.hosts[host].cores_mut()[0].stack_mut().queue_mut().forge(bytes);
 }
 
 fn packet(host: usize, source: Address, target: Address, repr: &Repr, data_len: usize) -> Vec<u8> {

@@ -16,6 +16,8 @@ pub struct Report {
     pub connections: u64,
     /// Bytes that services received, each checked.
     pub bytes: u64,
+    /// Packets that arrived at another core than their own.
+    pub handed_over: u64,
     /// What must not be.
     pub violations: Vec<Violation>,
 }
@@ -27,16 +29,18 @@ impl Report {
         self.faults.add(&outcome.faults);
         self.connections += outcome.connections;
         self.bytes += outcome.bytes;
+        self.handed_over += outcome.handed_over;
         self.violations.extend(outcome.violations);
     }
 
     /// Adds what other seeds came to.
     pub fn merge(&mut self, other: Self) {
-        let Self { seeds, faults, connections, bytes, violations } = other;
+        let Self { seeds, faults, connections, bytes, handed_over, violations } = other;
         self.seeds += seeds;
         self.faults.add(&faults);
         self.connections += connections;
         self.bytes += bytes;
+        self.handed_over += handed_over;
         self.violations.extend(violations);
     }
 

@@ -15,8 +15,8 @@
 //! that each byte is checked when it arrives, against nothing that was kept.
 //!
 //! ```text
-//!  plan (seed) -> Player -- Engine -- Tapped -- Impaired -- mem ==== mem -- Impaired -- ... Player
-//!                   |                   |         loss, reorder, ...                         |
+//!  plan (seed) -> Player -- Engine -- Tapped -- Impaired -- Spread ==== Spread -- ... -- Player
+//!                   |   (per core)      |         loss, ...     any core to any core           |
 //!                   |                 notes, forged packets, cuts                            |
 //!                   +------------------------- verdict ---------------------------------------+
 //!     each byte in its place; on_open, on_end, on_close in order and once; ends that agree;
@@ -28,6 +28,7 @@
 
 mod attack;
 mod campaign;
+mod host;
 mod limits;
 mod network;
 mod plan;
@@ -35,6 +36,7 @@ mod player;
 mod run;
 mod scenario;
 mod settings;
+mod spread;
 mod stream;
 mod tapped;
 mod trace;
@@ -44,6 +46,7 @@ pub use campaign::{Report, campaign};
 pub use limits::SEEDS_MAX;
 pub use run::{Faults, Options, Outcome, Violation, run};
 pub use scenario::{Scenario, UnknownScenario};
+pub use spread::Spread;
 
 #[cfg(test)]
 mod tests;

@@ -55,7 +55,10 @@ fn main() -> ExitCode {
         println!("seed {seed} ({scenario}): {}", violation.message);
         println!("  again: cargo xtask sim --seeds 1 --first {seed} --scenario {scenario}\n");
     }
-    println!("connections {}, bytes checked {}", report.connections, report.bytes);
+    println!(
+        "connections {}, bytes checked {}, packets handed over {}",
+        report.connections, report.bytes, report.handed_over
+    );
     println!("{report}");
     if report.violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) }
 }

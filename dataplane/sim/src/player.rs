@@ -6,7 +6,7 @@ mod write;
 
 use std::collections::BTreeMap;
 
-use base::{Duration, Rng};
+use base::{CoreId, Duration, Rng};
 use memory::Frame;
 use stack::{CloseReason, Conn, ConnectError, Context, Data, Refuse, Service};
 use wire::Address;
@@ -27,7 +27,7 @@ enum Timer {
     Hoard = 3,
 }
 
-/// One host's service.
+/// The service of one core of a host.
 #[derive(Debug)]
 pub(crate) struct Player {
     host: usize,
@@ -48,7 +48,14 @@ pub(crate) struct Player {
 }
 
 impl Player {
-    pub(crate) fn new(host: usize, seed: u64, plans: &[Plan], sabotage: Option<Sabotage>) -> Self {
+    /// The service of one core of a host. All cores of it know of all connections, and each acts
+    /// out those that it has.
+    pub(crate) fn new(
+        (host, core): (usize, CoreId),
+        seed: u64,
+        plans: &[Plan],
+        sabotage: Option<Sabotage>,
+    ) -> Self {
         let sides = (0..).zip(plans).map(|(id, plan)| {
             let peer = &plan.sides[1 - host];
             // An echo is the stream that it was sent.
@@ -58,7 +65,7 @@ impl Player {
         });
         Self {
             host,
-            rng: Rng::seeded(stream::mix(seed ^ (host as u64 + 1))),
+            rng: Rng::seeded(stream::mix(seed ^ (host as u64 + 1) ^ u64::from(core.0) << 8)),
             sides: sides.collect(),
             expected: BTreeMap::new(),
             hoard: Vec::new(),

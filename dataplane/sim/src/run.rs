@@ -4,6 +4,7 @@ use base::{Duration, Instant, Rng};
 use stack::ConnectError;
 
 use crate::attack;
+use crate::host::Host;
 use crate::limits::{
     CONNECT_ATTEMPTS_MAX, REAP_AFTER, REST, RUN_MAX, TRACE_LEN, TURNS_MAX, VIOLATIONS_MAX,
 };
@@ -115,8 +116,8 @@ impl Faults {
             faults.corrupt += counters.corrupted;
             faults.overflow += counters.link_dropped + counters.held_dropped;
         }
-        for host in &network.hosts {
-            let counts = host.stack().queue().counts();
+        for core in network.cores() {
+            let counts = core.stack().queue().counts();
             faults.cut += counts.cut;
             faults.spoof += counts.forged;
         }
@@ -139,6 +140,8 @@ pub struct Outcome {
     pub elapsed: Duration,
     /// Turns of both hosts.
     pub turns: u64,
+    /// Packets that arrived at another core than their own.
+    pub handed_over: u64,
     /// What must not be.
     pub violations: Vec<Violation>,
 }
@@ -246,11 +249,11 @@ impl Run {
         let from = settings::address(opener, plan.is_v6);
         let now = self.network.now;
         let host = &mut self.network.hosts[opener];
-        match host.with_context(now, |player, cx| player.connect(cx, id, remote)) {
-            Ok(conn) => {
-                let record = host.stack().core().tcp().record(conn);
-                let port = record.expect("it was just opened").tuple().local_port;
-                self.network.hosts[1 - opener].service_mut().expect((from, port), listener, id);
+        match host.connect(now, id, remote) {
+            Ok(port) => {
+                for core in self.network.hosts[1 - opener].cores_mut() {
+                    core.service_mut().expect((from, port), listener, id);
+                }
                 self.openings[place] = None;
             }
             Err(ConnectError::ResourceRecords)
@@ -260,7 +263,7 @@ impl Run {
                 self.openings[place] = Some((self.network.elapsed() + pause, attempts + 1));
             }
             Err(error) => {
-                host.service_mut().skip(id);
+                host.cores_mut()[0].service_mut().skip(id);
                 self.openings[place] = None;
                 if self.scenario != Scenario::Tiny {
                     self.complaints.push(format!("connection {id} was not opened: {error}"));
@@ -274,9 +277,8 @@ impl Run {
         self.openings.iter().all(Option::is_none)
             && !self
                 .network
-                .hosts
-                .iter()
-                .any(|host| host.service().sides().any(|(_, s)| s.is_alive()))
+                .cores()
+                .any(|core| core.service().sides().any(|(_, side)| side.is_alive()))
     }
 
     /// A peer may vanish without a word only where words get lost, or where there is no room.
@@ -293,24 +295,25 @@ impl Run {
                 && peer.ended_at.is_none_or(|at| now.saturating_since(at) > REAP_AFTER)
         };
         for host in 0..self.network.hosts.len() {
-            let [player, other] = [host, 1 - host].map(|host| self.network.hosts[host].service());
-            let pairs = player.sides().zip(other.sides());
+            let [own, other] = [host, 1 - host].map(|host| &self.network.hosts[host]);
+            let pairs = own.sides().zip(other.sides());
             let due: Vec<u32> = pairs
                 .filter(|((_, side), (_, peer))| is_due(side, peer))
                 .map(|((id, _), _)| id)
                 .collect();
             for id in due {
-                let is_known = self.network.hosts[1 - host].service().side(id).ended_at.is_some();
+                let is_known = self.network.hosts[1 - host].side(id).ended_at.is_some();
                 if is_known || self.network.elapsed() > Duration::from_secs(600) {
-                    self.network.hosts[host].with_context(now, |player, cx| player.reap(cx, id));
+                    let host = &mut self.network.hosts[host];
+                    host.with_context(now, id, |player, cx| player.reap(cx, id));
                 }
             }
         }
     }
 
     fn collect(&mut self) {
-        for host in &mut self.network.hosts {
-            self.complaints.extend(host.service_mut().take_complaints());
+        for core in self.network.hosts.iter_mut().flat_map(Host::cores_mut) {
+            self.complaints.extend(core.service_mut().take_complaints());
         }
     }
 
@@ -322,12 +325,14 @@ impl Run {
         }
         let faults = Faults::of(&self.network);
         let hash = self.network.hash();
-        let players = || self.network.hosts.iter().map(|host| host.service());
+        let players = || self.network.cores().map(|core| core.service());
         let bytes = players().map(|player| player.bytes_checked()).sum();
         let is_opened = |side: &Side| side.is_opener && side.conn.is_some();
         let opened = players().flat_map(|player| player.sides()).filter(|(_, s)| is_opened(s));
         let connections = opened.count() as u64;
         let (elapsed, turns) = (self.network.elapsed(), self.network.turns);
+        let counters = self.network.cores().map(|core| core.stack().core().counters());
+        let handed_over = counters.map(|counters| counters.rx_handed_over).sum();
         let trace = self.network.trace();
         let missing = self.network.dismantle();
         if has_ended && missing > 0 {
@@ -344,6 +349,6 @@ impl Run {
             last.message.push('\n');
             last.message.push_str(&trace);
         }
-        Outcome { hash, faults, connections, bytes, elapsed, turns, violations }
+        Outcome { hash, faults, connections, bytes, elapsed, turns, handed_over, violations }
     }
 }

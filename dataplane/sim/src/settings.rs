@@ -11,6 +11,8 @@ use crate::scenario::{Scenario, below_u32};
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) tcp: [tcp::Config; 2],
+    /// Cores of each host.
+    pub(crate) cores: (usize, usize),
     pub(crate) frames: FrameGeometry,
     /// Slots of the rings between the hosts.
     pub(crate) depth: usize,
@@ -27,7 +29,16 @@ pub(crate) const MTU: u16 = 1_500;
 pub(crate) fn draw(rng: &mut Rng, scenario: Scenario) -> Settings {
     let is_tiny = scenario == Scenario::Tiny;
     let tcp = [draw_tcp(rng, is_tiny), draw_tcp(rng, is_tiny)];
-    let frames = if is_tiny { 400 + below_u32(rng, 200) } else { 3_072 };
+    let is_shared = scenario == Scenario::Cores;
+    let cores = if is_shared { draw_cores(rng) } else { (1, 1) };
+    let count = u16::try_from(cores.0 + cores.1).expect("a few cores");
+    let frames = if is_tiny {
+        400 + below_u32(rng, 200)
+    } else if is_shared {
+        1_024 * u32::from(count)
+    } else {
+        3_072
+    };
     let wrap_ns = [u64::from(u32::MAX) * 1_000, u64::from(u32::MAX) * 1_000_000];
     let start_ns = match rng.below(4) {
         0 => wrap_ns[0] - rng.below(60_000_000_000),
@@ -37,17 +48,26 @@ pub(crate) fn draw(rng: &mut Rng, scenario: Scenario) -> Settings {
     let cuts = if scenario == Scenario::Partition { draw_cuts(rng) } else { Vec::new() };
     Settings {
         tcp,
+        cores,
         frames: FrameGeometry {
             frames,
             frame_len: 2_048,
             headroom: 256,
-            cores: 2,
+            cores: count,
             reserve_per_core: 16,
         },
-        depth: if is_tiny { 16 } else { 1 << (4 + rng.below(5)) },
+        // Of several cores each has a wire to each.
+        depth: if is_tiny || is_shared { 16 } else { 1 << (4 + rng.below(5)) },
         start: Instant::from_nanos(start_ns),
         cuts,
     }
+}
+
+/// Two or three cores for one of the hosts, and one to three for the other.
+fn draw_cores(rng: &mut Rng) -> (usize, usize) {
+    let (many, any) = (2 + rng.below(2), 1 + rng.below(3));
+    let [many, any] = [many, any].map(|count| usize::try_from(count).expect("at most three"));
+    if rng.below(2) == 0 { (many, any) } else { (any, many) }
 }
 
 fn draw_tcp(rng: &mut Rng, is_tiny: bool) -> tcp::Config {

@@ -34,7 +34,7 @@ fn two_seeds_of_every_scenario_have_no_violation() {
 #[test]
 fn one_seed_is_one_run() {
     let mut hashes = Vec::new();
-    for seed in 100..111 {
+    for seed in 100..112 {
         let first = run(seed, None, &Options::default());
         let second = run(seed, None, &Options::default());
         assert_eq!(first, second, "seed {seed}");
@@ -42,7 +42,7 @@ fn one_seed_is_one_run() {
     }
     hashes.sort_unstable();
     hashes.dedup();
-    assert_eq!(hashes.len(), 11, "two seeds are the same run");
+    assert_eq!(hashes.len(), 12, "two seeds are the same run");
 }
 
 #[test]
@@ -76,4 +76,12 @@ fn forged_reset_with_the_exact_number_is_believed() {
     let report = campaign(0, 12, Some(Scenario::Spoof));
     assert!(report.faults.spoof > 500, "{report}");
     assert!(report.violations.is_empty(), "{:#?}", report.violations);
+}
+
+#[test]
+fn hosts_of_several_cores_hand_over_and_lose_nothing_by_it() {
+    let report = campaign(0, 24, Some(Scenario::Cores));
+    println!("{report}");
+    assert!(report.violations.is_empty(), "{:#?}", report.violations);
+    assert!(report.handed_over > 1_000, "{report:?}");
 }

@@ -78,10 +78,10 @@ impl Trace {
     }
 }
 
-/// The packets of all hosts in the order of time, one a line.
-pub(crate) fn lines<'a>(traces: impl Iterator<Item = &'a Trace>) -> String {
+/// The packets of all hosts, by their numbers, in the order of time, one a line.
+pub(crate) fn lines<'a>(traces: impl Iterator<Item = (usize, &'a Trace)>) -> String {
     let mut all: Vec<(Instant, usize, &Note)> = Vec::new();
-    for (host, trace) in traces.enumerate() {
+    for (host, trace) in traces {
         all.extend(trace.notes.iter().map(|note| (note.at, host, note)));
     }
     all.sort_by_key(|&(at, host, _)| (at, host));

@@ -5,7 +5,8 @@
 use stack::CloseReason;
 use tcp::Usage;
 
-use crate::network::{Host, Network};
+use crate::host::Host;
+use crate::network::Network;
 use crate::plan::Plan;
 use crate::player::{Side, Stage};
 use crate::scenario::Scenario;
@@ -15,16 +16,22 @@ pub(crate) fn of_connections(network: &Network, plans: &[Plan], scenario: Scenar
     let mut complaints = Vec::new();
     for (id, plan) in (0..).zip(plans) {
         for host in 0..network.hosts.len() {
-            let side = network.hosts[host].service().side(id);
-            let peer = network.hosts[1 - host].service().side(id);
+            let side = network.hosts[host].side(id);
+            let peer = network.hosts[1 - host].side(id);
             let role = if plan.opener == host { "opener" } else { "acceptor" };
-            if let Some(complaint) = of_side(side, peer, scenario) {
+            let cores = network.hosts[host].place_of(id).1;
+            let complaint = if cores > 1 {
+                Some(format!("lives on {cores} cores"))
+            } else {
+                of_side(side, peer, scenario)
+            };
+            if let Some(complaint) = complaint {
                 complaints.push(format!(
                     "connection {id} at host {host} ({role}): {complaint}\n    this side {}\n    \
                      other side {}{}",
                     state_of(side),
                     state_of(peer),
-                    record_of(&network.hosts[host], side),
+                    record_of(&network.hosts[host], id),
                 ));
             }
         }
@@ -53,8 +60,9 @@ fn state_of(side: &Side) -> String {
     )
 }
 
-fn record_of(host: &Host, side: &Side) -> String {
-    let record = side.conn.and_then(|conn| host.stack().core().tcp().record(conn));
+fn record_of(host: &Host, id: u32) -> String {
+    let core = host.cores()[host.place_of(id).0].stack().core();
+    let record = host.side(id).conn.and_then(|conn| core.tcp().record(conn));
     record.map_or_else(String::new, |record| {
         let tuple = record.tuple();
         let (state, flags) = (record.state().name(), record.flags());
@@ -144,8 +152,11 @@ fn has_reset(peer: &Side, scenario: Scenario) -> bool {
 /// What is still held although nothing goes on any more.
 pub(crate) fn of_rest(network: &Network, scenario: Scenario) -> Vec<String> {
     let mut complaints = Vec::new();
-    for (number, host) in network.hosts.iter().enumerate() {
-        let core = host.stack().core();
+    let hosts = network.hosts.iter().enumerate();
+    let cores =
+        hosts.flat_map(|(number, host)| host.cores().iter().map(move |core| (number, core)));
+    for (number, engine) in cores {
+        let core = engine.stack().core();
         let mut check = |what: &str, is_right: bool, found: String| {
             if !is_right {
                 complaints.push(format!("host {number} at rest: {what}: {found}"));
@@ -160,8 +171,9 @@ pub(crate) fn of_rest(network: &Network, scenario: Scenario) -> Vec<String> {
         let backlog = core.tx_backlog();
         check("packets wait to be sent", backlog == 0, backlog.to_string());
         check("connections wait to send", !core.tcp().has_dirty(), "some".to_owned());
-        let on_wire = host.stack().queue().inner().packets_held();
+        let on_wire = engine.stack().queue().inner().packets_held();
         check("packets are on the wire", on_wire == 0, on_wire.to_string());
+        check("another core's packets wait", !core.has_waiting(), "some".to_owned());
         if scenario == Scenario::Clean {
             let counters = core.tcp().counters();
             let (timeouts, fast) = (counters.timeouts, counters.fast_retransmits);
@@ -177,8 +189,8 @@ pub(crate) fn of_rest(network: &Network, scenario: Scenario) -> Vec<String> {
 /// only three wait for the neighbour's address, and while a shut window is probed, an
 /// acknowledgement from before the probe's byte may meet a receiver that has taken it.
 fn is_excused(network: &Network) -> bool {
-    network.hosts.iter().any(|host| {
-        let core = host.stack().core();
+    network.cores().any(|core| {
+        let core = core.stack().core();
         let is_parked = core.counters().dropped(stack::DropReason::ParkedFull) > 0;
         is_parked || core.tcp().counters().window_probes > 0
     })

@@ -1,12 +1,13 @@
 //! One core's stack as a whole: what it owns, how it is made, and the steps of a turn.
 
-use base::{Instant, Rng};
+use base::{CoreSet, Instant, Rng};
 use memory::{ArenaError, CoreArena};
 use nic::{Burst, QueuePair};
 use thiserror::Error;
 use wire::Address;
 
 use crate::counters::Counters;
+use crate::hand_over::HandOver;
 use crate::ingress::Pending;
 use crate::limits::{BURST, TIMERS_MAX_DEFAULT, TX_BACKLOG};
 use crate::timers::Timers;
@@ -59,6 +60,8 @@ pub struct Core {
     pub(crate) timers: Timers,
     /// Frames on their way to the queue pair.
     pub(crate) tx: Burst,
+    /// The ways to the other cores, where there are any.
+    pub(crate) hand_over: Option<Box<HandOver>>,
     pub(crate) counters: Counters,
 }
 
@@ -95,6 +98,7 @@ impl<Q: QueuePair> Stack<Q> {
             rng: Rng::seeded(seed),
             timers: Timers::new(config.timers, pages, now)?,
             tx: Burst::with_capacity(TX_BACKLOG),
+            hand_over: None,
             counters: Counters::default(),
         };
         Ok(Self {
@@ -103,6 +107,14 @@ impl<Q: QueuePair> Stack<Q> {
             rx: Burst::with_capacity(BURST),
             pending: Vec::with_capacity(BURST),
         })
+    }
+
+    /// Makes it one of several cores of one device. A core that is alone has nobody to hand over
+    /// to, and computes no owner.
+    #[must_use]
+    pub fn with_hand_over(mut self, hand_over: HandOver) -> Self {
+        self.core.hand_over = (hand_over.cores() > 1).then(|| Box::new(hand_over));
+        self
     }
 
     /// The queue pair.
@@ -132,6 +144,9 @@ impl<Q: QueuePair> Stack<Q> {
     pub fn into_parts(mut self) -> (Q, CoreArena) {
         self.rx.clear_into(&mut self.core.arena);
         self.core.tx.clear_into(&mut self.core.arena);
+        if let Some(hand_over) = &mut self.core.hand_over {
+            hand_over.drain_into(&mut self.core.arena);
+        }
         (self.queue, self.core.arena)
     }
 
@@ -211,6 +226,18 @@ impl Core {
         self.timers.set_count()
     }
 
+    /// Whether another core has put something before this one.
+    #[must_use]
+    pub fn has_waiting(&self) -> bool {
+        self.hand_over.as_ref().is_some_and(|hand_over| hand_over.has_waiting())
+    }
+
+    /// Cores that something was put before since this was last asked.
+    pub fn take_reached(&mut self) -> CoreSet {
+        let hand_over = self.hand_over.as_mut();
+        hand_over.map_or(CoreSet::default(), |hand_over| hand_over.take_reached())
+    }
+
     /// Frames that wait for the queue pair.
     #[must_use]
     pub fn tx_backlog(&self) -> usize {
@@ -225,7 +252,15 @@ impl Core {
     ) -> Result<Conn, ConnectError> {
         let local = self.ip.source_for(remote).ok_or(ConnectError::Unroutable)?;
         let tuple = tcp::Tuple { remote, remote_port, local_port: 0, local: local.0 };
-        let (tcp, mut cx) = self.tcp_cx();
-        tcp.connect(&mut cx, tuple, word)
+        let own = self.ip.local_address(local);
+        let Self { tcp, arena, hand_over, now, .. } = self;
+        let mut cx = tcp::Cx { now: *now, arena };
+        // The answers come to the core that the port names: it must be this one.
+        tcp.connect(&mut cx, tuple, word, |tuple| {
+            let (source, destination) =
+                ((tuple.remote, tuple.remote_port), (own, tuple.local_port));
+            let hand_over = hand_over.as_ref();
+            hand_over.is_none_or(|cores| cores.other_owner(source, destination).is_none())
+        })
     }
 }

@@ -20,6 +20,8 @@ macro_rules! reasons {
 reasons! {
     /// A received packet of several frames; packets are at most one frame long here.
     Scattered => "stack_scattered",
+    /// No room in the ring towards the core that owns the flow.
+    HandOverFull => "stack_hand_over_full",
     /// A TCP checksum is wrong.
     TcpChecksum => "stack_tcp_checksum",
     /// A TCP header is malformed.
@@ -49,6 +51,17 @@ pub struct Counters {
     pub bytes_copied_again: u64,
     /// Bursts received.
     pub bursts_in: u64,
+    /// Received packets of flows that another core owns; those that found no room on the way to it
+    /// are counted here and as drops.
+    pub rx_handed_over: u64,
+    /// Packets of flows of this core that another one received.
+    pub rx_taken_over: u64,
+    /// News of neighbours that were told to another core, counted once for each core.
+    pub neighbours_told: u64,
+    /// News of neighbours that were not told, for want of room.
+    pub neighbours_untold: u64,
+    /// News of neighbours that came from another core.
+    pub neighbours_heard: u64,
     drops: [u64; DropReason::ALL.len()],
 }
 
@@ -61,12 +74,28 @@ impl Counters {
 
     /// Each counter's name and value.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
-        let Self { packets_in, packets_out, bytes_copied_again, bursts_in, drops: _ } = self;
+        let Self {
+            packets_in,
+            packets_out,
+            bytes_copied_again,
+            bursts_in,
+            rx_handed_over,
+            rx_taken_over,
+            neighbours_told,
+            neighbours_untold,
+            neighbours_heard,
+            drops: _,
+        } = self;
         [
             ("packets_in", *packets_in),
             ("packets_out", *packets_out),
             ("bytes_copied_again", *bytes_copied_again),
             ("bursts_in", *bursts_in),
+            ("rx_handed_over", *rx_handed_over),
+            ("rx_taken_over", *rx_taken_over),
+            ("neighbours_told", *neighbours_told),
+            ("neighbours_untold", *neighbours_untold),
+            ("neighbours_heard", *neighbours_heard),
         ]
         .into_iter()
         .chain(DropReason::ALL.iter().map(|&reason| (reason.name(), self.dropped(reason))))

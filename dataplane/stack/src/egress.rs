@@ -41,6 +41,11 @@ impl<Q: QueuePair> Stack<Q> {
         }
         self.tell_ended(service);
         self.flush();
+        if self.core.hand_over.is_some() {
+            // Frames flow from the core that receives to the one that owns: what the device has
+            // given back and nobody needs here goes home, where the receiver finds it.
+            self.core.arena.exchange();
+        }
     }
 
     /// Sends the segments of one connection; returns how many.

@@ -1,5 +1,6 @@
 //! A burst on its way up: parsed and prefetched as a whole, then handled one by one.
 
+use base::CoreId;
 use ip::{HopIndex, Ingress, Packet, Report};
 use memory::Frame;
 use nic::{QueuePair, flags};
@@ -9,6 +10,7 @@ use wire::{checksum, protocol};
 use crate::context::Context;
 use crate::core::{Core, Stack};
 use crate::counters::DropReason;
+use crate::hand_over::HandOver;
 use crate::limits::DUE_PER_TURN;
 use crate::service::{Data, Datagram, Service};
 
@@ -21,13 +23,17 @@ pub(crate) struct Pending {
 }
 
 impl<Q: QueuePair> Stack<Q> {
-    /// Receives one burst and handles it; returns how many packets it had.
-    pub fn handle_burst(&mut self, now: base::Instant, service: &mut impl Service) -> usize {
+    /// Receives one burst, to be handled next; returns how many frames it has.
+    pub fn receive(&mut self, now: base::Instant) -> usize {
         self.core.now = now;
         self.queue.set_now(now);
-        let received = self.queue.rx_burst(&mut self.core.arena, &mut self.rx);
-        if received == 0 {
-            return 0;
+        self.queue.rx_burst(&mut self.core.arena, &mut self.rx)
+    }
+
+    /// Handles the burst that was received: what this core owns here, the rest at its owner.
+    pub fn handle_burst(&mut self, service: &mut impl Service) {
+        if self.rx.is_empty() {
+            return;
         }
         self.core.counters.bursts_in += 1;
         let mut is_scattered = false;
@@ -49,6 +55,39 @@ impl<Q: QueuePair> Stack<Q> {
                 self.pending.push(pending);
             }
         }
+        self.handle_pending(service);
+        // An answer of a neighbour may have come: a core that goes to sleep now would keep what
+        // waited for it.
+        self.core.send_released();
+        let Core { hand_over, arena, counters, .. } = &mut self.core;
+        if let Some(hand_over) = hand_over {
+            hand_over.flush(arena, counters);
+        }
+    }
+
+    /// Handles what other cores have received for this one, at most a burst; returns how much.
+    pub fn take_over(&mut self, service: &mut impl Service) -> usize {
+        let Core { hand_over, arena, ip, now, counters, .. } = &mut self.core;
+        let Some(hand_over) = hand_over else { return 0 };
+        let taken = hand_over.take(arena, ip, *now, &mut self.rx, counters);
+        if taken == 0 {
+            return 0;
+        }
+        while let Some(frame) = self.rx.pop_front() {
+            if let Some(pending) = self.core.parse_taken_over(frame) {
+                self.core.tcp.prefetch_bucket(pending.arrival.hash);
+                self.pending.push(pending);
+            }
+        }
+        self.handle_pending(service);
+        self.core.send_released();
+        taken
+    }
+
+    /// Handles the segments of a burst, whose records are on their way from memory. It is called in
+    /// two places, and one of them is the way of every packet.
+    #[inline(always)]
+    fn handle_pending(&mut self, service: &mut impl Service) {
         for pending in &self.pending {
             self.core.tcp.prefetch_record(pending.arrival.hash);
         }
@@ -60,14 +99,10 @@ impl<Q: QueuePair> Stack<Q> {
             let (tcp, mut cx) = core.tcp_cx();
             let outcome = tcp.handle_segment(&mut cx, &arrival, payload);
             if outcome.has_progress {
-                core.ip.confirm(HopIndex(arrival.hop), now);
+                core.ip.confirm(HopIndex(arrival.hop), core.now);
             }
             core.act(outcome, service);
         }
-        // An answer of a neighbour may have come: a core that goes to sleep now would keep what
-        // waited for it.
-        core.send_released();
-        received
     }
 
     /// Handles what time has brought about: TCP's timers, the service's, and the neighbours'.
@@ -114,7 +149,10 @@ impl Core {
         let is_verified = frame.flags() & flags::CHECKSUM_VERIFIED != 0;
         match self.ip.handle_frame(self.arena.bytes_mut(&mut frame), self.now) {
             Ingress::Transport(packet) => match packet.protocol {
-                protocol::TCP => return self.parse_tcp(frame, &packet, is_verified),
+                protocol::TCP => match self.other_owner(&frame, &packet) {
+                    None => return self.parse_tcp(frame, &packet, is_verified),
+                    Some(owner) => self.hand_over(owner, frame),
+                },
                 protocol::UDP => self.handle_udp(frame, &packet, is_verified, service),
                 _ => {
                     self.counters.drop_for(DropReason::ProtocolUnknown);
@@ -131,9 +169,59 @@ impl Core {
                 frame.set_flags(0);
                 self.push(frame);
             }
+            // An error about a packet of ours names a flow, and would go to that flow's owner; so
+            // far TCP has no use for it.
             Ingress::Error(_) | Ingress::Consumed | Ingress::Drop(_) => self.arena.free(frame),
         }
+        if let Some(hand_over) = &mut self.hand_over
+            && let Some(heard) = self.ip.take_heard()
+        {
+            hand_over.tell(heard, &mut self.counters);
+        }
         None
+    }
+
+    /// The core that owns the flow of a segment, if it is another one. A frame that is no segment
+    /// of any flow is dropped where it arrived.
+    #[inline(always)]
+    fn other_owner(&self, frame: &Frame, packet: &Packet) -> Option<CoreId> {
+        let hand_over = self.hand_over.as_ref()?;
+        self.other_owner_among(hand_over, frame, packet)
+    }
+
+    #[inline(never)]
+    fn other_owner_among(
+        &self,
+        hand_over: &HandOver,
+        frame: &Frame,
+        packet: &Packet,
+    ) -> Option<CoreId> {
+        if packet.is_multicast || packet.is_broadcast {
+            return None;
+        }
+        let segment = &self.arena.bytes(frame)[packet.offset..packet.offset + packet.len];
+        let &[a, b, c, d] = segment.first_chunk()?;
+        let (source_port, own_port) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
+        hand_over.other_owner((packet.source, source_port), (packet.destination, own_port))
+    }
+
+    /// Lays a received packet aside for its owner.
+    fn hand_over(&mut self, owner: CoreId, frame: Frame) {
+        let frame = self.arena.detach(frame).expect("a received frame has one reference");
+        let hand_over = self.hand_over.as_mut().expect("it has named the owner");
+        hand_over.give(owner, frame);
+        self.counters.rx_handed_over += 1;
+    }
+
+    /// Looks at a packet that another core has received. Whatever it is, it goes no further.
+    fn parse_taken_over(&mut self, mut frame: Frame) -> Option<Pending> {
+        let is_verified = frame.flags() & flags::CHECKSUM_VERIFIED != 0;
+        let ingress = self.ip.handle_frame(self.arena.bytes_mut(&mut frame), self.now);
+        let Ingress::Transport(packet) = ingress else {
+            self.arena.free(frame);
+            return None;
+        };
+        self.parse_tcp(frame, &packet, is_verified)
     }
 
     fn parse_tcp(

@@ -14,22 +14,33 @@
 //!   ingress.rs  parse, verify, prefetch, tcp.handle_segment |
 //!                  ^                                        v
 //!   rx burst  -> ip.handle_frame          egress.rs  poll, headers in place -> tx burst
+//!                  |        ^
+//!   hand_over.rs   v        |  segments of other cores' flows; news of neighbours
+//!                 rings from each core to each
 //! ```
+//!
+//! Several cores of one device share nothing but those rings. A flow belongs to one core
+//! ([`Owners`]); ARP, neighbour discovery, echo requests and UDP are answered by the core that
+//! receives them, and each core asks for the neighbours that it needs itself.
 #![forbid(unsafe_code)]
 
 mod context;
 mod core;
 mod counters;
 mod egress;
+mod hand_over;
 mod ingress;
 mod limits;
+mod owners;
 mod service;
 mod timers;
 
 pub use crate::context::{Context, DatagramError};
 pub use crate::core::{Config, ConfigError, Core, Stack};
 pub use crate::counters::{Counters, DropReason};
-pub use crate::limits::{BURST, TIMERS_MAX_DEFAULT, TX_BACKLOG};
+pub use crate::hand_over::HandOver;
+pub use crate::limits::{BURST, HAND_OVER_LEN, OWNERS_LEN, TIMERS_MAX_DEFAULT, TX_BACKLOG};
+pub use crate::owners::Owners;
 pub use crate::service::{Data, Datagram, Refuse, Service};
 pub use crate::timers::TimersFull;
 pub use tcp::{CloseReason, Conn, ConnectError, KeepAlive, ListenerId, ListenerOptions, SendError};

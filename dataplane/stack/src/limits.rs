@@ -3,6 +3,21 @@
 /// Frames of one receive burst.
 pub const BURST: usize = 64;
 
+/// Entries of the table from hash to core, where the device has none: what most NICs have, and the
+/// shares of 64 cores are equal.
+pub const OWNERS_LEN: usize = 128;
+const _: () = assert!(OWNERS_LEN.is_power_of_two());
+
+/// What may wait between one core and another in one direction: eight bursts. A core that is so far
+/// behind is overloaded, and what it is given more would only come too late.
+pub const HAND_OVER_LEN: usize = 8 * BURST;
+const _: () = assert!(HAND_OVER_LEN.is_power_of_two());
+
+/// Room that news of neighbours leave for segments: half of the ring. Whoever floods one core with
+/// ARP takes the other half at most.
+pub(crate) const HEARD_ROOM_MIN: usize = HAND_OVER_LEN / 2;
+const _: () = assert!(HEARD_ROOM_MIN >= BURST, "what is told fits, whatever else a burst brings");
+
 /// Frames that wait for the queue pair at most. When it is full, egress stops and connections
 /// stay dirty: the back-pressure of a slow device ends in `send` taking less.
 pub const TX_BACKLOG: usize = 256;

@@ -300,13 +300,13 @@ impl Tcp {
     }
 
     /// First pass over a burst: brings the flow's bucket towards the cache.
-    #[inline]
+    #[inline(always)]
     pub fn prefetch_bucket(&self, hash: u64) {
         self.index.prefetch(hash);
     }
 
     /// Second pass over a burst: brings what the bucket names towards the cache.
-    #[inline]
+    #[inline(always)]
     pub fn prefetch_record(&self, hash: u64) {
         let Some(value) = self.index.candidate(hash) else {
             return;
@@ -319,7 +319,7 @@ impl Tcp {
     }
 
     /// Third pass: brings the extension of a busy connection towards the cache.
-    #[inline]
+    #[inline(always)]
     pub fn prefetch_extension(&self, hash: u64) {
         let Some(Found::Record(index)) = self.index.candidate(hash).map(Found::decode) else {
             return;

@@ -139,6 +139,16 @@ impl HalfOpens {
         &self.slab[index]
     }
 
+    /// Entry `index`, if it is in use. A free one has no remote port.
+    pub(crate) fn live(&self, index: u32) -> Option<&HalfOpen> {
+        self.slab.get(index).filter(|entry| entry.remote_port != 0)
+    }
+
+    /// Entries that were ever used.
+    pub(crate) fn high_water(&self) -> u32 {
+        self.slab.high_water()
+    }
+
     pub(crate) fn prefetch(&self, index: u32) {
         self.slab.prefetch(index);
     }
@@ -173,6 +183,7 @@ impl HalfOpens {
 
     pub(crate) fn remove(&mut self, index: u32) {
         self.unlink(index);
+        self.slab[index].remote_port = 0;
         self.slab.free(index);
     }
 

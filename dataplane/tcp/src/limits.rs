@@ -130,7 +130,8 @@ pub const SWEEP_NANOS_PER_RECORD: u64 = 1_500;
 pub const SWEEP_STRETCHES: u64 = 16;
 /// Candidates that one search for an extension to take back looks at.
 pub const GIVE_BACK_STEP: u32 = 8;
-/// Attempts at a free ephemeral port before `connect` refuses.
+/// Attempts at a free ephemeral port before `connect` refuses. Among 64 cores one port in 64 suits,
+/// so that a search at random finds none in 4,096 once in 10^28 times.
 pub const PORT_ATTEMPTS: u32 = 4_096;
 /// The first ephemeral port (RFC 6335 section 6: the dynamic ports).
 pub const EPHEMERAL_FIRST: u16 = 32_768;

@@ -2,6 +2,7 @@
 
 mod close;
 mod fuzzed;
+mod listing;
 mod open;
 mod stream;
 mod survive;
@@ -248,7 +249,7 @@ impl Pair {
         let tuple = Tuple { remote, remote_port: PORT, local_port: 0, local: 0 };
         let now = self.now;
         let (tcp, mut cx) = self.a.cx(now);
-        tcp.connect(&mut cx, tuple, 0).expect("there is room")
+        tcp.connect(&mut cx, tuple, 0, |_| true).expect("there is room")
     }
 
     fn fly(&mut self, from_a: bool, flying: Vec<Flying>) {

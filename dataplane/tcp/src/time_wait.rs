@@ -51,6 +51,11 @@ impl TimeWait {
     pub(crate) fn has_timestamps(&self) -> bool {
         self.deadline_ms & TIMESTAMPS != 0
     }
+
+    /// When the rest ends, in milliseconds, wrapped.
+    pub(crate) fn deadline_ms(&self) -> u32 {
+        self.deadline_ms & !TIMESTAMPS
+    }
 }
 
 /// A remote port of zero: no TCP connection has one, so it marks a hole.
@@ -93,6 +98,16 @@ impl TimeWaits {
 
     pub(crate) fn prefetch(&self, index: u32) {
         self.ring.prefetch(index as usize);
+    }
+
+    pub(crate) fn capacity(&self) -> u32 {
+        self.capacity
+    }
+
+    /// Entry `index`, if a tuple rests there.
+    pub(crate) fn live(&self, index: u32) -> Option<&TimeWait> {
+        let ahead = (index + self.capacity - self.head) % self.capacity;
+        Some(self.entry(index)).filter(|entry| ahead < self.len && entry.remote_port != HOLE)
     }
 
     /// The entry that [`Self::insert`] would need recycled, if the ring is full.

@@ -33,6 +33,7 @@
 //! - TCP: [`tcp`], RFC 9293, 7323, 2018.
 //! - IPv4: [`ipv4`], RFC 791, 1122. IPv6: [`ipv6`], RFC 8200.
 //! - Neighbours: [`arp`], RFC 826; [`ndp`], RFC 4861.
+//! - Which core a flow belongs to: [`toeplitz`].
 #![forbid(unsafe_code)]
 
 mod address;
@@ -48,11 +49,13 @@ pub mod ndp;
 pub mod protocol;
 mod seq;
 pub mod tcp;
+pub mod toeplitz;
 pub mod udp;
 
 pub use address::{Address, MacAddress, ParseMacError};
 pub use error::ParseError;
 pub use seq::SeqNum;
+pub use toeplitz::Toeplitz;
 
 // A fuzzing build instruments the unit tests too, and what they then call comes with bolero.
 #[cfg(all(test, fuzzing))]

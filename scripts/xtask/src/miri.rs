@@ -9,7 +9,7 @@ use crate::workspace;
 
 /// Crates whose `unsafe` is about memory and not about the kernel: miri runs no system calls of
 /// rings and devices.
-const CRATES: &[&str] = &["memory"];
+const CRATES: &[&str] = &["memory", "af_xdp"];
 
 /// Runs what this machine has, or says loudly that it has nothing.
 pub(crate) fn run() -> Result<bool, Error> {

@@ -7,8 +7,8 @@ use wire::{Address, ethernet};
 use super::{Ingress, Station, is_martian};
 use crate::Ip;
 use crate::counters::DropReason;
+use crate::heard::News;
 use crate::icmp::IP_OFFSET;
-use crate::neighbours::Claim;
 use crate::routes::Next;
 
 impl Ip {
@@ -28,7 +28,7 @@ impl Ip {
             //= https://www.rfc-editor.org/rfc/rfc5227#section-2.4
             //# the 'sender IP address' is (any of) the host's own IP address(es)
             if packet.sender_mac != self.mac {
-                self.announcer.on_conflict(own, now);
+                self.hear_conflict(own, now);
             }
             return Err(DropReason::AddressConflict);
         }
@@ -68,17 +68,17 @@ impl Ip {
         match packet.operation {
             Operation::Request => {
                 let mac = packet.sender_mac;
-                self.neighbours.on_question(sender, mac, local, now, &mut self.counters);
+                self.hear(News::Question { octets: sender.octets(), mac, local }, now);
             }
             Operation::Reply => {
-                let claim = Claim {
-                    address: sender,
+                let claim = News::Claim {
+                    octets: sender.octets(),
                     mac: Some(packet.sender_mac),
                     // An answer comes to us alone.
                     is_solicited: local.is_some() && !station.is_for_many,
                     overrides: true,
                 };
-                self.neighbours.on_claim(claim, now, &mut self.counters);
+                self.hear(claim, now);
             }
         }
     }

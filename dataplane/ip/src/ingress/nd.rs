@@ -11,8 +11,8 @@ use super::{Ingress, Station};
 use crate::Ip;
 use crate::addresses::{LocalIndex, solicited_node};
 use crate::counters::DropReason;
+use crate::heard::News;
 use crate::icmp::{EndsV6, IP_OFFSET, emit_v6_header};
-use crate::neighbours::Claim;
 use crate::routes::Next;
 
 /// Where a neighbour message begins in a frame without extension headers.
@@ -57,11 +57,11 @@ impl Ip {
                 }
                 let address = Address::from(target);
                 if let Some(own) = self.addresses.find_unicast(address) {
-                    self.announcer.on_conflict(own, now);
+                    self.hear_conflict(own, now);
                     return Err(DropReason::AddressConflict);
                 }
-                let claim = Claim { address, mac: target_link, is_solicited, overrides };
-                self.neighbours.on_claim(claim, now, &mut self.counters);
+                let octets = address.octets();
+                self.hear(News::Claim { octets, mac: target_link, is_solicited, overrides }, now);
                 Ok(Ingress::Consumed)
             }
         }
@@ -91,7 +91,7 @@ impl Ip {
         if let Some(mac) = source_link
             && self.routes.find(source) == Some(Next::OnLink)
         {
-            self.neighbours.on_question(source, mac, Some(local), now, &mut self.counters);
+            self.hear(News::Question { octets: source.octets(), mac, local: Some(local) }, now);
         }
         if bytes.len() < ANSWER_LEN {
             return Err(DropReason::NdMalformed);

@@ -255,7 +255,8 @@ impl Bed {
     fn turn(&mut self) -> Traffic {
         let Self { stack, service, peers, now, .. } = self;
         let received = stack.core().counters().packets_in;
-        stack.handle_burst(*now, service);
+        stack.receive(*now);
+        stack.handle_burst(service);
         stack.handle_time(*now, service);
         stack.handle_turn(service);
         stack.poll_egress(service);

@@ -24,14 +24,15 @@ pub enum ConnectError {
     /// There is no route to the peer's address.
     #[error("no route to that address")]
     Unroutable,
-    /// Every port towards this peer that was tried is in use.
+    /// Every port towards this peer that was tried is in use, or does not suit.
     #[error("no free local port towards this peer")]
     ResourcePorts,
 }
 
 impl Tcp {
     /// Opens a connection from our address `local` to `remote`; with `local_port` zero from a free
-    /// ephemeral port. `Service::on_open` or `on_close` follows.
+    /// ephemeral port that `suits`: among several cores, one whose answers belong to this one.
+    /// `Service::on_open` or `on_close` follows.
     ///
     /// # Errors
     /// No record, no extension or no port is free.
@@ -40,8 +41,9 @@ impl Tcp {
         cx: &mut Cx<'_>,
         tuple: Tuple,
         word: u32,
+        suits: impl Fn(&Tuple) -> bool,
     ) -> Result<Conn, ConnectError> {
-        let tuple = self.with_local_port(tuple)?;
+        let tuple = self.with_local_port(tuple, suits)?;
         let hash = self.flow_hash(&tuple);
         let index = self.records.allocate().ok_or(ConnectError::ResourceRecords)?;
         let record = &mut self.records[index];
@@ -80,10 +82,18 @@ impl Tcp {
     /// Chooses the local port.
     //= https://www.rfc-editor.org/rfc/rfc6056#section-3.3.3
     //# Algorithm 3: Simple Hash-Based Port Selection Algorithm
-    fn with_local_port(&mut self, tuple: Tuple) -> Result<Tuple, ConnectError> {
+    fn with_local_port(
+        &mut self,
+        tuple: Tuple,
+        suits: impl Fn(&Tuple) -> bool,
+    ) -> Result<Tuple, ConnectError> {
         if tuple.local_port != 0 {
             let is_taken = self.find(&tuple, self.flow_hash(&tuple)).is_some();
-            return if is_taken { Err(ConnectError::ResourcePorts) } else { Ok(tuple) };
+            return if is_taken || !suits(&tuple) {
+                Err(ConnectError::ResourcePorts)
+            } else {
+                Ok(tuple)
+            };
         }
         let offset = self.hashes.port_offset(&tuple);
         let range = u32::from(u16::MAX - EPHEMERAL_FIRST) + 1;
@@ -92,7 +102,7 @@ impl Tcp {
             self.port_next = self.port_next.wrapping_add(1);
             let local_port = EPHEMERAL_FIRST + u16::try_from(at).expect("below the range");
             let candidate = Tuple { local_port, ..tuple };
-            if self.find(&candidate, self.flow_hash(&candidate)).is_none() {
+            if suits(&candidate) && self.find(&candidate, self.flow_hash(&candidate)).is_none() {
                 return Ok(candidate);
             }
         }

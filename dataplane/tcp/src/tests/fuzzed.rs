@@ -111,7 +111,7 @@ fn silent_peer_is_probed_and_given_up_although_something_waits_behind_a_hole() {
     let tuple = Tuple { remote, remote_port: super::PORT + 1, local_port: 0, local: 0 };
     let now = pair.now;
     let (tcp, mut cx) = pair.a.cx(now);
-    let conn = tcp.connect(&mut cx, tuple, 0).unwrap();
+    let conn = tcp.connect(&mut cx, tuple, 0, |_| true).unwrap();
     pair.settle();
     let beyond = ahead(&mut pair, conn, 100, Bits::PSH, b"beyond a hole");
     arrive(&mut pair, &beyond);

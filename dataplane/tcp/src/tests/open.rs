@@ -62,7 +62,7 @@ fn closed_port_refuses_and_the_opener_is_told() {
     let tuple = crate::Tuple { remote, remote_port: 81, local_port: 0, local: 0 };
     let now = pair.now;
     let (tcp, mut cx) = pair.a.cx(now);
-    let conn = tcp.connect(&mut cx, tuple, 0).unwrap();
+    let conn = tcp.connect(&mut cx, tuple, 0, |_| true).unwrap();
     pair.settle();
     assert_eq!(pair.a.ended, [(conn, CloseReason::PeerRefused)]);
     assert_eq!(pair.b.tcp.counters().dropped(DropReason::NoListener), 1);
@@ -128,7 +128,7 @@ fn peers_that_open_at_once_meet_in_one_connection() {
         let remote = end.peer;
         let tuple = crate::Tuple { remote, remote_port, local_port, local: 0 };
         let (tcp, mut cx) = end.cx(now);
-        conns.push(tcp.connect(&mut cx, tuple, 0).unwrap());
+        conns.push(tcp.connect(&mut cx, tuple, 0, |_| true).unwrap());
     }
     pair.settle();
     assert_eq!((pair.a.opened.clone(), pair.b.opened.clone()), (vec![conns[0]], vec![conns[1]]));
@@ -146,4 +146,20 @@ fn initial_sequence_numbers_differ_by_peer_and_advance_with_time() {
     let mut later = Pair::new();
     let again = later.b.arrive(Instant::from_nanos(8_000_000), &syn(1)).remove(0).repr.seq;
     assert_eq!(again.since(first), 1_000, "one every four microseconds");
+}
+
+#[test]
+fn the_port_of_a_connection_is_one_that_suits_and_none_is_refused_by_name() {
+    let mut pair = Pair::new();
+    let now = pair.now;
+    let remote = pair.a.peer;
+    let tuple = crate::Tuple { remote, remote_port: 80, local_port: 0, local: 0 };
+    let (tcp, mut cx) = pair.a.cx(now);
+    let conn = tcp.connect(&mut cx, tuple, 0, |tuple| tuple.local_port % 61 == 7).unwrap();
+    assert_eq!(tcp.record(conn).unwrap().tuple().local_port % 61, 7);
+    let before = tcp.usage();
+    assert_eq!(tcp.connect(&mut cx, tuple, 0, |_| false), Err(crate::ConnectError::ResourcePorts));
+    let named = crate::Tuple { local_port: 50_000, ..tuple };
+    assert_eq!(tcp.connect(&mut cx, named, 0, |_| false), Err(crate::ConnectError::ResourcePorts));
+    assert_eq!(tcp.usage(), before);
 }

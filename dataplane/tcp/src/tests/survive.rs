@@ -115,7 +115,7 @@ fn silent_peer_is_probed_and_given_up() {
     let tuple = crate::Tuple { remote, remote_port: PORT + 1, local_port: 0, local: 0 };
     let now = pair.now;
     let (tcp, mut cx) = pair.a.cx(now);
-    tcp.connect(&mut cx, tuple, 0).unwrap();
+    tcp.connect(&mut cx, tuple, 0, |_| true).unwrap();
     pair.pass(Duration::from_secs(60));
     let probes = pair.b.tcp.counters().keep_alive_probes;
     assert!((4..=6).contains(&probes), "{probes} probes in a minute, all answered");
@@ -167,7 +167,7 @@ fn tuple_in_time_wait_is_reopened_by_a_newer_syn_only() {
     pair.pass(Duration::from_millis(5));
     let now = pair.now;
     let (tcp, mut cx) = pair.a.cx(now);
-    let reopened = tcp.connect(&mut cx, again, 0).expect("the opener's tuple is free");
+    let reopened = tcp.connect(&mut cx, again, 0, |_| true).expect("the opener's tuple is free");
     pair.settle();
     assert!(pair.a.opened.contains(&reopened), "{}", pair.tail());
     assert_eq!(pair.b.tcp.counters().time_wait_reopened, 1);

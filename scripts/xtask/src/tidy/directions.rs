@@ -141,6 +141,11 @@ const FOREIGN: &[Foreign] = &[
         ],
     },
     Foreign { folder: "hw/dpdk-sys", crates: &["bindgen", "cc", "pkg-config"] },
+    Foreign { folder: "ebpf/abi", crates: &["zerocopy"] },
+    Foreign {
+        folder: "ebpf/loader",
+        crates: &["getrandom", "libbpf-rs", "libbpf-sys", "nix", "thiserror", "zerocopy"],
+    },
     Foreign {
         folder: "controlplane/lease",
         crates: &["arrayvec", "bitflags", "thiserror", "zerocopy"],
