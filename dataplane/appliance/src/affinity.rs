@@ -1,29 +1,37 @@
-//! Which core the worker runs on.
+//! Which cores the workers run on.
 
 use core_affinity::CoreId;
 
+use crate::config::Workers;
 use crate::error::Error;
 
-/// The core of that number; without one, the last that this process may use: the first ones serve
-/// the interrupts of most machines.
-pub(crate) fn choose(wanted: Option<usize>) -> Result<CoreId, Error> {
+/// A core for each worker: those of the file; without it, the last ones that this process may use,
+/// because the first ones serve the interrupts of most machines.
+pub(crate) fn choose(workers: &Workers) -> Result<Vec<CoreId>, Error> {
     // The affinity mask of the process: a container or `taskset` may forbid some.
-    choose_among(&core_affinity::get_core_ids().unwrap_or_default(), wanted)
+    choose_among(&core_affinity::get_core_ids().unwrap_or_default(), workers)
 }
 
-fn choose_among(allowed: &[CoreId], wanted: Option<usize>) -> Result<CoreId, Error> {
-    let chosen = match wanted {
-        Some(id) => allowed.iter().find(|core| core.id == id),
-        None => allowed.last(),
+fn choose_among(allowed: &[CoreId], workers: &Workers) -> Result<Vec<CoreId>, Error> {
+    let count = usize::from(workers.count);
+    let Some(wanted) = &workers.cores else {
+        let first = allowed.len().checked_sub(count);
+        return first.map(|first| allowed[first..].to_vec()).ok_or_else(|| Error::Lacks {
+            what: format!("{count} cores: this process may use {}", allowed.len()),
+            mend: format!("use workers.count = {}, or `taskset`", allowed.len().max(1)),
+        });
     };
-    chosen.copied().ok_or_else(|| {
-        let ids: Vec<_> = allowed.iter().map(|core| core.id.to_string()).collect();
-        let (what, ids) = match wanted {
-            Some(id) => (format!("the right to run on core {id}"), ids.join(",")),
-            None => ("a core to run on".to_owned(), "0".to_owned()),
-        };
-        Error::Lacks { what, mend: format!("use worker.core = {ids}, or `taskset`") }
-    })
+    let find = |id: &usize| {
+        allowed.iter().find(|core| core.id == *id).copied().ok_or_else(|| {
+            let ids: Vec<_> = allowed.iter().map(|core| core.id.to_string()).collect();
+            let what = format!("the right to run on core {id}");
+            Error::Lacks {
+                what,
+                mend: format!("use workers.cores of {}, or `taskset`", ids.join(",")),
+            }
+        })
+    };
+    wanted.iter().map(find).collect()
 }
 
 /// Keeps the calling thread on `core` from now on.
@@ -33,7 +41,7 @@ pub(crate) fn pin(core: CoreId) -> Result<(), Error> {
     }
     Err(Error::Lacks {
         what: format!("the right to run on core {}", core.id),
-        mend: "choose another worker.core, or allow it with `taskset`".to_owned(),
+        mend: "choose other workers.cores, or allow it with `taskset`".to_owned(),
     })
 }
 
@@ -42,14 +50,31 @@ mod tests {
     use core_affinity::CoreId;
 
     use super::choose_among;
+    use crate::config::Workers;
+
+    fn chosen(
+        allowed: &[usize],
+        count: u16,
+        cores: Option<&[usize]>,
+    ) -> Result<Vec<usize>, String> {
+        let allowed: Vec<_> = allowed.iter().map(|id| CoreId { id: *id }).collect();
+        let workers = Workers { count, cores: cores.map(<[usize]>::to_vec), ..Workers::default() };
+        let cores = choose_among(&allowed, &workers).map_err(|error| error.to_string())?;
+        Ok(cores.iter().map(|core| core.id).collect())
+    }
 
     #[test]
-    fn the_last_allowed_core_is_taken_unless_one_is_named() {
-        let allowed = [CoreId { id: 3 }, CoreId { id: 5 }];
-        assert_eq!(choose_among(&allowed, None).unwrap().id, 5);
-        assert_eq!(choose_among(&allowed, Some(3)).unwrap().id, 3);
-        let error = choose_among(&allowed, Some(4)).unwrap_err().to_string();
+    fn the_last_allowed_cores_are_taken_unless_some_are_named() {
+        assert_eq!(chosen(&[3, 5, 6], 1, None), Ok(vec![6]));
+        assert_eq!(chosen(&[3, 5, 6], 2, None), Ok(vec![5, 6]));
+        assert_eq!(chosen(&[3, 5, 6], 2, Some(&[6, 3])), Ok(vec![6, 3]));
+    }
+
+    #[test]
+    fn cores_that_are_not_there_are_told_with_those_that_are() {
+        let error = chosen(&[3, 5], 1, Some(&[4])).unwrap_err();
         assert!(error.contains("core 4") && error.contains("3,5"), "{error}");
-        assert!(choose_among(&[], None).is_err());
+        let error = chosen(&[3, 5], 3, None).unwrap_err();
+        assert!(error.contains("3 cores") && error.contains("workers.count = 2"), "{error}");
     }
 }

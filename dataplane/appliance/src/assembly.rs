@@ -1,26 +1,37 @@
 //! Puts a stack and its service together over any queue pair, and opens the listeners.
 
-use base::Instant;
+use base::{CoreId, Instant};
 use engine::Engine;
 use gateway::{Documents, Gateway, GatewayConfig};
 use memory::CoreArena;
 use nic::QueuePair;
-use stack::Stack;
+use stack::{HandOver, Stack};
 
 use crate::config::Protocol;
 use crate::error::Error;
 use crate::plan::Plan;
 
+/// What one core has of what all have.
+#[derive(Debug)]
+pub(crate) struct Parts<Q> {
+    pub(crate) documents: Documents,
+    pub(crate) queue: Q,
+    pub(crate) arena: CoreArena,
+    pub(crate) end: HandOver,
+}
+
 /// The engine of one core as the plan has it, ready for its first turn.
 pub(crate) fn assemble<Q: QueuePair>(
     plan: &Plan,
-    documents: Documents,
-    queue: Q,
-    arena: CoreArena,
+    parts: Parts<Q>,
     now: Instant,
 ) -> Result<Engine<Q, Gateway>, Error> {
+    let Parts { documents, queue, arena, end } = parts;
     let keys = crate::entropy::keys()?;
-    let mut stack = Stack::new(&plan.stack, queue, arena, &keys, now)?;
+    let mut config = plan.stack.clone();
+    // The addresses are the gateway's, not each core's: one announces them.
+    config.ip.announce &= end.core() == CoreId(0);
+    let mut stack = Stack::new(&config, queue, arena, &keys, now)?.with_hand_over(end);
     let config = GatewayConfig {
         sessions_max: plan.service.sessions,
         heads_max: plan.service.heads,

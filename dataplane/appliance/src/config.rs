@@ -15,7 +15,8 @@ mod section;
 mod service;
 mod size;
 mod tcp;
-mod worker;
+mod workers;
+mod xdp;
 
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ use std::path::{Path, PathBuf};
 use ::memory::PageChoice;
 use ::tcp::Config as TcpConfig;
 use toml::de::DeTable;
+use wire::MacAddress;
 
 pub(crate) use finding::Findings;
 pub(crate) use interface::{Interface, Kind};
@@ -34,7 +36,7 @@ pub(crate) use listener::{Listener, Protocol};
 pub(crate) use memory::{Memory, pages_name};
 pub(crate) use service::Service;
 pub(crate) use size::show as show_size;
-pub(crate) use worker::Worker;
+pub(crate) use workers::Workers;
 
 use crate::documents::{self, Catalogue};
 use crate::error::{Error, error_text};
@@ -108,7 +110,8 @@ fn sections(root: Section<'_>, folder: &Path, host: &Host, ledger: &mut Ledger) 
     let memory = root.table("memory", "memory", ledger);
     let memory_line = memory.line;
     let frame_len = memory::frame_len(memory, ledger);
-    let memory = memory::read(memory, frame_len, ledger);
+    let workers = workers::read(root.table("workers", "workers", ledger), ledger);
+    let memory = memory::read(memory, frame_len, workers.as_ref(), ledger);
     let addresses = network::own_addresses(root, &host.addresses, ledger);
     let interface = root.table("interface", "interface", ledger);
     let interface_line = interface.line;
@@ -119,12 +122,18 @@ fn sections(root: Section<'_>, folder: &Path, host: &Host, ledger: &mut Ledger) 
     let service = service::read(root.table("gateway", "gateway", ledger), records, ledger);
     let Listeners { listeners, document_root } = listener::read(root, folder, records, ledger);
     let catalogue = catalogue(document_root.as_ref(), ledger);
-    let worker = worker::read(root.table("worker", "worker", ledger), ledger);
-    let log_level = worker::log(root.table("log", "log", ledger), ledger);
+    let access = xdp::access(root.table("access", "access", ledger), ledger);
+    let budget = root.table("syn_budget", "syn_budget", ledger);
+    let syn_budget = xdp::syn_budget(budget, ledger);
+    if interface.as_ref().is_some_and(|interface| interface.kind == Kind::Tap) {
+        refuse_program_sections(root, ledger);
+    }
+    let instance = instance(root, interface.as_ref(), ledger);
+    let log_level = workers::log(root.table("log", "log", ledger), ledger);
 
     let (interface, memory) = (interface?, memory?);
     let ip = ip::Config {
-        mac: interface.mac,
+        mac: interface.mac.unwrap_or(MAC_OF_NOBODY),
         mtu: interface.mtu,
         addresses: addresses?,
         routes: routes?,
@@ -134,21 +143,75 @@ fn sections(root: Section<'_>, folder: &Path, host: &Host, ledger: &mut Ledger) 
     if ledger.found.is_empty() {
         refuse_what_ip_refuses(&ip, interface_line, ledger);
     }
+    let workers = workers?;
     let tcp = TcpConfig { mtu: interface.mtu, pages: memory.pages, ..tcp? };
-    let stack = stack::Config { tcp, ..stack::Config::new(ip) };
     let plan = Plan {
+        instance: instance?,
         interface,
         memory,
-        stack,
-        service: service?,
-        listeners: listeners?,
+        stack: stack_of_one(ip, &tcp, &workers),
+        service: service?.of_one(&workers),
+        listeners: listeners?.into_iter().map(|listener| listener.of_one(&workers)).collect(),
         document_root: document_root.map(|at| at.value),
         catalogue: catalogue?,
-        worker: worker?,
+        workers,
+        access: access?,
+        syn_budget: syn_budget?,
         log_level: log_level?,
     };
     refuse_missing_memory(&plan, memory_line, host, ledger);
     Some(plan)
+}
+
+/// The name under which the tools find the gateway: that of its interface unless the file has one.
+fn instance(
+    root: Section<'_>,
+    interface: Option<&Interface>,
+    ledger: &mut Ledger,
+) -> Option<String> {
+    const KEY: &str = "instance";
+    if root.find(KEY, ledger).is_none() {
+        return interface.map(|interface| interface.name.clone());
+    }
+    let At { value: name, line } = root.text(KEY, ledger)?;
+    // The folder does not matter here, only whether the name can be one below it.
+    if counters::path(Path::new("/"), name).is_err() {
+        let wrong = format!("\"{name}\" cannot name an instance");
+        let right = "use letters, digits, '-', '_' or '.', not in front";
+        ledger.refuse(line, KEY, wrong, right);
+        return None;
+    }
+    Some(name.to_owned())
+}
+
+/// Until the device has said its own; locally administered.
+const MAC_OF_NOBODY: MacAddress = MacAddress([2, 0, 0, 0, 0, 0]);
+
+/// There is no XDP program before a TAP device: what is written here would defend nobody.
+fn refuse_program_sections(root: Section<'_>, ledger: &mut Ledger) {
+    for key in ["access", "syn_budget"] {
+        if let Some(At { line, .. }) = root.find(key, ledger) {
+            let wrong = "a TAP device has no XDP program that could refuse packets";
+            ledger.refuse(line, key, wrong, "remove the section, or use kind = \"af_xdp\"");
+        }
+    }
+}
+
+/// The stack of one worker: its share of what the file says for all of them.
+fn stack_of_one(ip: ip::Config, tcp: &TcpConfig, workers: &Workers) -> stack::Config {
+    let extensions = workers.share(tcp.extensions);
+    let tcp = TcpConfig {
+        records: workers.share(tcp.records),
+        extensions,
+        // A connection needs two.
+        nodes: workers.share(tcp.nodes).max(2),
+        half_open: workers.share(tcp.half_open),
+        time_wait: workers.share(tcp.time_wait),
+        extensions_free_min: tcp.extensions_free_min.min(extensions / 8),
+        ..tcp.clone()
+    };
+    let whole = stack::Config::new(ip);
+    stack::Config { tcp, timers: workers.share(whole.timers), ..whole }
 }
 
 fn catalogue(root: Option<&At<PathBuf>>, ledger: &mut Ledger) -> Option<Catalogue> {

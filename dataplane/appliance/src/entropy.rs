@@ -1,5 +1,7 @@
 //! Keys from the kernel's generator.
 
+use stack::Owners;
+
 use crate::error::Error;
 
 /// Fresh keys for one core: nobody outside can predict what is hashed with them.
@@ -7,8 +9,13 @@ pub(crate) fn keys() -> Result<tcp::Keys, Error> {
     Ok(tcp::Keys { index: key()?, sequence: key()?, timestamp: key()?, port: key()? })
 }
 
-fn key() -> Result<[u8; 32], Error> {
-    let mut key = [0; 32];
+/// How flows are shared by so many cores, by a fresh key: nobody outside can load one alone.
+pub(crate) fn owners(cores: u16) -> Result<Owners, Error> {
+    Ok(Owners::evenly(&key()?, cores))
+}
+
+fn key<const LEN: usize>() -> Result<[u8; LEN], Error> {
+    let mut key = [0; LEN];
     getrandom::fill(&mut key).map_err(|error| Error::Lacks {
         what: format!("random numbers ({error})"),
         mend: "start the gateway on a kernel with getrandom(2), and not before its pool is filled"

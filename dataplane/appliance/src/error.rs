@@ -4,7 +4,11 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use af_xdp::AfXdpError;
+use counters::WriterError;
+use ethtool::EthtoolError;
 use gateway::{DocumentsError, GatewayError};
+use loader::LoadError;
 use memory::ArenaError;
 use nix::errno::Errno;
 use tap::TapError;
@@ -26,6 +30,18 @@ pub(crate) enum Error {
     /// The device was not had.
     #[error(transparent)]
     Tap(#[from] TapError),
+    /// A queue of a NIC was not had.
+    #[error(transparent)]
+    AfXdp(#[from] AfXdpError),
+    /// The XDP program was not had.
+    #[error(transparent)]
+    Xdp(#[from] LoadError),
+    /// The NIC did not say what it is.
+    #[error(transparent)]
+    Ethtool(#[from] EthtoolError),
+    /// The tools' file was not had.
+    #[error(transparent)]
+    Tools(#[from] WriterError),
     /// The memory was not had.
     #[error(transparent)]
     Memory(#[from] ArenaError),
@@ -97,6 +113,10 @@ impl Error {
             },
             Self::Stack(stack::ConfigError::ResourceMemory(_))
             | Self::Gateway(GatewayError::ResourceMemory(_))
+            | Self::AfXdp(_)
+            | Self::Xdp(_)
+            | Self::Ethtool(_)
+            | Self::Tools(_)
             | Self::Memory(_)
             | Self::Document { .. }
             | Self::Lacks { .. }

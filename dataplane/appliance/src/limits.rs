@@ -50,6 +50,13 @@ pub(crate) const NAME_LEN_MAX: usize = 15;
 /// Addresses in the file at most; the link-local one comes on top.
 pub(crate) const ADDRESSES_MAX: usize = ip::limits::ADDRESSES_MAX - 1;
 
+/// Ranges in an access list at most: what the maps of the XDP program hold.
+pub(crate) const ACCESS_RULES_MAX: usize = abi::RULES_MAX as usize;
+
+/// Microseconds that one busy poll may take at most: a turn that took longer would let the rings of
+/// a 10 Gbit/s card overflow.
+pub(crate) const BUSY_POLL_US_MAX: u32 = 1_000;
+
 /// Half of the records that TCP could number: two bits of an index say the table.
 pub(crate) const CONNECTIONS_MAX: u32 = tcp::limits::RECORDS_MAX / 2;
 

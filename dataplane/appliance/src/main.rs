@@ -1,4 +1,4 @@
-//! `abele-gateway`: the configuration becomes a device, memory, a clock and a core that serves.
+//! `abele-gateway`: the configuration becomes a device, memory, a clock and cores that serve.
 //!
 //! It is no protocol and decides nothing about packets: that is `stack` and `gateway`, which know
 //! neither files nor clocks. This is the one crate of the dataplane that touches the machine.
@@ -9,16 +9,17 @@
 //! the third error when the first two are mended. An operator then learns at the third restart, in
 //! production, that a port was listed twice. Here the file is judged whole before anything is
 //! taken, `check` prints what `run` would take, and everything is taken before `ready`: memory is
-//! touched, documents are read, the device is up. From then on the core asks the kernel for
+//! touched, documents are read, the device is up. From then on a core asks the kernel for
 //! nothing but packets, the time, and sleep.
 //!
 //! ```text
 //! FILE --config--> Plan --check--> printed
 //!                   |
-//!                   run: device, documents, frames --> worker (pinned)
+//!                   run: device, documents, frames --> workers, one a queue (pinned)
 //!                                                        assembly: Stack + Gateway = Engine
 //!                                                        serve: turn(now) ... idle? wait
-//! signals --> Stop -------------------------------------> leaves the loop, prints the summary
+//!                                                          ^ bell: another worker's hand-over
+//! signals --> Stop -------------------------------------> all leave their loops; the summary
 //! ```
 //!
 //! Every key with its default: `docs/abele-gateway.example.toml`.
@@ -27,10 +28,11 @@
 mod affinity;
 mod args;
 mod assembly;
+mod bell;
 mod clock;
 mod config;
 mod content_type;
-
+mod device;
 mod documents;
 mod entropy;
 mod error;
@@ -44,7 +46,9 @@ mod run;
 mod serve;
 mod stop;
 mod summary;
+mod tools;
 mod wait;
+mod workers;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

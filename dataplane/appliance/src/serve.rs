@@ -5,10 +5,12 @@ use engine::Engine;
 use gateway::Gateway;
 use nic::QueuePair;
 
+use crate::bell::Bell;
 use crate::clock::{Clock, WallClock};
 use crate::error::Error;
-use crate::idle::Idle;
+use crate::idle::{Idle, IdlePolicy};
 use crate::stop::Stop;
+use crate::tools::Publisher;
 use crate::wait::{Wait, Woken};
 
 /// How the loop runs.
@@ -18,12 +20,18 @@ pub(crate) struct Terms<'a> {
     pub(crate) stop: &'a Stop,
     /// When the loop ends by itself.
     pub(crate) until: Option<Instant>,
-    /// How long the core spins before it sleeps.
+    /// What the core does when it is idle.
+    pub(crate) idle: IdlePolicy,
+    /// How long an adaptive one spins before it sleeps.
     pub(crate) spin: Duration,
+    /// Every core's, by its number; and which of them is this one's.
+    pub(crate) bells: &'a [Bell],
+    pub(crate) bell: usize,
 }
 
-/// What ended the loop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What ended the loop. Where it differs from worker to worker, the last in this order counts: one
+/// that ends stops the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum End {
     /// SIGINT or SIGTERM.
     Signal,
@@ -37,10 +45,24 @@ pub(crate) enum End {
 pub(crate) fn serve<Q: QueuePair>(
     engine: &mut Engine<Q, Gateway>,
     terms: &Terms<'_>,
+    tools: &mut Option<Publisher>,
 ) -> Result<End, Error> {
-    let Terms { clock, stop, until, spin } = terms;
-    let wait = Wait::new(engine.stack().queue().wait_fd(), stop)?;
-    let mut idle = Idle::new(*spin, clock.now());
+    let end = turns(engine, terms, tools);
+    if let Some(tools) = tools {
+        tools.end(terms.clock.now(), engine);
+    }
+    end
+}
+
+fn turns<Q: QueuePair>(
+    engine: &mut Engine<Q, Gateway>,
+    terms: &Terms<'_>,
+    tools: &mut Option<Publisher>,
+) -> Result<End, Error> {
+    let Terms { clock, stop, until, idle, spin, bells, bell } = terms;
+    let bell = &bells[*bell];
+    let wait = Wait::new(engine.stack().queue().wait_fd(), bell, stop)?;
+    let mut idle = Idle::new(*idle, *spin, clock.now());
     let mut wall = WallClock::new();
     loop {
         if stop.is_raised() {
@@ -53,14 +75,39 @@ pub(crate) fn serve<Q: QueuePair>(
         if let Some(seconds) = wall.poll(now) {
             engine.service_mut().set_wall_time(seconds);
         }
-        let turn = engine.turn(now);
-        if idle.should_sleep(now, turn.is_busy) {
-            let deadline = [engine.next_deadline(), *until].into_iter().flatten().min();
-            if wait.sleep(now, deadline)? == Woken::DeviceGone {
-                return Ok(End::DeviceGone);
-            }
+        let is_busy = one_turn(engine, now, tools);
+        let reached = engine.take_reached();
+        if !reached.is_empty() {
+            reached.iter().for_each(|core| bells[usize::from(core.0)].ring());
+        }
+        if !idle.should_sleep(now, is_busy) {
+            continue;
+        }
+        // First it says that it sleeps, then it looks: what is handed over from here on rings.
+        bell.lie_down();
+        let seen = tools.as_mut().map(|tools| tools.doze(now, engine));
+        let deadline = [engine.next_deadline(), *until, seen].into_iter().flatten().min();
+        let woken =
+            if engine.has_waiting() { Ok(Woken::Work) } else { wait.sleep(bell, now, deadline) };
+        bell.rise();
+        if woken? == Woken::DeviceGone {
+            return Ok(End::DeviceGone);
         }
     }
+}
+
+/// A turn, as the tools see it: whether the next one should follow at once.
+#[inline]
+fn one_turn<Q: QueuePair>(
+    engine: &mut Engine<Q, Gateway>,
+    now: Instant,
+    tools: &mut Option<Publisher>,
+) -> bool {
+    let Some(tools) = tools else { return engine.turn(now).is_busy };
+    let mut stages = tools.meter();
+    let turn = engine.turn_with(now, &mut stages);
+    tools.keep(&stages, turn.is_busy);
+    turn.is_busy | tools.poll(now, engine)
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
 //! What a run came to: every counter that is not zero.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 use engine::Engine;
 use gateway::Gateway;
 use nic::QueuePair;
+
+use crate::tools::Counted;
 
 /// Counters by the crate that counts them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,22 +14,41 @@ pub(crate) struct Summary {
     groups: Vec<(&'static str, Vec<(&'static str, u64)>)>,
 }
 
+/// What the workers came to together, and then each by itself, where there are several.
+pub(crate) fn show(workers: &[Summary]) -> String {
+    let mut total = Summary::default();
+    workers.iter().for_each(|worker| total.merge(worker));
+    let mut shown = format!("summary:{total}");
+    for (number, worker) in workers.iter().enumerate().filter(|_| workers.len() > 1) {
+        write!(shown, "\nworker {number}:{worker}").expect("a string takes all");
+    }
+    shown
+}
+
 impl Summary {
     /// The counters of an engine as they stand.
     pub(crate) fn of<Q: QueuePair>(engine: &Engine<Q, Gateway>) -> Self {
-        let (stack, core) = (engine.stack(), engine.stack().core());
         let mut summary = Self::default();
-        summary.add("queue", stack.queue().counters().rows());
-        summary.add("stack", core.counters().iter());
-        summary.add("ip", ip_rows(core.ip().counters()));
-        summary.add("udp", core.udp().counters().iter());
-        summary.add("tcp", core.tcp().counters().iter());
-        summary.add("gateway", engine.service().counters().iter());
+        Counted::of(engine).each(|group, name, value| summary.add(group, name, value));
         summary
     }
 
-    fn add(&mut self, group: &'static str, rows: impl Iterator<Item = (&'static str, u64)>) {
-        self.groups.push((group, rows.filter(|(_, value)| *value > 0).collect()));
+    fn add(&mut self, group: &'static str, name: &'static str, value: u64) {
+        match self.groups.last_mut().filter(|(last, _)| *last == group) {
+            Some((_, rows)) => rows.push((name, value)),
+            None => self.groups.push((group, vec![(name, value)])),
+        }
+    }
+
+    /// Adds the counters of another engine, which are the same.
+    fn merge(&mut self, other: &Self) {
+        if self.groups.is_empty() {
+            self.groups.clone_from(&other.groups);
+            return;
+        }
+        for ((_, rows), (_, others)) in self.groups.iter_mut().zip(&other.groups) {
+            rows.iter_mut().zip(others).for_each(|(row, other)| row.1 += other.1);
+        }
     }
 
     /// The value of a counter; zero where it is not in the summary.
@@ -39,50 +60,42 @@ impl Summary {
 }
 
 impl fmt::Display for Summary {
-    /// `summary:`, and a line for each crate that has counted something.
+    /// A line for each crate that has counted something, with what is not zero.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("summary:")?;
-        for (group, rows) in self.groups.iter().filter(|(_, rows)| !rows.is_empty()) {
-            let rows: Vec<_> = rows.iter().map(|(name, value)| format!("{name} {value}")).collect();
-            write!(f, "\n  {group}: {}", rows.join(", "))?;
+        for (group, rows) in &self.groups {
+            let rows = rows.iter().filter(|(_, value)| *value > 0);
+            let rows: Vec<_> = rows.map(|(name, value)| format!("{name} {value}")).collect();
+            if !rows.is_empty() {
+                write!(f, "\n  {group}: {}", rows.join(", "))?;
+            }
         }
         Ok(())
     }
 }
 
-/// `ip` names its drops only. Its other counters are named here as its fields are.
-fn ip_rows(counters: &ip::Counters) -> impl Iterator<Item = (&'static str, u64)> + '_ {
-    [
-        ("ip_delivered", counters.delivered),
-        ("ip_errors_delivered", counters.errors_delivered),
-        ("ip_neighbour_replies", counters.neighbour_replies),
-        ("ip_echo_replies", counters.echo_replies),
-        ("ip_errors_sent", counters.errors_sent),
-        ("ip_errors_limited", counters.errors_limited),
-        ("ip_errors_forbidden", counters.errors_forbidden),
-        ("ip_solicitations", counters.solicitations),
-        ("ip_announcements", counters.announcements),
-        ("ip_neighbours_changed", counters.neighbours_changed),
-        ("ip_neighbours_failed", counters.neighbours_failed),
-        ("ip_neighbours_evicted", counters.neighbours_evicted),
-        ("ip_neighbours_refused", counters.neighbours_refused),
-        ("ip_neighbour_claims_ignored", counters.neighbour_claims_ignored),
-        ("ip_parked", counters.parked),
-        ("ip_parked_dropped", counters.parked_dropped),
-    ]
-    .into_iter()
-    .chain(ip::DropReason::ALL.map(|reason| (reason.name(), counters.drops(reason))))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::Summary;
+    use super::{Summary, show};
+
+    fn summary(accepted: u64, resets: u64) -> Summary {
+        let mut summary = Summary::default();
+        summary.add("ip", "drops", 0);
+        for (name, value) in [("accepted", accepted), ("resets", resets), ("bytes", 7)] {
+            summary.add("tcp", name, value);
+        }
+        summary
+    }
 
     #[test]
     fn what_is_zero_is_not_shown() {
-        let mut summary = Summary::default();
-        summary.add("ip", [("drops", 0)].into_iter());
-        summary.add("tcp", [("accepted", 2), ("resets", 0), ("bytes", 7)].into_iter());
-        assert_eq!(summary.to_string(), "summary:\n  tcp: accepted 2, bytes 7");
+        assert_eq!(show(&[summary(2, 0)]), "summary:\n  tcp: accepted 2, bytes 7");
+    }
+
+    #[test]
+    fn several_workers_are_shown_together_and_each_by_itself() {
+        let expected = "summary:\n  tcp: accepted 5, resets 1, bytes 14\n\
+                        worker 0:\n  tcp: accepted 2, bytes 7\n\
+                        worker 1:\n  tcp: accepted 3, resets 1, bytes 7";
+        assert_eq!(show(&[summary(2, 0), summary(3, 1)]), expected);
     }
 }

@@ -1,4 +1,5 @@
-//! The sleep of an idle core: until packets come, a time has come, or the stop flag is raised.
+//! The sleep of an idle core: until packets come, another core hands something over, a time
+//! has come, or the stop flag is raised.
 
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
@@ -7,6 +8,7 @@ use base::Instant;
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
+use crate::bell::Bell;
 use crate::error::Error;
 use crate::limits::{SLEEP_MAX, SLEEP_UNWAKEABLE};
 use crate::stop::Stop;
@@ -14,7 +16,7 @@ use crate::stop::Stop;
 /// What ended a sleep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Woken {
-    /// Packets, a time, or a signal.
+    /// Packets, another core, a time, or a signal.
     Work,
     /// The device is gone: it will never have packets again.
     DeviceGone,
@@ -30,14 +32,21 @@ pub(crate) struct Wait {
 
 const QUEUE: u64 = 0;
 const STOP: u64 = 1;
+const BELL: u64 = 2;
 
 impl Wait {
-    /// Sleeps on the descriptor of a queue pair, where it has one, and on the stop flag.
-    pub(crate) fn new(queue: Option<BorrowedFd<'_>>, stop: &Stop) -> Result<Self, Error> {
+    /// Sleeps on the descriptor of a queue pair, where it has one, on the core's own bell, and on
+    /// the stop flag.
+    pub(crate) fn new(
+        queue: Option<BorrowedFd<'_>>,
+        bell: &Bell,
+        stop: &Stop,
+    ) -> Result<Self, Error> {
         const WHAT: &str = "make an epoll descriptor";
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(Error::errno(WHAT))?;
         let readable = |data| EpollEvent::new(EpollFlags::EPOLLIN, data);
         epoll.add(stop.wake_fd(), readable(STOP)).map_err(Error::errno(WHAT))?;
+        epoll.add(bell.wake_fd(), readable(BELL)).map_err(Error::errno(WHAT))?;
         if let Some(queue) = queue {
             epoll.add(queue, readable(QUEUE)).map_err(Error::errno(WHAT))?;
         }
@@ -46,14 +55,22 @@ impl Wait {
         Ok(Self { epoll, most })
     }
 
-    /// Sleeps until there is work, at most until `deadline`.
-    pub(crate) fn sleep(&self, now: Instant, deadline: Option<Instant>) -> Result<Woken, Error> {
-        let mut events = [EpollEvent::empty(); 2];
+    /// Sleeps until there is work, at most until `deadline`. `bell` is the one it was made with.
+    pub(crate) fn sleep(
+        &self,
+        bell: &Bell,
+        now: Instant,
+        deadline: Option<Instant>,
+    ) -> Result<Woken, Error> {
+        let mut events = [EpollEvent::empty(); 3];
         let count = match self.epoll.wait(&mut events, timeout(now, deadline, self.most)) {
             Ok(count) => count,
             Err(Errno::EINTR) => 0,
             Err(errno) => return Err(Error::errno("wait for packets")(errno)),
         };
+        if events[..count].iter().any(|event| event.data() == BELL) {
+            bell.hush();
+        }
         let gone = EpollFlags::EPOLLERR | EpollFlags::EPOLLHUP;
         let is_gone = |event: &EpollEvent| event.data() == QUEUE && event.events().intersects(gone);
         Ok(if events[..count].iter().any(is_gone) { Woken::DeviceGone } else { Woken::Work })
@@ -79,6 +96,7 @@ mod tests {
     use nix::sys::epoll::EpollTimeout;
 
     use super::{Wait, Woken, timeout};
+    use crate::bell::Bell;
     use crate::limits::SLEEP_MAX;
     use crate::stop::Stop;
 
@@ -96,13 +114,38 @@ mod tests {
     fn packets_and_the_stop_flag_wake_and_a_closed_device_is_noticed() {
         let stop = Stop::new().unwrap();
         let (ours, mut theirs) = UnixStream::pair().unwrap();
-        let wait = Wait::new(Some(ours.as_fd()), &stop).unwrap();
-        let nap = || wait.sleep(Instant::ZERO, None).unwrap();
+        let bell = Bell::new().unwrap();
+        let wait = Wait::new(Some(ours.as_fd()), &bell, &stop).unwrap();
+        let nap = || wait.sleep(&bell, Instant::ZERO, None).unwrap();
         theirs.write_all(b"packet").unwrap();
         assert_eq!(nap(), Woken::Work);
         stop.raise();
         assert_eq!(nap(), Woken::Work);
         drop(theirs);
         assert_eq!(nap(), Woken::DeviceGone);
+    }
+
+    #[test]
+    fn a_bell_wakes_the_core_that_lay_down_once_and_is_silent_then() {
+        let (stop, bell) = (Stop::new().unwrap(), Bell::new().unwrap());
+        let wait = Wait::new(Some(stop.wake_fd()), &bell, &stop);
+        assert!(wait.is_err(), "one descriptor is not watched twice");
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        let wait = Wait::new(Some(ours.as_fd()), &bell, &stop).unwrap();
+        // Nobody sleeps: nothing is rung.
+        bell.ring();
+        let soon = Instant::ZERO + Duration::from_millis(1);
+        let events = |deadline| wait.sleep(&bell, Instant::ZERO, deadline).unwrap();
+        assert_eq!(events(Some(soon)), Woken::Work);
+        bell.lie_down();
+        bell.ring();
+        // Without the bell this would take ten seconds, which the run of tests does not give.
+        let begun = std::time::Instant::now();
+        assert_eq!(events(None), Woken::Work);
+        assert!(begun.elapsed() < std::time::Duration::from_secs(5));
+        bell.rise();
+        let begun = std::time::Instant::now();
+        assert_eq!(events(Some(Instant::ZERO + Duration::from_millis(20))), Woken::Work);
+        assert!(begun.elapsed() >= std::time::Duration::from_millis(19), "it still rang");
     }
 }

@@ -89,6 +89,16 @@ fn started(folder: &tempfile::TempDir) -> (Child, BufReader<std::process::ChildS
     (child, lines)
 }
 
+/// What a gateway says last, when a signal ends it.
+fn stopped(mut child: Child, mut lines: BufReader<std::process::ChildStdout>) -> String {
+    let pid = Pid::from_raw(i32::try_from(child.id()).expect("numbers of processes are small"));
+    kill(pid, Signal::SIGTERM).expect("it is ours and runs");
+    let mut summary = String::new();
+    lines.read_to_string(&mut summary).expect("it is text");
+    assert_eq!(child.wait().expect("it is ours").code(), Some(0), "{summary}");
+    summary
+}
+
 /// Everything that comes back for `question`, until the peer ends the connection.
 fn answer(address: &str, question: &[u8]) -> String {
     let mut stream = TcpStream::connect(address).expect("the gateway accepts");
@@ -104,7 +114,7 @@ fn answer(address: &str, question: &[u8]) -> String {
 fn the_kernels_clients_are_served_until_a_signal() {
     in_lab("the_kernels_clients_are_served_until_a_signal", || {
         let folder = folder();
-        let (mut child, mut lines) = started(&folder);
+        let (child, lines) = started(&folder);
         let request = b"GET / HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n";
         for address in ["10.77.0.2:80", "[fd77::2]:80"] {
             let answer = answer(address, request);
@@ -119,11 +129,7 @@ fn the_kernels_clients_are_served_until_a_signal() {
         let (len, _) = socket.recv_from(&mut datagram).unwrap();
         assert_eq!(&datagram[..len], b"over UDP");
 
-        let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
-        kill(pid, Signal::SIGTERM).unwrap();
-        let mut summary = String::new();
-        lines.read_to_string(&mut summary).unwrap();
-        assert_eq!(child.wait().unwrap().code(), Some(0), "{summary}");
+        let summary = stopped(child, lines);
         assert!(summary.contains("accepted 3") && summary.contains("http_200 2"), "{summary}");
     });
 }
@@ -189,5 +195,74 @@ fn a_device_that_somebody_deletes_ends_the_gateway() {
         let told = text(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{told}");
         assert!(told.contains("the interface abele0 is gone"), "{told}");
+    });
+}
+
+/// Every value of a counter in a summary: the total's first, then each worker's.
+fn values(summary: &str, name: &str) -> Vec<u64> {
+    let sections = summary.split("worker ");
+    let value = |section: &str| -> u64 {
+        let mut words = section.split([' ', ',', '\n']);
+        let found = words.find(|word| *word == name).and_then(|_| words.next());
+        found.map_or(0, |value| value.parse().expect("a count"))
+    };
+    sections.map(value).collect()
+}
+
+/// Runs two workers of an idle policy, and asks them over `CONNECTIONS` connections.
+fn two_workers(idle: &str) {
+    const CONNECTIONS: u64 = 300;
+    let folder = folder();
+    let workers = format!("[workers]\ncount = 2\nidle = \"{idle}\"\n");
+    let config = CONFIG.replacen("[memory]\n", &format!("{workers}[memory]\n"), 1);
+    fs::write(folder.path().join("abele.toml"), config).expect("it is ours");
+    let (child, lines) = started(&folder);
+    let request = b"GET / HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n";
+    for connection in 0..CONNECTIONS {
+        let address = if connection % 2 == 0 { "10.77.0.2:80" } else { "[fd77::2]:80" };
+        let answer = answer(address, request);
+        assert!(answer.ends_with("\r\n\r\nhello from the lab"), "{answer}");
+    }
+    let summary = stopped(child, lines);
+    for name in ["accepted", "http_200"] {
+        let counts = values(&summary, name);
+        assert_eq!((counts.len(), counts[0]), (3, CONNECTIONS), "{name}: {summary}");
+        assert_eq!(counts[1] + counts[2], CONNECTIONS, "{name}: {summary}");
+        let least = counts[1].min(counts[2]);
+        assert!(least * 4 >= CONNECTIONS, "a worker served {least} of {CONNECTIONS}: {summary}");
+    }
+    // The kernel sends a flow's first segment to a queue of its own choice, and the rest to where
+    // the answer came from.
+    let (given, taken) = (values(&summary, "rx_handed_over"), values(&summary, "rx_taken_over"));
+    assert!(given[0] > CONNECTIONS / 8, "{summary}");
+    assert_eq!((given[1], given[2]), (taken[2], taken[1]), "{summary}");
+    let (read, handled) = (values(&summary, "rx_packets"), values(&summary, "packets_in"));
+    assert_eq!(read, handled, "{summary}");
+}
+
+fn has_two_cores(test: &str) -> bool {
+    let count = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    if count < 2 {
+        skip(test, "two workers need two cores");
+    }
+    count >= 2
+}
+
+#[test]
+fn two_workers_share_the_connections_and_hand_over_what_came_to_the_wrong_one() {
+    const NAME: &str = "two_workers_share_the_connections_and_hand_over_what_came_to_the_wrong_one";
+    in_lab(NAME, || {
+        if has_two_cores(NAME) {
+            two_workers("adaptive");
+        }
+    });
+}
+
+#[test]
+fn two_workers_that_sleep_wake_each_other() {
+    in_lab("two_workers_that_sleep_wake_each_other", || {
+        if has_two_cores("two_workers_that_sleep_wake_each_other") {
+            two_workers("wait");
+        }
     });
 }

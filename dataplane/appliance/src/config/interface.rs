@@ -8,6 +8,7 @@ use wire::MacAddress;
 
 use super::network;
 use super::section::{At, Ledger, Section};
+use super::xdp::{self, Xdp};
 use crate::limits::{MTU_MAX, MTU_MIN, NAME_LEN_MAX, mtu_max};
 
 /// What kind of device carries the frames.
@@ -15,6 +16,28 @@ use crate::limits::{MTU_MAX, MTU_MIN, NAME_LEN_MAX, mtu_max};
 pub(crate) enum Kind {
     /// A TAP device that the gateway makes itself.
     Tap,
+    /// Queues of a NIC that stays with the kernel's driver.
+    AfXdp,
+}
+
+const KINDS: &[(&str, Kind)] = &[("tap", Kind::Tap), ("af_xdp", Kind::AfXdp)];
+
+impl Kind {
+    /// As it is written.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Tap => "tap",
+            Self::AfXdp => "af_xdp",
+        }
+    }
+
+    /// Keys that the other kind alone has.
+    fn foreign_keys(self) -> &'static [&'static str] {
+        match self {
+            Self::Tap => &["xdp_mode", "copy", "require", "ring_size", "tx_budget", "busy_poll_us"],
+            Self::AfXdp => &["mac", "kernel_addresses"],
+        }
+    }
 }
 
 /// The device.
@@ -22,12 +45,14 @@ pub(crate) enum Kind {
 pub(crate) struct Interface {
     pub(crate) kind: Kind,
     pub(crate) name: String,
-    pub(crate) mac: MacAddress,
+    /// Without one, that of the device.
+    pub(crate) mac: Option<MacAddress>,
     /// Bytes of the longest IP packet.
     pub(crate) mtu: u16,
     /// Addresses that the kernel's end of the device is given.
     pub(crate) kernel_addresses: Vec<Cidr>,
     pub(crate) neighbours_max: u16,
+    pub(crate) xdp: Xdp,
 }
 
 const NAME: &str = "abele0";
@@ -44,12 +69,17 @@ pub(crate) fn read(
     own: Option<&[Cidr]>,
     ledger: &mut Ledger,
 ) -> Option<Interface> {
-    let kind = section.choice("kind", Kind::Tap, &[("tap", Kind::Tap)], ledger);
+    let kind = section.choice("kind", Kind::Tap, KINDS, ledger);
+    if let Some(At { value: kind, .. }) = kind {
+        refuse_foreign_keys(section, kind, ledger);
+    }
     let name = name(section, ledger);
-    let mac = mac(section, name.as_deref(), ledger);
+    let is_tap = kind.as_ref().is_none_or(|kind| kind.value == Kind::Tap);
+    let mac = if is_tap { mac(section, name.as_deref(), ledger).map(Some) } else { Some(None) };
     let mtu = mtu(section, frame_len, ledger);
     let kernel_addresses = kernel_addresses(section, own.unwrap_or_default(), ledger);
     let neighbours = section.number("neighbours_max", NEIGHBOURS, NEIGHBOURS_RANGE, ledger);
+    let xdp = xdp::read(section, ledger);
     Some(Interface {
         kind: kind?.value,
         name: name?,
@@ -57,7 +87,17 @@ pub(crate) fn read(
         mtu: mtu?,
         kernel_addresses: kernel_addresses?,
         neighbours_max: neighbours?.value,
+        xdp: xdp?,
     })
+}
+
+fn refuse_foreign_keys(section: Section<'_>, kind: Kind, ledger: &mut Ledger) {
+    for key in kind.foreign_keys() {
+        if let Some(At { line, .. }) = section.find(key, ledger) {
+            let wrong = format!("kind = \"{}\" has no such key", kind.name());
+            ledger.refuse(line, &section.path(key), wrong, "remove it, or choose the other kind");
+        }
+    }
 }
 
 fn name(section: Section<'_>, ledger: &mut Ledger) -> Option<String> {

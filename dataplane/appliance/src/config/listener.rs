@@ -6,6 +6,7 @@ use stack::{KeepAlive, ListenerOptions};
 use tcp::limits::LISTENERS_MAX;
 
 use super::section::{At, Ledger, Section};
+use super::workers::Workers;
 use crate::limits::{CONNECTIONS_MAX, KEEP_ALIVE_S_MAX, PROBES_MAX};
 
 /// What is spoken on a port.
@@ -42,6 +43,14 @@ pub(crate) struct Listener {
     /// Whether the UDP port of the same number is served too.
     pub(crate) udp: bool,
     pub(crate) options: ListenerOptions,
+}
+
+impl Listener {
+    /// The listener as one worker has it: with its share of the connections.
+    pub(crate) fn of_one(mut self, workers: &Workers) -> Self {
+        self.options.connections_max = workers.share(self.options.connections_max);
+        self
+    }
 }
 
 /// All listeners, and the folder that the HTTP ones serve. Each is judged apart from the other.

@@ -4,6 +4,7 @@ use memory::{FrameGeometry, PageChoice};
 
 use super::section::{At, Ledger, Section};
 use super::size;
+use super::workers::Workers;
 use crate::limits::{FRAME_LENS, FRAMES, FRAMES_MAX, FRAMES_MIN, FRAMES_RESERVED, HEADROOM};
 
 /// Frames and pages.
@@ -38,19 +39,29 @@ pub(crate) fn frame_len(section: Section<'_>, ledger: &mut Ledger) -> Option<u32
     None
 }
 
-/// Reads the section.
+/// Reads the section. The workers, who share the frames, are known where `[workers]` is right.
 pub(crate) fn read(
     section: Section<'_>,
     frame_len: Option<u32>,
+    workers: Option<&Workers>,
     ledger: &mut Ledger,
 ) -> Option<Memory> {
-    let frames = section.number("frames", FRAMES, FRAMES_MIN..=FRAMES_MAX, ledger);
+    let count = workers.map_or(1, |workers| workers.count);
+    let least = FRAMES_MIN * u32::from(count);
+    let frames = section.number("frames", FRAMES.max(least), FRAMES_MIN..=FRAMES_MAX, ledger);
     let pages = section.choice("pages", PageChoice::Best, PAGES, ledger);
+    if let Some(At { value, line }) = frames
+        && value < least
+    {
+        let wrong = format!("{value} frames are too few for {count} workers");
+        ledger.refuse(line, &section.path("frames"), wrong, format!("use at least {least}"));
+        return None;
+    }
     let frames = FrameGeometry {
         frames: frames?.value,
         frame_len: frame_len?,
         headroom: HEADROOM,
-        cores: 1,
+        cores: count,
         reserve_per_core: FRAMES_RESERVED,
     };
     Some(Memory { frames, pages: pages?.value })

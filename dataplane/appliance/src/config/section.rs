@@ -186,6 +186,34 @@ impl<'a> Section<'a> {
         self.in_range(key, At { value: wide, line }, &range, ledger)
     }
 
+    /// The whole numbers of a list, each in `range`; an absent key is an empty list.
+    pub(crate) fn numbers<T>(
+        &self,
+        key: &str,
+        range: RangeInclusive<T>,
+        ledger: &mut Ledger,
+    ) -> Vec<At<T>>
+    where
+        T: Copy + Display + PartialOrd + TryFrom<i128>,
+    {
+        let Some(At { value, line }) = self.find(key, ledger) else { return Vec::new() };
+        let Some(array) = value.as_array() else {
+            self.refuse_type(key, line, value, "a list in brackets", ledger);
+            return Vec::new();
+        };
+        let mut numbers = Vec::new();
+        for element in array {
+            let line = ledger.line(element.span().start);
+            match integer(element.get_ref()) {
+                Some(value) => {
+                    numbers.extend(self.in_range(key, At { value, line }, &range, ledger));
+                }
+                None => self.refuse_type(key, line, element.get_ref(), "a whole number", ledger),
+            }
+        }
+        numbers
+    }
+
     /// A size in bytes in `range`, a number or text with a unit.
     pub(crate) fn size(
         &self,

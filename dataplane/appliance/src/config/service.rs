@@ -3,12 +3,21 @@
 use gateway::limits::{HEADS_MAX_DEFAULT, SESSIONS_MAX, SESSIONS_MAX_DEFAULT};
 
 use super::section::{Ledger, Section};
+use super::workers::Workers;
 
 /// The pools of the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Service {
     pub(crate) sessions: u32,
     pub(crate) heads: u32,
+}
+
+impl Service {
+    /// The pools of one worker.
+    pub(crate) fn of_one(self, workers: &Workers) -> Self {
+        let Self { sessions, heads } = self;
+        Self { sessions: workers.share(sessions), heads: workers.share(heads) }
+    }
 }
 
 /// Reads the section. `connections` is known where `[tcp]` is right; few of them need no more

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::keys::SECTIONS;
 use super::{Host, HostAddress, HostMemory, parse};
 use crate::plan::Plan;
+use wire::MacAddress;
 
 mod wrong;
 
@@ -31,7 +32,7 @@ fn the_least_configuration_is_addresses_and_a_listener() {
     let plan = right(LEAST);
     assert_eq!((plan.interface.name.as_str(), plan.interface.mtu), ("abele0", 1500));
     assert_eq!((plan.listeners.len(), plan.listeners[0].tcp_port), (1, 80));
-    assert!(plan.document_root.is_none() && plan.interface.mac.is_unicast());
+    assert!(plan.document_root.is_none() && plan.interface.mac.is_some_and(MacAddress::is_unicast));
 }
 
 #[test]
@@ -157,6 +158,35 @@ fn every_plan_that_is_right_makes_a_stack() {
         let arena = frames.core().unwrap();
         let documents = gateway::Documents::new(Vec::new()).unwrap();
         let now = base::Instant::ZERO;
-        crate::assembly::assemble(&plan, documents, queue, arena, now).unwrap();
+        let owners = stack::Owners::evenly(&[1; 40], 1);
+        let end = stack::HandOver::between(&owners).remove(0);
+        let parts = crate::assembly::Parts { documents, queue, arena, end };
+        crate::assembly::assemble(&plan, parts, now).unwrap();
     }
+}
+
+#[test]
+fn workers_share_every_table_and_each_has_what_it_needs() {
+    let text = "[workers]\ncount = 3\n[tcp]\nconnections = 10\nsegments = 4\n\
+                [[listener]]\nprotocol = \"echo\"\nconnections_max = 7\n";
+    let plan = right(&format!("{LEAST}{text}"));
+    let tcp::Config { records, extensions, nodes, .. } = plan.stack.tcp;
+    assert_eq!((records, extensions, nodes), (4, 4, 2));
+    assert_eq!((plan.service.sessions, plan.service.heads), (4, 4));
+    let most = plan.listeners.iter().map(|listener| listener.options.connections_max);
+    assert!(most.eq([4, 3]));
+    assert_eq!((plan.memory.frames.cores, plan.workers.count), (3, 3));
+    let rows = super::memory_rows(&plan);
+    let count = |name: &str| rows.iter().find(|row| row.name == name).expect(name).count;
+    assert_eq!((count("records"), count("frames"), count("frame counts")), (12, 16_384, 49_152));
+    assert_eq!(count("hand-over"), 6 * 512);
+}
+
+#[test]
+fn cores_that_are_named_are_counted() {
+    let plan = right(&format!("{LEAST}[workers]\ncores = [4, 2]\nidle = \"wait\"\n"));
+    assert_eq!((plan.workers.count, plan.workers.cores.as_deref()), (2, Some(&[4, 2][..])));
+    assert_eq!(plan.workers.idle, crate::idle::IdlePolicy::Wait);
+    let many = right(&format!("{LEAST}[workers]\ncount = 20\n"));
+    assert_eq!(many.memory.frames.frames, 20 * 1_024, "the default is enough for all of them");
 }

@@ -23,27 +23,41 @@ const TIMER_LEN: u64 = 24;
 /// A session of the gateway, as its documentation has it.
 const SESSION_LEN: usize = 80;
 /// A frame's references, in an array beside the frames.
-const FRAME_COUNT_LEN: u64 = 4;
+const FRAME_COUNT_LEN: usize = 4;
+
+/// What one core says to another, and the words that a ring keeps it in.
+const HAND_OVER_ENTRY_LEN: u64 = 32;
 
 /// Every table that is taken at start and whose size the configuration decides.
 pub(crate) fn rows(plan: &Plan) -> Vec<Row> {
     let stack::Config { tcp, timers, .. } = &plan.stack;
-    let frames = plan.memory.frames;
-    let row = |name, count: u32, each: usize| Row { name, count: count.into(), each: each as u64 };
-    vec![
+    let (frames, workers) = (plan.memory.frames, u64::from(plan.workers.count));
+    // Each worker has its own.
+    let row = |name, count: u32, each: usize| {
+        let count = u64::from(count) * workers;
+        Row { name, count, each: each as u64 }
+    };
+    let mut rows = vec![
         row("records", tcp.records, size_of::<tcp::Record>()),
         row("extensions", tcp.extensions, size_of::<tcp::Extension>()),
         row("segment nodes", tcp.nodes, size_of::<tcp::Node>()),
-        Row { name: "flow index", count: index_buckets(tcp), each: 64 },
+        Row { name: "flow index", count: index_buckets(tcp) * workers, each: 64 },
         row("half-open", tcp.half_open, size_of::<tcp::HalfOpen>()),
         row("TIME-WAIT", tcp.time_wait, size_of::<tcp::TimeWait>()),
-        Row { name: "timers", count: u64::from(*timers), each: TIMER_LEN },
+        Row { name: "timers", count: u64::from(*timers) * workers, each: TIMER_LEN },
         row("sessions", plan.service.sessions, SESSION_LEN),
         row("request heads", plan.service.heads, gateway::limits::HEAD_LEN_MAX),
-        row("frames", frames.frames, frames.frame_len as usize),
-        Row { name: "frame counts", count: u64::from(frames.frames), each: FRAME_COUNT_LEN },
+        Row { name: "frames", count: frames.frames.into(), each: frames.frame_len.into() },
+        // Each worker counts its references to any frame.
+        row("frame counts", frames.frames, FRAME_COUNT_LEN),
         Row { name: "documents", count: plan.catalogue.len(), each: 1 },
-    ]
+    ];
+    if workers > 1 {
+        // A ring from each to each other.
+        let count = workers * (workers - 1) * stack::HAND_OVER_LEN as u64;
+        rows.push(Row { name: "hand-over", count, each: HAND_OVER_ENTRY_LEN });
+    }
+    rows
 }
 
 /// Bytes of all tables.

@@ -2,16 +2,21 @@
 
 use std::fmt;
 
+use af_xdp::CopyMode;
+use loader::{Mode, Rate, Rule};
+
 use super::{Plan, memory_rows, memory_sum};
-use crate::config::{Kind, Listener, pages_name, show_size};
+use crate::config::{Kind, Listener, Workers, pages_name, show_size};
+use crate::idle::IdlePolicy;
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.show_network(f)?;
         for listener in &self.listeners {
-            show_listener(listener, self.stack.tcp.records, f)?;
+            show_listener(listener, self, f)?;
         }
         self.show_documents(f)?;
+        self.show_workers(f)?;
         self.show_memory(f)
     }
 }
@@ -19,14 +24,15 @@ impl fmt::Display for Plan {
 impl Plan {
     fn show_network(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { interface, stack: stack::Config { ip, .. }, .. } = self;
-        let kind = match interface.kind {
-            Kind::Tap => "tap",
-        };
-        writeln!(
-            f,
-            "interface  {kind} {}, mac {}, mtu {}",
-            interface.name, interface.mac, interface.mtu
-        )?;
+        write!(f, "interface  {} {}", interface.kind.name(), interface.name)?;
+        match interface.mac {
+            Some(mac) => write!(f, ", mac {mac}")?,
+            None => f.write_str(", mac its own")?,
+        }
+        writeln!(f, ", mtu {}", interface.mtu)?;
+        if interface.kind == Kind::AfXdp {
+            self.show_program(f)?;
+        }
         for address in &interface.kernel_addresses {
             writeln!(f, "kernel     {address}")?;
         }
@@ -42,6 +48,35 @@ impl Plan {
         Ok(())
     }
 
+    /// The XDP program and the queues behind it, as they are wanted.
+    fn show_program(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { interface, access, syn_budget, .. } = self;
+        let xdp = &interface.xdp;
+        let mode = match xdp.mode {
+            Mode::Auto => "native if the driver can, else generic",
+            Mode::Native => "native",
+            Mode::Generic => "generic",
+        };
+        let copy = match xdp.copy {
+            CopyMode::Auto => "zero-copy if the driver can, else copied",
+            CopyMode::Copy => "copied",
+            CopyMode::ZeroCopy => "zero-copy or nothing",
+        };
+        writeln!(f, "xdp        {mode}; packets {copy}; rings of {}", xdp.ring_size)?;
+        if !access.is_empty() {
+            let denied = access.iter().filter(|(_, rule)| *rule == Rule::Deny).count();
+            writeln!(f, "access     {denied} ranges denied, {} allowed", access.len() - denied)?;
+        }
+        for (whose, rate) in
+            [("each source", syn_budget.per_source), ("all strangers", syn_budget.strangers)]
+        {
+            if let Some(Rate { per_s, burst }) = rate {
+                writeln!(f, "syn budget {whose}: {per_s} per second, {burst} at once")?;
+            }
+        }
+        Ok(())
+    }
+
     fn show_documents(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(root) = &self.document_root else { return Ok(()) };
         let (count, len) = (self.catalogue.entries.len(), show_size(self.catalogue.len()));
@@ -52,9 +87,28 @@ impl Plan {
         }
     }
 
+    fn show_workers(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Workers { count, cores, idle, spin_us } = &self.workers;
+        write!(f, "workers    {count}")?;
+        match cores {
+            Some(cores) => write!(f, " on cores {cores:?}")?,
+            None if *count == 1 => f.write_str(" on the last core")?,
+            None => write!(f, " on the last {count} cores")?,
+        }
+        write!(f, ", idle = \"{}\"", idle.name())?;
+        match idle {
+            IdlePolicy::Adaptive => writeln!(f, " after {spin_us} us"),
+            IdlePolicy::Spin | IdlePolicy::Wait => writeln!(f),
+        }
+    }
+
     fn show_memory(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rows = memory_rows(self);
-        writeln!(f, "memory     pages = \"{}\"", pages_name(self.memory.pages))?;
+        write!(f, "memory     pages = \"{}\"", pages_name(self.memory.pages))?;
+        match self.workers.count {
+            1 => writeln!(f)?,
+            count => writeln!(f, "; all but the frames and documents in {count} equal shares")?,
+        }
         for row in &rows {
             let (count, each, size) = (row.count, row.each, show_size(row.bytes()));
             writeln!(f, "  {:<14}{count:>12} x {each:>4} = {:>14}  {size}", row.name, row.bytes())?;
@@ -64,7 +118,7 @@ impl Plan {
     }
 }
 
-fn show_listener(listener: &Listener, connections: u32, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+fn show_listener(listener: &Listener, plan: &Plan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let Listener { protocol, tcp_port, udp, options } = listener;
     write!(f, "listener   {} on TCP port {tcp_port}", protocol.name())?;
     if *udp {
@@ -73,8 +127,11 @@ fn show_listener(listener: &Listener, connections: u32, f: &mut fmt::Formatter<'
     if !options.is_nodelay {
         f.write_str(", Nagle")?;
     }
-    if options.connections_max < connections {
+    if options.connections_max < plan.stack.tcp.records {
         write!(f, ", at most {} connections", options.connections_max)?;
+        if plan.workers.count > 1 {
+            f.write_str(" of each worker")?;
+        }
     }
     if let Some(keep_alive) = options.keep_alive {
         let stack::KeepAlive { idle_s, interval_s, probes_max } = keep_alive;

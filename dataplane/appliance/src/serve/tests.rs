@@ -10,9 +10,11 @@ use nic::MemQueue;
 use stack::{CloseReason, Conn, Context, Data, Refuse, Service, Stack};
 
 use super::{End, Terms, serve};
-use crate::assembly::assemble;
+use crate::assembly::{Parts, assemble};
+use crate::bell::Bell;
 use crate::clock::Clock;
 use crate::config::{Host, parse};
+use crate::idle::IdlePolicy;
 use crate::plan::Plan;
 use crate::stop::Stop;
 use crate::summary::Summary;
@@ -31,6 +33,12 @@ const CONFIG: &str = "\
 fn plan() -> Plan {
     let file = std::path::Path::new("abele.toml");
     parse(file, CONFIG, &Host::default()).unwrap_or_else(|found| panic!("{found}"))
+}
+
+/// What a gateway that is alone is made of.
+fn parts(documents: Documents, queue: MemQueue, arena: CoreArena) -> Parts<MemQueue> {
+    let end = stack::HandOver::between(&crate::entropy::owners(1).unwrap()).remove(0);
+    Parts { documents, queue, arena, end }
 }
 
 /// Two views of one arena, for the two ends.
@@ -100,10 +108,13 @@ fn ask(tcp_port: u16, question: &'static [u8]) -> (Asker, Summary) {
                 body: b"hello from memory".to_vec(),
             };
             let documents = Documents::new(vec![index]).unwrap();
-            let mut engine = assemble(&plan(), documents, queue, arena, clock.now()).unwrap();
-            let spin = Duration::from_micros(50);
-            let terms = Terms { clock, stop: &stop, until: None, spin };
-            assert_eq!(serve(&mut engine, &terms).unwrap(), End::Signal);
+            let parts = parts(documents, queue, arena);
+            let mut engine = assemble(&plan(), parts, clock.now()).unwrap();
+            let (idle, spin) = (IdlePolicy::Adaptive, Duration::from_micros(50));
+            let bells = [Bell::new().unwrap()];
+            let terms =
+                Terms { clock, stop: &stop, until: None, idle, spin, bells: &bells, bell: 0 };
+            assert_eq!(serve(&mut engine, &terms, &mut None).unwrap(), End::Signal);
             Summary::of(&engine)
         });
         let mut asker = asker(peer_queue, peer_arena, question);
@@ -157,9 +168,10 @@ fn the_loop_ends_when_its_time_is_over() {
     let (queue, _peer) = nic::mem::pair(64, 1500).unwrap();
     let (clock, stop) = (Clock::start(), Stop::new().unwrap());
     let documents = Documents::new(Vec::new()).unwrap();
-    let mut engine = assemble(&plan(), documents, queue, arena, clock.now()).unwrap();
+    let mut engine = assemble(&plan(), parts(documents, queue, arena), clock.now()).unwrap();
     let until = Some(clock.now() + Duration::from_millis(5));
-    let terms = Terms { clock, stop: &stop, until, spin: Duration::ZERO };
-    assert_eq!(serve(&mut engine, &terms).unwrap(), End::Time);
+    let (idle, spin, bells) = (IdlePolicy::Wait, Duration::ZERO, [Bell::new().unwrap()]);
+    let terms = Terms { clock, stop: &stop, until, idle, spin, bells: &bells, bell: 0 };
+    assert_eq!(serve(&mut engine, &terms, &mut None).unwrap(), End::Time);
     assert!(until.is_some_and(|until| clock.now() >= until));
 }

@@ -134,6 +134,27 @@ fn the_interface_is_judged_with_its_frames() {
 }
 
 #[test]
+fn each_kind_of_device_has_its_own_keys() {
+    let xdp = |rest: &str| format!("[interface]\nkind = \"af_xdp\"\n{rest}");
+    let texts = [
+        "[interface]\nxdp_mode = \"native\"\nring_size = 1024".to_owned(),
+        "[access]\ndeny = [\"192.0.2.0/24\"]".to_owned(),
+        "[syn_budget]\nper_source_per_s = 100".to_owned(),
+        xdp("mac = \"02:00:00:00:00:01\"\nkernel_addresses = [\"10.77.0.1/24\"]"),
+        xdp("xdp_mode = \"offload\"\ncopy = \"never\"\nrequire = \"zero-copy\""),
+        xdp("copy = \"copy\"\nrequire = \"zerocopy\""),
+        xdp("ring_size = 1000"),
+        xdp("ring_size = 65536"),
+        xdp("ring_size = 64\ntx_budget = 128"),
+        xdp("busy_poll_us = 2000"),
+        xdp("[access]\ndeny = [\"192.0.2.1/24\", \"all\", \"10.0.0.0/33\"]"),
+        xdp("[access]\ndeny = [\"192.0.2.7\"]\nallow = [\"192.0.2.7/32\"]"),
+        xdp("[syn_budget]\nper_source_burst = 0\nstrangers_per_s = -1"),
+    ];
+    insta::assert_snapshot!(transcript_with(&texts.each_ref().map(String::as_str)));
+}
+
+#[test]
 fn numbers_and_sizes_have_types_and_ranges() {
     insta::assert_snapshot!(transcript_with(&[
         "[memory]\nframes = 10",
@@ -150,7 +171,14 @@ fn numbers_and_sizes_have_types_and_ranges() {
         "[tcp]\nwindow = true",
         "[tcp]\nsend_queue = 99999999999999999999999",
         "[gateway]\nsessions = 0\nheads = 99999999",
-        "[worker]\ncore = -1\nspin_us = 1000001",
+        "[workers]\ncount = 0\nidle = \"doze\"\nspin_us = 1000001",
+        "[workers]\ncores = [-1, true]",
+        "[workers]\ncores = 1",
+        "[workers]\ncores = []",
+        "[workers]\ncount = 2\ncores = [1]",
+        "[workers]\ncores = [1, 1]",
+        "[workers]\ncount = 20\n[memory]\nframes = 16384",
+        "[worker]\nspin_us = 50",
         "[log]\nlevel = \"loud\"",
         "[log]\nlevel = 2026-01-01",
     ]));
@@ -225,7 +253,7 @@ fn everything_is_found_in_one_run_and_told_in_the_order_of_the_lines() {
         [[listener]]\n\
         protocol = \"echo\"\n\
         tcp_port = 80\n\
-        [worker]\n\
+        [workers]\n\
         spin_us = -1\n";
     insta::assert_snapshot!(transcript(folder.path(), &[text]));
 }

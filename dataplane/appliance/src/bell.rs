@@ -1,0 +1,55 @@
+//! How a worker that sleeps is woken by another one: a flag that says so, and a descriptor.
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use engine::Doze;
+use nix::sys::eventfd::{EfdFlags, EventFd};
+
+use crate::error::Error;
+
+/// One worker's bell, which all others may ring.
+#[derive(Debug)]
+pub(crate) struct Bell {
+    doze: Doze,
+    /// Readable once it was rung.
+    wake: EventFd,
+}
+
+impl Bell {
+    /// The bell of a worker that is awake.
+    pub(crate) fn new() -> Result<Self, Error> {
+        let flags = EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC;
+        let wake = EventFd::from_flags(flags).map_err(Error::errno("make an eventfd"))?;
+        Ok(Self { doze: Doze::default(), wake })
+    }
+
+    /// Something was put before the worker: wakes it if it sleeps. One who is awake, which the
+    /// busy are, costs no system call.
+    pub(crate) fn ring(&self) {
+        if self.doze.must_be_woken() {
+            // It fails only where it was rung 2^64 - 2 times and nobody has risen.
+            self.wake.write(1).ok();
+        }
+    }
+
+    /// The worker will sleep, unless it now finds that something waits for it.
+    pub(crate) fn lie_down(&self) {
+        self.doze.lie_down();
+    }
+
+    /// The worker is awake.
+    pub(crate) fn rise(&self) {
+        self.doze.rise();
+    }
+
+    /// Makes the descriptor silent again, after it has woken the worker.
+    pub(crate) fn hush(&self) {
+        // It was rung, or another call was first: either way it is silent now.
+        self.wake.read().ok();
+    }
+
+    /// What to sleep on.
+    pub(crate) fn wake_fd(&self) -> BorrowedFd<'_> {
+        self.wake.as_fd()
+    }
+}

@@ -1,0 +1,97 @@
+//! `[workers]` and `[log]`: how many cores poll, where, how they idle, and what is told.
+
+use base::CoreSet;
+use tracing::level_filters::LevelFilter;
+
+use super::section::{At, Ledger, Section};
+use crate::idle::IdlePolicy;
+use crate::limits::{SPIN_US, SPIN_US_MAX};
+
+/// The threads that poll.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Workers {
+    pub(crate) count: u16,
+    /// The number of each one's core; the last ones that the process may use if there are none.
+    pub(crate) cores: Option<Vec<usize>>,
+    pub(crate) idle: IdlePolicy,
+    /// Microseconds without work before an adaptive one sleeps.
+    pub(crate) spin_us: u32,
+}
+
+impl Default for Workers {
+    fn default() -> Self {
+        Self { count: 1, cores: None, idle: IdlePolicy::Adaptive, spin_us: SPIN_US }
+    }
+}
+
+impl Workers {
+    /// What one worker has of `total` that all of them share, rounded up.
+    pub(crate) fn share(&self, total: u32) -> u32 {
+        total.div_ceil(self.count.into())
+    }
+}
+
+/// The kernel's own bound, `NR_CPUS` of x86-64.
+const CORE_MAX: usize = 8_191;
+
+const IDLE: &[(&str, IdlePolicy)] =
+    &[("spin", IdlePolicy::Spin), ("adaptive", IdlePolicy::Adaptive), ("wait", IdlePolicy::Wait)];
+
+/// Reads `[workers]`.
+pub(crate) fn read(section: Section<'_>, ledger: &mut Ledger) -> Option<Workers> {
+    let default = Workers::default();
+    let cores = cores(section, ledger);
+    // Named cores need not be counted.
+    let named = match &cores {
+        Some(Some(At { value: cores, .. })) => u16::try_from(cores.len()).ok(),
+        Some(None) | None => None,
+    };
+    let count_default = named.unwrap_or(default.count);
+    let count = section.number("count", count_default, 1..=CoreSet::CORES_MAX, ledger);
+    let idle = section.choice("idle", default.idle, IDLE, ledger);
+    let spin = section.number("spin_us", default.spin_us, 0..=SPIN_US_MAX, ledger);
+    let (count, cores) = (count?.value, cores?);
+    if let Some(At { value: cores, line }) = &cores
+        && cores.len() != usize::from(count)
+    {
+        let wrong = format!("{} cores for {count} workers", cores.len());
+        ledger.refuse(*line, &section.path("cores"), wrong, "name one core for each worker");
+        return None;
+    }
+    let cores = cores.map(|at| at.value);
+    Some(Workers { count, cores, idle: idle?.value, spin_us: spin?.value })
+}
+
+/// `Some(None)` is a file that names none.
+#[expect(clippy::option_option, reason = "outside: noted why not; inside: the default")]
+fn cores(section: Section<'_>, ledger: &mut Ledger) -> Option<Option<At<Vec<usize>>>> {
+    const KEY: &str = "cores";
+    let Some(At { line, .. }) = section.find(KEY, ledger) else { return Some(None) };
+    let found_before = ledger.found.len();
+    let mut cores: Vec<usize> = Vec::new();
+    for At { value: core, line } in section.numbers(KEY, 0..=CORE_MAX, ledger) {
+        if cores.contains(&core) {
+            let wrong = format!("core {core} is there twice");
+            ledger.refuse(line, &section.path(KEY), wrong, "give each worker a core of its own");
+        }
+        cores.push(core);
+    }
+    if cores.is_empty() && ledger.found.len() == found_before {
+        let right = "name one for each worker, or leave the key out";
+        ledger.refuse(line, &section.path(KEY), "there is no core", right);
+    }
+    (ledger.found.len() == found_before).then_some(Some(At { value: cores, line }))
+}
+
+const LEVELS: &[(&str, LevelFilter)] = &[
+    ("off", LevelFilter::OFF),
+    ("error", LevelFilter::ERROR),
+    ("warn", LevelFilter::WARN),
+    ("info", LevelFilter::INFO),
+    ("debug", LevelFilter::DEBUG),
+];
+
+/// Reads `[log]`.
+pub(crate) fn log(section: Section<'_>, ledger: &mut Ledger) -> Option<LevelFilter> {
+    section.choice("level", LevelFilter::INFO, LEVELS, ledger).map(|at| at.value)
+}
