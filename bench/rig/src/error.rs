@@ -14,6 +14,9 @@ pub(crate) enum Error {
     /// The machine lacks what the benchmark needs.
     #[error("this machine lacks {what}; {mend}")]
     Lacks { what: String, mend: String },
+    /// The machine lacks something, and the sentence says itself what and what mends it.
+    #[error("{0}")]
+    Refused(String),
     /// The system refused a call that should have worked.
     #[error("cannot {what}: {source}")]
     System { what: &'static str, source: io::Error },
@@ -40,7 +43,9 @@ impl Error {
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::BadArguments { .. } => ExitCode::from(2),
-            Self::Lacks { .. } | Self::System { .. } | Self::Child { .. } => ExitCode::from(3),
+            Self::Lacks { .. } | Self::Refused(_) | Self::System { .. } | Self::Child { .. } => {
+                ExitCode::from(3)
+            }
             Self::Interrupted => ExitCode::from(130),
         }
     }

@@ -7,6 +7,14 @@ pub(crate) const SIZE_MAX: u32 = 65_536;
 /// Most connections: what a machine of a terabyte holds at 80 bytes an end; far above any
 /// descriptor limit, under the 32 bits of a connection number.
 pub(crate) const CONNECTIONS_MAX: u32 = 1 << 31;
+/// Most connections of `connect` at once: the listen queue, for a SYN that finds it full waits a
+/// second.
+pub(crate) const IN_FLIGHT_MAX: u32 = 4_096;
+/// Tuples in TIME-WAIT where the kernel does not say how many it keeps: its own number for a
+/// machine of some gigabytes.
+pub(crate) const TIME_WAIT_DEFAULT: u32 = 131_072;
+/// Most tuples in TIME-WAIT: 10 MiB of 40 bytes each, and two thirds of the ports there are.
+pub(crate) const TIME_WAIT_LIMIT: u32 = 1 << 18;
 /// Longest round; with more, the machine's day is measured and not the program.
 pub(crate) const SECONDS_MAX: f64 = 3_600.0;
 /// Most rounds: the medians' samples are kept.
@@ -32,6 +40,8 @@ pub(crate) const LATENCY_NS_MAX: u64 = 60_000_000_000;
 /// the least retransmission time-out, so that a late retransmission is still awaited.
 pub(crate) const DRAIN_MS_MAX: u64 = 2_000;
 
+/// Ports tried until one is free on all addresses of a server.
+pub(crate) const PORT_ATTEMPTS: u32 = 16;
 /// Events of one `epoll_wait`: the most of a turn; `rr::kernel` says what other numbers gave.
 pub(crate) const EPOLL_EVENTS_MAX: usize = 64;
 /// Descriptors beside the connections: standard streams, epolls, listener, pipes, with room.
@@ -40,6 +50,7 @@ pub(crate) const DESCRIPTORS_SPARE: u64 = 32;
 pub(crate) const BACKLOG: i32 = 4_096;
 
 const _: () = assert!(QUICK_ROUNDS_MAX <= ROUNDS_MAX && COMPARISON_ROUNDS_MIN <= ROUNDS_MAX);
+const _: () = assert!(IN_FLIGHT_MAX == BACKLOG.unsigned_abs());
 const _: () = assert!(SIZE_MIN >= 8, "a message starts with two numbers of four bytes");
 const _: () = assert!(LATENCY_SAMPLE_EVERY.is_power_of_two(), "the choice is a mask");
 
@@ -51,6 +62,16 @@ pub(crate) const TABLE_LEN_QUICK: usize = 1 << 20;
 /// Lines asked for ahead: above the 16 to 48 outstanding misses that cores track; 32 is where the
 /// rate stopped growing, of 8 to 64.
 pub(crate) const PREFETCH_DISTANCE: usize = 32;
+/// Frames that the L2 echo keeps on their way: two bursts an end, so that neither end waits for the
+/// other to finish one, and an eighth of what the rings have room for, so that none may be lost.
+pub(crate) const L2_WINDOW: usize = 256;
+/// Frames of an end of a cable beside those of its rings and connections: what moves in bursts.
+pub(crate) const VETH_SPARE_FRAMES: u32 = 1_024;
+/// Descriptors that a system call may send over a cable: some bursts, where the kernel's own figure
+/// is 32, half a burst.
+pub(crate) const VETH_TX_BUDGET: u32 = 256;
+/// How long an end must have been idle to have heard all that was on its way, in milliseconds.
+pub(crate) const SETTLE_MS: u64 = 20;
 /// Items of the measured ring: 64 KiB, half in flight at most within a second-level cache.
 pub(crate) const RING_CAPACITY: usize = 1_024;
 /// Items pushed or popped at once, as a burst of packets is.
@@ -60,3 +81,50 @@ pub(crate) const LIMITS_BESIDE_SECONDS: f64 = 0.2;
 /// Three, for a median.
 pub(crate) const LIMITS_BESIDE_ROUNDS: u32 = 3;
 const _: () = assert!(PREFETCH_DISTANCE.is_power_of_two() && RING_BATCH < RING_CAPACITY);
+
+/// Units of the times in `/proc` per second: `USER_HZ`, 100 on every architecture that has these
+/// devices; the kernel promises it to programs whatever its own tick is.
+pub(crate) const TICKS_PER_S: f64 = 100.0;
+/// Longest round of `http` and `idle`: as of the others.
+pub(crate) const HTTP_SECONDS_MAX: u32 = 3_600;
+/// Most connections of wrk: what one process may open on a machine with 20,000 descriptors each,
+/// with room for its own.
+pub(crate) const HTTP_CONNECTIONS_MAX: u32 = 16_384;
+/// Most threads of wrk, which share one core.
+pub(crate) const HTTP_THREADS_MAX: u32 = 64;
+/// The largest document: above the largest window, far below what the gateway reads into memory.
+pub(crate) const HTTP_SIZE_MAX: u32 = 16 << 20;
+/// Documents below this are cheaper for nginx to copy than to send with `sendfile`: without it 100
+/// bytes took 11 to 17 % less of its time, 8 KiB the same, 32 KiB 25 % more.
+pub(crate) const NGINX_SENDFILE_MIN: usize = 8_192;
+/// Most silent connections: the ports above those of root, to one address and port.
+pub(crate) const IDLE_CONNECTIONS_MAX: u32 = 64_000;
+/// Connections of one of the holding processes: a quarter of the 20,000 descriptors that many
+/// machines allow, so that the usual number takes two processes and the others' code is run too.
+pub(crate) const IDLE_CONNECTIONS_PER_PROCESS: u32 = 5_000;
+/// Most requests after the silence: at some 20 ms each they last half an hour.
+pub(crate) const IDLE_SAMPLES_MAX: u32 = 100_000;
+/// What `--quick` cuts connections and requests to.
+pub(crate) const IDLE_QUICK_CONNECTIONS_MAX: u32 = 200;
+/// Two seconds of requests a round.
+pub(crate) const IDLE_QUICK_SAMPLES_MAX: u32 = 50;
+/// The document of `idle`: one segment with its head.
+pub(crate) const IDLE_DOCUMENT_LEN: usize = 100;
+/// What silence may cost, as a share of a core.
+pub(crate) const IDLE_SHARE_GOAL: f64 = 0.01;
+/// How much later than from a spinning gateway the first byte may come, in nanoseconds.
+pub(crate) const IDLE_WAKE_NS_GOAL: f64 = 200_000.0;
+
+/// How long `wire` spins without a packet before it sleeps: some times what waking a core takes,
+/// so that a burst with pauses does not pay for it.
+pub(crate) const WIRE_SPIN: base::Duration = base::Duration::from_micros(100);
+/// How long it sleeps at most, to look whether its end is wanted.
+pub(crate) const WIRE_SLEEP_MAX: base::Duration = base::Duration::from_millis(50);
+/// How long it waits at its end for a device to take what has fallen due.
+pub(crate) const WIRE_DRAIN: base::Duration = base::Duration::from_millis(100);
+/// Packets on their way in a direction, at most: what `nic` lets a queue pair hold.
+pub(crate) const WIRE_LIMIT_MAX: u32 = 1 << 16;
+/// Milliseconds of delay or jitter at most: what `nic` takes.
+pub(crate) const WIRE_MS_MAX: f64 = 240_000.0;
+/// Bits a second at most: what `nic` takes.
+pub(crate) const WIRE_RATE_MAX: u64 = 8_000_000_000_000;

@@ -3,7 +3,8 @@
 //! A rate of ours means little beside another program's and much beside these: a table of
 //! connections larger than the cache cannot be looked up faster than random lines come, two cores
 //! cannot talk faster than a line moves between them, and a program that calls the kernel pays for
-//! the call. Every figure has a result of its own that is checked.
+//! the call; and what speaks over a queue pair cannot answer more often than bare frames come back.
+//! Every figure has a result of its own that is checked.
 
 mod kernel;
 mod lines;
@@ -15,8 +16,10 @@ use core_affinity::CoreId;
 
 use self::lines::Table;
 use crate::args::{Cores, LimitsArgs};
+use crate::cable::Cable;
 use crate::cores::{self, Placement};
 use crate::error::Error;
+use crate::l2;
 use crate::limits::{
     LIMITS_BESIDE_ROUNDS, LIMITS_BESIDE_SECONDS, QUICK_SECONDS_MAX, TABLE_LEN, TABLE_LEN_QUICK,
 };
@@ -56,15 +59,19 @@ impl Collected {
     }
 }
 
-/// Runs the whole benchmark.
-pub(crate) fn run(args: LimitsArgs, stop: &Stop) -> Result<Report<LimitsArgs>, Error> {
+/// Runs the whole benchmark; `lab` says why this is not the lab, if it is not.
+pub(crate) fn run(
+    args: LimitsArgs,
+    lab: Result<(), Error>,
+    stop: &Stop,
+) -> Result<Report<LimitsArgs>, Error> {
     let mut notes = Vec::new();
     let pair = cores::placement(Cores::Two);
     if pair.is_err() {
         notes.push("one core allowed: what takes two was not measured".to_owned());
     }
     let placement = pair.or_else(|_one_only| cores::placement(Cores::One))?;
-    let collected = on_core(placement.server, || {
+    let mut collected = on_core(placement.server, || {
         let mut table = Table::new(table_len(args.quick), Some(stop))?;
         notes.push(format!("table of {} MiB on {}", table.len_bytes() >> 20, table.pages()));
         let mut collected = Collected::default();
@@ -76,6 +83,13 @@ pub(crate) fn run(args: LimitsArgs, stop: &Stop) -> Result<Report<LimitsArgs>, E
         }
         Ok(collected)
     })?;
+    if placement.server != placement.client {
+        match lab.and_then(|()| l2_echo(&mut collected, placement, &args, stop)) {
+            Ok(said) => notes.push(said),
+            Err(Error::Interrupted) => return Err(Error::Interrupted),
+            Err(error) => notes.push(format!("{} was not measured: {error}", l2::veth::NAME)),
+        }
+    }
     Ok(Report {
         bench: "limits",
         rounds: args.rounds,
@@ -137,6 +151,23 @@ fn two_cores(
     collected.add("ring_items_per_s", "/s", pair::ring_items(other, for_each, stop)?);
     collected.add("eventfd_wake_ns", "ns", kernel::eventfd_wake(other, for_each, stop)?);
     Ok(())
+}
+
+/// Frames there and back over AF_XDP on a pair of veth devices; says how.
+fn l2_echo(
+    collected: &mut Collected,
+    placement: Placement,
+    args: &LimitsArgs,
+    stop: &Stop,
+) -> Result<String, Error> {
+    let mut cable = Cable::new(placement, 1)?;
+    let said = l2::veth::settle_attach(&mut cable, None, args.duration(), stop)?;
+    for _round in 0..args.rounds {
+        let l2::veth::Found { echoes_per_s, wrong } =
+            l2::veth::run(&cable, cable.attach, args.duration(), stop)?;
+        collected.add(l2::veth::NAME, "/s", Measured { value: echoes_per_s, wrong });
+    }
+    Ok(said)
 }
 
 /// Runs `work` on a thread of its own that stays on `core`.

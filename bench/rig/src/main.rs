@@ -12,22 +12,37 @@
 //! the exit code says whether the result was right.
 //!
 //! ```text
-//! args ---> rr --------> Side::run(round) ... alternating ... ---> report: table, JSON
-//!       \                  kernel: client | epoll server           figures, checks, limits,
-//!        > machine_limits  pattern and recorder are shared         peers, ratios, machine
+//! args ---> rr, connect ---> round: ours, theirs, alternating ---> report: table, JSON
+//!      \                     ends: our stack, over mem or veth      figures, checks, limits,
+//!       \                    kernel: client | epoll server         peers, ratios, machine
+//!        > http, idle        pattern and recorder are shared
+//!        > machine_limits    l2: frames there and back
+//!        > forwarder         the impaired wire; measures nothing
 //! ```
 //!
 //! The last line of standard output under `--json` is one object of [`report::Report`]'s fields.
 #![forbid(unsafe_code)]
 
 mod args;
+mod cable;
+mod child;
+mod connect;
 mod cores;
+mod ends;
 mod error;
+mod forwarder;
+mod http;
+mod l2;
+mod lab;
 mod limits;
 mod machine;
 mod machine_limits;
+mod pattern;
+mod recorder;
 mod report;
+mod round;
 mod rr;
+mod sockets;
 mod stop;
 
 use std::io::{self, Write};
@@ -36,7 +51,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use serde::Serialize;
 
-use crate::args::{Cli, Command};
+use crate::args::{Cli, Command, Queue};
 use crate::error::Error;
 use crate::report::Report;
 use crate::stop::Stop;
@@ -53,14 +68,66 @@ fn run(cli: Cli) -> Result<ExitCode, Error> {
     match cli.command {
         Command::Limits(args) => {
             let is_json = args.json;
-            finish(&machine_limits::run(args.settled(), &Stop::on_signals()?)?, is_json)
+            let (args, stop) = (args.settled(), Stop::on_signals()?);
+            // The lab is for one figure of many: without it the others are still worth having.
+            let lab = if lab::is_entered() {
+                lab::settle()
+            } else {
+                match lab::enter(&stop) {
+                    Err(error @ Error::Lacks { .. }) => Err(error),
+                    ended => return ended,
+                }
+            };
+            finish(&machine_limits::run(args, lab, &stop)?, is_json)
         }
         Command::Rr(args) => {
-            let is_json = args.json;
-            finish(&rr::run(args.settled()?, &Stop::on_signals()?)?, is_json)
+            let (args, stop) = (args.settled()?, Stop::on_signals()?);
+            let is_json = args.rounds.json;
+            in_place(args.rounds.queue, &stop, || finish(&rr::run(args, &stop)?, is_json))
         }
+        Command::Connect(args) => {
+            let (args, stop) = (args.settled()?, Stop::on_signals()?);
+            let is_json = args.rounds.json;
+            in_place(args.rounds.queue, &stop, || finish(&connect::run(args, &stop)?, is_json))
+        }
+        Command::Wire(args) => forwarder::run(&args.settled()?, &Stop::on_signals()?),
+        Command::Http(args) => {
+            let (args, stop) = (args.settled()?, Stop::on_signals()?);
+            in_lab(&stop, || finish(&http::run(args.clone(), &stop)?, args.json))
+        }
+        Command::Idle(args) => {
+            let (args, stop) = (args.settled(), Stop::on_signals()?);
+            in_lab(&stop, || finish(&http::idle::run(args.clone(), &stop)?, args.json))
+        }
+        Command::IdleHolder(args) => http::idle::hold(&args).map(|()| ExitCode::SUCCESS),
+        Command::ConnectKernelServer(args) => {
+            connect::serve_kernel(&args).map(|()| ExitCode::SUCCESS)
+        }
+        Command::VethServer(args) if args.l2 => l2::veth::serve(&args).map(|()| ExitCode::SUCCESS),
+        Command::VethServer(args) => ends::veth::serve(&args).map(|()| ExitCode::SUCCESS),
         Command::RrKernelServer(args) => rr::serve_kernel(&args).map(|()| ExitCode::SUCCESS),
     }
+}
+
+/// Runs `bench` here, or where the queue needs namespaces of its own, in the lab.
+fn in_place(
+    queue: Queue,
+    stop: &Stop,
+    bench: impl FnOnce() -> Result<ExitCode, Error>,
+) -> Result<ExitCode, Error> {
+    match queue {
+        Queue::Kernel | Queue::Mem => bench(),
+        Queue::Veth => in_lab(stop, bench),
+    }
+}
+
+/// Runs `work` in namespaces that nobody else sees; this process only waits for it.
+fn in_lab(stop: &Stop, work: impl FnOnce() -> Result<ExitCode, Error>) -> Result<ExitCode, Error> {
+    if !lab::is_entered() {
+        return lab::enter(stop);
+    }
+    lab::settle()?;
+    work()
 }
 
 /// Prints the report; a wrong result is exit code 1, and it is printed all the same.

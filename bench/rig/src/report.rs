@@ -100,6 +100,13 @@ impl Ratios {
     }
 }
 
+impl Ratios {
+    /// Adds a ratio to something that is no peer.
+    pub(crate) fn add(&mut self, figure: &'static str, to: &'static str, ratio: f64) {
+        self.0.entry(figure).or_default().insert(to, Number(ratio));
+    }
+}
+
 impl<A: Serialize> Report<A> {
     /// Prints the table, or with `is_json` the table to standard error and the object, on one
     /// line, to standard output.

@@ -11,7 +11,15 @@ fn parse(line: &str) -> Result<Cli, clap::Error> {
 fn rr(line: &str) -> RrArgs {
     match parse(line).expect("the line is right").command {
         Command::Rr(args) => args,
-        Command::Limits(_) | Command::RrKernelServer(_) => panic!("`{line}` is an rr"),
+        Command::Limits(_)
+        | Command::Wire(_)
+        | Command::Connect(_)
+        | Command::Http(_)
+        | Command::Idle(_)
+        | Command::IdleHolder(_)
+        | Command::ConnectKernelServer(_)
+        | Command::VethServer(_)
+        | Command::RrKernelServer(_) => panic!("`{line}` is an rr"),
     }
 }
 
@@ -23,16 +31,18 @@ fn command_line_is_consistent() {
 #[test]
 fn defaults_are_a_hundred_connections_of_64_bytes_for_five_rounds_of_five_seconds() {
     let args = rr("abele-bench rr --queue kernel");
-    assert_eq!((args.connections, args.size, args.rounds, args.cores), (100, 64, 5, Cores::Two));
-    assert_eq!(args.duration(), Duration::from_secs(5));
+    assert_eq!((args.connections, args.size), (100, 64));
+    let rounds = args.rounds;
+    assert_eq!((rounds.rounds, rounds.cores), (5, Cores::Two));
+    assert_eq!(rounds.duration(), Duration::from_secs(5));
 }
 
 #[test]
 fn quick_shortens_and_never_lengthens() {
-    let args = rr("abele-bench rr --queue kernel --quick").settled().expect("right");
+    let args = rr("abele-bench rr --queue kernel --quick").settled().expect("right").rounds;
     assert_eq!((args.rounds, args.duration()), (2, Duration::from_millis(100)));
     let args = rr("abele-bench rr --queue kernel --quick --rounds 1 --seconds 0.02");
-    let args = args.settled().expect("right");
+    let args = args.settled().expect("right").rounds;
     assert_eq!((args.rounds, args.duration()), (1, Duration::from_millis(20)));
 }
 
@@ -49,6 +59,8 @@ fn arguments_out_of_bounds_are_usage_errors_that_name_the_bounds() {
         ("rr --queue kernel --vs nobody", "kernel"),
         ("rr", "--queue"),
         ("limits --rounds 0", "1..="),
+        ("connect --queue mem --connections 4097", "1..=4096"),
+        ("connect", "--queue"),
     ] {
         let error = parse(&format!("abele-bench {line}")).expect_err(line);
         assert_eq!(error.exit_code(), 2, "{line}");
@@ -68,6 +80,6 @@ fn arguments_in_the_report_are_those_of_the_command() {
     let args = rr("abele-bench rr --queue kernel --cores 1 --seconds 0.25 --vs kernel");
     insta::assert_snapshot!(
         serde_json::to_string(&args).expect("plain fields"),
-        @r#"{"queue":"kernel","cores":1,"connections":100,"size":64,"seconds":0.25,"vs":["kernel"],"quick":false}"#
+        @r#"{"connections":100,"size":64,"queue":"kernel","cores":1,"seconds":0.25,"vs":["kernel"],"quick":false}"#
     );
 }

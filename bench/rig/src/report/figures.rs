@@ -25,6 +25,11 @@ impl Figures {
         }
     }
 
+    /// Takes over all figures of another.
+    pub(crate) fn append(&mut self, mut other: Self) {
+        self.0.append(&mut other.0);
+    }
+
     /// The median of a figure, if it was recorded.
     pub(crate) fn median(&self, name: &str) -> Option<f64> {
         self.0.iter().find(|figure| figure.name == name).map(|figure| figure.spread().median)

@@ -30,12 +30,9 @@ mod child;
 mod client;
 mod server;
 
-use std::fs;
 use std::thread;
 
-use nix::errno::Errno;
-use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags, EpollTimeout};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::epoll::{EpollFlags, EpollTimeout};
 
 pub(crate) use child::serve;
 
@@ -43,11 +40,13 @@ use self::child::ServerChild;
 use self::client::{Client, ClientTally};
 use self::server::ServerTally;
 use crate::args::{Cores, RrArgs};
+use crate::cable::Cable;
 use crate::cores::{self, Placement};
 use crate::error::Error;
-use crate::limits::{DESCRIPTORS_SPARE, EPOLL_EVENTS_MAX};
-use crate::rr::Round;
-use crate::rr::recorder::Recorder;
+use crate::limits::EPOLL_EVENTS_MAX;
+use crate::recorder::Recorder;
+use crate::round::Round;
+use crate::sockets::{allow_descriptors, retransmits};
 use crate::stop::Stop;
 
 /// Edge-triggered, and told of free room only when a send found none: one registration for life.
@@ -55,27 +54,28 @@ const CONNECTION_FLAGS: EpollFlags =
     EpollFlags::EPOLLIN.union(EpollFlags::EPOLLOUT).union(EpollFlags::EPOLLET);
 
 /// What the report says about how the peer runs.
-pub(crate) fn flags(args: &RrArgs) -> String {
-    let placement = match args.cores {
+pub(crate) fn flags(args: &RrArgs, cable: Option<&Cable>) -> String {
+    let placement = match args.rounds.cores {
         Cores::One => "both on one core, asleep in epoll_wait while the other runs",
         Cores::Two => "pinned to a core each, spinning (epoll_wait with timeout 0)",
     };
+    let path = cable.map_or("loopback", |_| "veth, offloads as they are by default");
     format!(
-        "loopback, TCP_NODELAY, edge-triggered epoll, {EPOLL_EVENTS_MAX} events a turn, a turn's \
+        "{path}, TCP_NODELAY, edge-triggered epoll, {EPOLL_EVENTS_MAX} events a turn, a turn's \
          requests received and then answered, one process an end, {placement}"
     )
 }
 
 /// One round.
-pub(crate) fn run(args: &RrArgs, stop: &Stop) -> Result<Round, Error> {
-    let placement = cores::placement(args.cores)?;
+pub(crate) fn run(args: &RrArgs, cable: Option<&Cable>, stop: &Stop) -> Result<Round, Error> {
+    let placement = cores::placement(args.rounds.cores)?;
     allow_descriptors(u64::from(args.connections))?;
     let retransmits_before = retransmits();
     // A thread of its own, because pinning lasts as long as the thread.
     let ends = thread::scope(|scope| {
         let thread = scope.spawn(|| {
             cores::pin(placement.client)?;
-            two_processes(args, placement, stop)
+            two_processes(args, cable, placement, stop)
         });
         thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     });
@@ -86,16 +86,17 @@ pub(crate) fn run(args: &RrArgs, stop: &Stop) -> Result<Round, Error> {
 
 fn two_processes(
     args: &RrArgs,
+    cable: Option<&Cable>,
     placement: Placement,
     stop: &Stop,
 ) -> Result<(Recorder, ClientTally, ServerTally), Error> {
     let is_shared = placement.server == placement.client;
     // A client that sleeps still looks at the clock and at Ctrl-C now and then.
     let timeout = if is_shared { EpollTimeout::from(10_u8) } else { EpollTimeout::ZERO };
-    let server = ServerChild::spawn(args, placement.server, is_shared)?;
+    let server = ServerChild::spawn(args, cable, placement.server, is_shared)?;
     let mut client =
         Client::connect(server.address(), args.connections, args.size_bytes(), timeout, stop)?;
-    client.start(args.duration());
+    client.start(args.rounds.duration());
     while client.turn()? {
         stop.check()?;
     }
@@ -122,48 +123,6 @@ fn round(
         connections_lost: u64::from(client.connections_lost.max(never_seen)),
         retransmits,
     }
-}
-
-/// `epoll_wait`; a signal is no event.
-fn wait(epoll: &Epoll, events: &mut [EpollEvent], timeout: EpollTimeout) -> Result<usize, Error> {
-    match epoll.wait(events, timeout) {
-        Err(Errno::EINTR) => Ok(0),
-        waited => waited.map_err(Error::errno("wait for events")),
-    }
-}
-
-/// Raises this process's limit of open descriptors as far as `connections` need it.
-fn allow_descriptors(connections: u64) -> Result<(), Error> {
-    let needed = connections + DESCRIPTORS_SPARE;
-    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)
-        .map_err(Error::errno("ask for the limit of open descriptors"))?;
-    if needed <= soft {
-        return Ok(());
-    }
-    if needed > hard {
-        return Err(Error::Lacks {
-            what: format!("descriptors: {needed} are needed, {hard} are allowed per process"),
-            mend: format!(
-                "use at most {} connections, or as root `prlimit --pid $$ --nofile={needed}` before",
-                hard.saturating_sub(DESCRIPTORS_SPARE)
-            ),
-        });
-    }
-    setrlimit(Resource::RLIMIT_NOFILE, needed, hard)
-        .map_err(Error::errno("raise the limit of open descriptors"))
-}
-
-/// Segments that this network namespace has sent again since it began; 0 if it does not say.
-fn retransmits() -> u64 {
-    let snmp = fs::read_to_string("/proc/self/net/snmp").unwrap_or_default();
-    retransmits_in(&snmp).unwrap_or_default()
-}
-
-/// The file has a line of names and a line of values for each protocol.
-fn retransmits_in(snmp: &str) -> Option<u64> {
-    let mut lines = snmp.lines().filter_map(|line| line.strip_prefix("Tcp: "));
-    let column = lines.next()?.split(' ').position(|name| name == "RetransSegs")?;
-    lines.next()?.split(' ').nth(column)?.parse().ok()
 }
 
 #[cfg(test)]

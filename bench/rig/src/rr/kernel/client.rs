@@ -8,11 +8,12 @@ use nix::libc;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollTimeout};
 use nix::sys::socket::{setsockopt, sockopt};
 
-use super::{CONNECTION_FLAGS, wait};
+use super::CONNECTION_FLAGS;
 use crate::error::Error;
 use crate::limits::{DRAIN_MS_MAX, EPOLL_EVENTS_MAX};
-use crate::rr::pattern::Message;
-use crate::rr::recorder::{Phase, Recorder, Stamp};
+use crate::pattern::Message;
+use crate::recorder::{Phase, Recorder, Stamp};
+use crate::sockets::wait;
 use crate::stop::Stop;
 
 /// What the client counted beside the recorder's figures.
@@ -286,7 +287,8 @@ mod tests {
     #[test]
     fn request_that_does_not_fit_is_sent_in_parts() {
         const SIZE: usize = 65_536;
-        let mut server = Server::listen(1, SIZE, EpollTimeout::ZERO).expect("ports are free");
+        let mut server = Server::listen(std::net::Ipv4Addr::LOCALHOST, 1, SIZE, EpollTimeout::ZERO)
+            .expect("ports are free");
         let address = server.address().expect("it is bound");
         let mut client = Client::connect(address, 1, SIZE, EpollTimeout::ZERO, &Stop::default())
             .expect("it listens");

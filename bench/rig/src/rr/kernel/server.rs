@@ -8,10 +8,11 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 use nix::sys::socket::{Backlog, listen};
 use serde::{Deserialize, Serialize};
 
-use super::{CONNECTION_FLAGS, wait};
+use super::CONNECTION_FLAGS;
 use crate::error::Error;
 use crate::limits::{BACKLOG, EPOLL_EVENTS_MAX};
-use crate::rr::pattern::Message;
+use crate::pattern::Message;
+use crate::sockets::wait;
 
 const LISTENER: u64 = u64::MAX;
 const CONTROL: u64 = u64::MAX - 1;
@@ -80,14 +81,15 @@ struct Unfinished {
 }
 
 impl Server {
-    /// Listens on a free port of the loopback address. Blocks in `turn` if `timeout` says so.
+    /// Listens on a free port of `address`. Blocks in `turn` if `timeout` says so.
     pub(super) fn listen(
+        address: Ipv4Addr,
         connections: u32,
         size: usize,
         timeout: EpollTimeout,
     ) -> Result<Self, Error> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .map_err(Error::io("listen on the loopback address"))?;
+        let listener =
+            TcpListener::bind((address, 0)).map_err(Error::io("listen on the server's address"))?;
         // The standard library asks for a queue of 128, and a connect that finds it full waits a
         // second; listening again only changes the length.
         Backlog::new(BACKLOG)
@@ -281,7 +283,8 @@ mod tests {
     #[test]
     fn echo_that_does_not_fit_is_sent_in_parts() {
         const SIZE: usize = 65_536;
-        let mut server = Server::listen(1, SIZE, EpollTimeout::ZERO).expect("ports are free");
+        let mut server = Server::listen(Ipv4Addr::LOCALHOST, 1, SIZE, EpollTimeout::ZERO)
+            .expect("ports are free");
         let address = server.address().expect("it is bound");
         let mut stream = TcpStream::connect(address).expect("it listens");
         while server.connections.is_empty() {

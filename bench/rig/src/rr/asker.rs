@@ -4,14 +4,13 @@ use base::Duration;
 use stack::{CloseReason, Conn, Context, Data, Refuse, Service};
 use wire::Address;
 
+use crate::ends::{Asked, Asks, PORT};
 use crate::limits::DRAIN_MS_MAX;
-use crate::rr::pattern::Message;
-use crate::rr::recorder::{Phase, Recorder, Stamp};
+use crate::pattern::Message;
+use crate::recorder::{Phase, Recorder, Stamp};
 
 /// Connections that are being opened at once: below the acceptor's half-open table.
 const OPENING_MAX: usize = 256;
-/// The echo's port.
-pub(super) const PORT: u16 = 7;
 
 #[derive(Debug)]
 struct Connection {
@@ -25,9 +24,11 @@ struct Connection {
 
 /// What the asker found.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Tally {
-    pub(super) bytes_lost: u64,
-    pub(super) connections_lost: u64,
+struct Tally {
+    bytes_lost: u64,
+    bytes_sent: u64,
+    connections_lost: u64,
+    closed: u64,
 }
 
 /// The service of the client's end.
@@ -41,10 +42,10 @@ pub(super) struct Asker {
     outstanding: usize,
     request: Vec<u8>,
     round: std::time::Duration,
-    pub(super) recorder: Recorder,
-    pub(super) tally: Tally,
+    recorder: Recorder,
+    tally: Tally,
     over_since: Option<base::Instant>,
-    pub(super) is_done: bool,
+    is_done: bool,
 }
 
 impl Asker {
@@ -99,6 +100,7 @@ impl Asker {
         connection.is_outstanding = true;
         message.write(&mut self.request);
         let sent = cx.send(conn, &self.request).unwrap_or(0);
+        self.tally.bytes_sent += sent as u64;
         if sent < self.request.len() {
             // One request always fits an empty queue: anything less is a lost request.
             self.tally.bytes_lost += (self.request.len() - sent) as u64;
@@ -125,6 +127,17 @@ impl Asker {
             }
         }
         self.outstanding = 0;
+    }
+}
+
+impl Asks for Asker {
+    fn is_done(&self) -> bool {
+        self.is_done
+    }
+
+    fn into_asked(self) -> Asked {
+        let Tally { bytes_lost, bytes_sent, connections_lost, closed } = self.tally;
+        Asked { recorder: self.recorder, bytes_lost, bytes_sent, connections_lost, closed }
     }
 }
 
@@ -158,6 +171,7 @@ impl Service for Asker {
     fn on_close(&mut self, cx: &mut Context<'_>, conn: Conn, _why: CloseReason) {
         // No connection ends before the round does.
         self.tally.connections_lost += 1;
+        self.tally.closed += 1;
         let index = cx.word(conn).expect("the handle of a callback is live") as usize;
         let connection = &mut self.connections[index];
         if connection.is_outstanding {
