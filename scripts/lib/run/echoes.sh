@@ -9,7 +9,7 @@ readonly STREAMS=20
 readonly DATAGRAMS=50
 readonly ECHO_S_MAX=20
 
-# echo_stream ADDRESS FILE: whether the bytes of FILE come back. It is written and read at the same
+# echo_stream ADDRESS FILE [PORT]: whether the bytes of FILE come back. It is written and read at the same
 # time, as it is longer than what the connection holds.
 echo_stream() {
     local len writer status=0
@@ -20,7 +20,7 @@ echo_stream() {
         timeout "$ECHO_S_MAX" head -c "$len" <&3 >answer || status=1
         kill "$writer" 2>/dev/null || :
         wait "$writer" 2>/dev/null || :
-    } 3<>"/dev/tcp/$1/$ECHO_PORT" || return 1
+    } 3<>"/dev/tcp/$1/${3:-$ECHO_PORT}" || return 1
     ((status == 0)) && [[ "$(sha256sum <answer)" == "$(sha256sum <"$2")" ]]
 }
 

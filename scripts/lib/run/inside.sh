@@ -6,23 +6,28 @@
 # whatever takes long runs in the background, and the end of the lab ends it.
 set -euo pipefail
 
-[[ "${ABELE_LAB:-}" == tap ]] || {
+[[ -n "${ABELE_LAB:-}" ]] || {
     echo "inside.sh: it is scripts/run that starts this, in a lab" >&2
     exit 2
 }
 export LC_ALL=C
 readonly LIB="scripts/lib/run"
+# shellcheck source=scripts/lib/run/configuration.sh
+source "$LIB/configuration.sh"
 # shellcheck source=scripts/lib/run/documents.sh
 source "$LIB/documents.sh"
 # shellcheck source=scripts/lib/run/requests.sh
 source "$LIB/requests.sh"
 # shellcheck source=scripts/lib/run/echoes.sh
 source "$LIB/echoes.sh"
+# shellcheck source=scripts/lib/run/beside.sh
+source "$LIB/beside.sh"
 # shellcheck source=scripts/lib/run/report.sh
 source "$LIB/report.sh"
 
 readonly FOLDER="$ABELE_RUN_FOLDER"
 readonly REQUESTS="$ABELE_RUN_REQUESTS"
+readonly QUEUE="$ABELE_RUN_QUEUE"
 # The time that memory and documents may take to be read on a busy machine.
 readonly READY_S_MAX=60
 # The longest that one kind of request may take: some times what the largest takes on two cores.
@@ -30,6 +35,7 @@ readonly PHASE_S_MAX=180
 readonly STOP_S_MAX=10
 
 gateway=''     # its process
+beside=''      # the kernel's service on the gateway's interface
 phase=''       # the process of what is asked now
 stage=starting # then asking, serving, ending
 ready_us=0     # when it was ready
@@ -52,6 +58,7 @@ clean_up() {
     trap '' INT TERM HUP
     [[ -z "$phase" ]] || silence "$phase" KILL
     [[ -z "$gateway" ]] || silence "$gateway" KILL
+    [[ -z "$beside" ]] || silence "$beside" KILL
     # A request under way may add a file between the two steps of a removal.
     local try
     for try in {1..50}; do
@@ -67,27 +74,6 @@ on_signal() {
     exit "$1"
 }
 
-write_configuration() {
-    cat >"$FOLDER/abele-gateway.toml" <<'END'
-addresses = ["10.77.0.2/24", "fd77::2/64"]
-
-[interface]
-kind = "tap"
-name = "abele0"
-kernel_addresses = ["10.77.0.1/24", "fd77::1/64"]
-
-[[listener]]
-protocol = "http"
-tcp_port = 80
-document_root = "documents"
-
-[[listener]]
-protocol = "echo"
-tcp_port = 7
-udp = true
-END
-}
-
 # What the gateway said, for the reader of a failure.
 show_log() {
     say "the last lines of the gateway:"
@@ -99,7 +85,7 @@ show_log() {
 start_gateway() {
     local begin status=0
     begin="$(microseconds)"
-    setsid -- "$ABELE_RUN_GATEWAY" run "$FOLDER/abele-gateway.toml" \
+    "${to_gateway[@]}" setsid -- "$ABELE_RUN_GATEWAY" run "$FOLDER/abele-gateway.toml" \
         >"$FOLDER/gateway.out" 2>"$FOLDER/gateway.err" &
     gateway=$!
     until grep -q '^ready: ' "$FOLDER/gateway.out"; do
@@ -161,7 +147,9 @@ ask() {
 
 ask_all() {
     local one
-    for one in pings processes keepalive methods echoes file; do
+    local phases=(pings processes keepalive methods echoes file)
+    [[ "$QUEUE" != af_xdp ]] || phases+=(kernel_beside)
+    for one in "${phases[@]}"; do
         ask "$one" || {
             fault "$one was not finished"
             break
@@ -239,7 +227,8 @@ mkdir -- "$FOLDER"
 : >"$FOLDER/errors"
 note figure build_ms "$((ABELE_RUN_BUILD_US / 1000))"
 make_documents
-write_configuration
+configuration "$QUEUE" "${FOLDER##*/}" >"$FOLDER/abele-gateway.toml"
+[[ "$QUEUE" != af_xdp ]] || start_kernel_beside
 start_gateway
 say "$(grep '^ready: ' "$FOLDER/gateway.out")"
 stage=asking

@@ -84,13 +84,21 @@ rows() {
     row "echo over UDP" "${checks[echo_udp]:-}" "${checks[echo_udp_wrong]:-}"
     file_row 4
     file_row 6
+    row "ping to the kernel beside it" "${checks[beside_ping]:-}" "${checks[beside_ping_lost]:-}"
+    row "the same over IPv6" "${checks[beside_ping6]:-}" "${checks[beside_ping6_lost]:-}"
+    row "echo over TCP by the kernel" "${checks[beside_tcp]:-}" "${checks[beside_tcp_wrong]:-}"
 }
 
 # Where the lab is, in the reader's words.
 place() {
     local rights="a user namespace, without rights"
     [[ ! "$(</proc/self/uid_map)" =~ 4294967295 ]] || rights="root"
-    printf '%s' "TAP device abele0, $rights; one core, $(nproc) cores on the machine"
+    if [[ "$QUEUE" == af_xdp ]]; then
+        printf '%s' "AF_XDP on veth abele0, $rights; $WORKERS_AF_XDP workers"
+    else
+        printf '%s' "TAP device abele0, $rights; one worker"
+    fi
+    printf '%s' ", $(nproc) cores on the machine"
 }
 
 # The table is on standard output, unless that is for JSON.
@@ -117,6 +125,10 @@ It stays up $until. Try it from another terminal, as the same user:
   $enter --target $process curl -s 'http://[fd77::2]/100.txt'
   $enter --target $process ping -c 3 10.77.0.2
 
+and from anywhere:
+
+  ${ABELE_RUN_GATEWAY%/*}/abelectl top --instance ${FOLDER##*/}
+
 END
 }
 
@@ -139,7 +151,7 @@ json() {
     [[ ! "$(</proc/self/uid_map)" =~ 4294967295 ]] || is_user=false
     check_names=(ok "${check_names[@]}")
     checks[ok]="$verdict"
-    printf '{"run":{"queue":"tap","root":%s,"user_namespace":%s},"checks":%s,"figures":%s}\n' \
-        "$ABELE_RUN_ROOT" "$is_user" "$(json_object check_names checks)" \
+    printf '{"run":{"queue":"%s","root":%s,"user_namespace":%s},"checks":%s,"figures":%s}\n' \
+        "$QUEUE" "$ABELE_RUN_ROOT" "$is_user" "$(json_object check_names checks)" \
         "$(json_object figure_names figures)"
 }
