@@ -29,6 +29,14 @@ pub enum EthtoolError {
         /// The bound.
         most: u32,
     },
+    /// No right.
+    #[error("{what} of {name}: not permitted; it takes CAP_NET_RAW. Run it as root")]
+    ResourceNotPermitted {
+        /// The interface.
+        name: String,
+        /// What was tried.
+        what: &'static str,
+    },
     /// Anything else that the kernel refused.
     #[error("{what} of {name}: {errno}")]
     System {
@@ -47,6 +55,8 @@ impl EthtoolError {
         let name = name.to_owned();
         if matches!(errno, Errno::ENODEV | Errno::ENXIO) {
             Self::ConfigNoInterface { name }
+        } else if matches!(errno, Errno::EPERM | Errno::EACCES) {
+            Self::ResourceNotPermitted { name, what }
         } else {
             Self::System { name, what, errno }
         }
@@ -78,7 +88,9 @@ mod tests {
         assert_eq!(answer::<u32>("a", "it", Err(Errno::EOPNOTSUPP)), Ok(None));
         let missing = answer::<u32>("a", "it", Err(Errno::ENODEV)).unwrap_err();
         assert_eq!(missing, EthtoolError::ConfigNoInterface { name: "a".to_owned() });
-        let other = answer::<u32>("a", "the key", Err(Errno::EPERM)).unwrap_err().to_string();
-        assert!(other.contains("the key of a") && other.contains("EPERM"), "{other}");
+        let other = answer::<u32>("a", "the key", Err(Errno::EIO)).unwrap_err().to_string();
+        assert!(other.contains("the key of a") && other.contains("EIO"), "{other}");
+        let refused = answer::<u32>("a", "the key", Err(Errno::EPERM)).unwrap_err().to_string();
+        assert!(refused.contains("the key of a") && refused.contains("CAP_NET_RAW"), "{refused}");
     }
 }

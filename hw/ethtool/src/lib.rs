@@ -1,6 +1,7 @@
 //! What a NIC says of itself: its address and MTU, its channels, and how it spreads flows over them.
 //!
-//! It changes nothing, and parses no output of a program.
+//! It parses no output of a program, and changes one thing only, for as long as it is held: which
+//! Ethernet groups the NIC lets in.
 //!
 //! # Why it is built this way
 //!
@@ -17,14 +18,19 @@
 //!   channels(name)     queues: how many there are, how many could be
 //!   rss(name)          hash function, key, indirection table
 //!   hash_fields(name)  what of a TCP packet is hashed
+//!   Groups::join(..)   groups that are let in while it is held
 //! ```
 //!
 //! The interface of the kernel: `include/uapi/linux/ethtool.h`,
 //! <https://docs.kernel.org/networking/scaling.html>.
-#![allow(unsafe_code, reason = "the ioctl of ethtool, and two of an interface")]
+#![allow(
+    unsafe_code,
+    reason = "the ioctls of ethtool and of an interface, and one option of a socket"
+)]
 
 mod channels;
 mod error;
+mod groups;
 mod ioctl;
 mod limits;
 mod link;
@@ -32,5 +38,6 @@ mod rss;
 
 pub use channels::{Channels, channels};
 pub use error::EthtoolError;
+pub use groups::Groups;
 pub use link::{Link, link};
 pub use rss::{HashFields, HashFunction, Rss, hash_fields, rss};

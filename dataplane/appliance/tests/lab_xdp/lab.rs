@@ -1,0 +1,201 @@
+//! A lab with a veth pair: the test is the kernel's end of the wire, the gateway has the other.
+
+use std::env;
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// The longest that a right answer takes on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+#[allow(clippy::print_stderr, reason = "a skipped test says so")]
+fn skip(test: &str, why: &str) {
+    let required = env::var("ABELE_REQUIRE").unwrap_or_default();
+    let is_required = required.split(',').any(|what| what.trim() == "af_xdp");
+    assert!(!is_required, "ABELE_REQUIRE names af_xdp, and {test} cannot run: {why}");
+    eprintln!("SKIPPED {test}: {why}");
+}
+
+/// Runs `check` in a lab of its own: in this process if it lies in one, else in a second one.
+/// `test` is the test's own path, as `steering::name`.
+pub(crate) fn in_lab(test: &str, check: impl FnOnce()) {
+    if env::var("ABELE_LAB").is_ok_and(|lab| lab == "veth") {
+        return check();
+    }
+    let lab = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/lab");
+    let binary = env::current_exe().expect("a test knows its binary");
+    let mut command = Command::new(lab);
+    command.args(["veth", "--"]).arg(binary).args(["--exact", test, "--nocapture"]);
+    let output = command.output().expect("scripts/lab is there");
+    let told = format!("{}{}", text(&output.stdout), text(&output.stderr));
+    if output.status.code() == Some(3) {
+        return skip(test, &told);
+    }
+    assert!(output.status.success(), "{test} failed in its lab: {told}");
+    assert!(told.contains("1 passed"), "{test} is not the path of a test: {told}");
+}
+
+pub(crate) fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A command in the gateway's namespace.
+pub(crate) fn beside_gateway(program: &str) -> Command {
+    let namespace = env::var("ABELE_GATEWAY_NETNS").expect("the lab has one");
+    let mut command = Command::new("nsenter");
+    command.arg(format!("--net={namespace}")).arg("--").arg(program);
+    command
+}
+
+/// Runs a program there, which must succeed; what it printed.
+pub(crate) fn run_beside_gateway(line: &[&str]) -> String {
+    let mut command = beside_gateway(line[0]);
+    let output = command.args(&line[1..]).output().expect("nsenter is there");
+    assert!(output.status.success(), "{line:?}: {}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+/// Runs a program at the kernel's end, which must succeed; what it printed.
+pub(crate) fn run(line: &[&str]) -> String {
+    let output = Command::new(line[0]).args(&line[1..]).output().expect("the lab needs it");
+    assert!(output.status.success(), "{line:?}: {}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+/// The ordinary configuration: two workers on two queues, with what `sections` says besides.
+/// `interface` are further keys of that section.
+pub(crate) fn configuration(interface: &str, sections: &str) -> String {
+    format!(
+        "addresses = [\"10.77.0.2/24\", \"fd77::2/64\"]\n\
+         [interface]\n\
+         kind = \"af_xdp\"\n\
+         xdp_mode = \"native\"\n\
+         {interface}\n\
+         [[listener]]\n\
+         protocol = \"http\"\n\
+         document_root = \"www\"\n\
+         [[listener]]\n\
+         protocol = \"echo\"\n\
+         udp = true\n\
+         {sections}\n"
+    )
+}
+
+/// A gateway of the test's own, ended with it.
+pub(crate) struct Gateway {
+    child: Child,
+    lines: BufReader<ChildStdout>,
+    _folder: tempfile::TempDir,
+}
+
+/// A folder with that configuration and one document, `index.html`.
+fn folder(configuration: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    fs::create_dir(folder.path().join("www")).expect("it is ours");
+    fs::write(folder.path().join("www/index.html"), "hello from the lab").expect("it is ours");
+    let instance = folder.path().file_name().expect("it has a name").to_string_lossy();
+    let instance = instance.trim_start_matches('.');
+    let file = format!("instance = \"{instance}\"\n{configuration}");
+    fs::write(folder.path().join("abele.toml"), file).expect("it is ours");
+    folder
+}
+
+fn command(folder: &tempfile::TempDir) -> Command {
+    let mut command = beside_gateway(env!("CARGO_BIN_EXE_abele-gateway"));
+    command.arg("run").arg(folder.path().join("abele.toml"));
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Runs a gateway that is to end at once; what it said.
+pub(crate) fn refused(configuration: &str) -> Output {
+    let folder = folder(configuration);
+    command(&folder).args(["--for", "0.1"]).output().expect("nsenter is there")
+}
+
+impl Gateway {
+    /// Starts one and waits until it is ready.
+    pub(crate) fn start(configuration: &str) -> Self {
+        let folder = folder(configuration);
+        let log = fs::File::create(folder.path().join("log")).expect("it is ours");
+        let mut child = command(&folder).stderr(log).spawn().expect("nsenter is there");
+        let mut lines = BufReader::new(child.stdout.take().expect("it is piped"));
+        let mut line = String::new();
+        lines.read_line(&mut line).expect("it is text");
+        let log = fs::read_to_string(folder.path().join("log")).unwrap_or_default();
+        assert!(line.starts_with("ready: "), "{line}{log}");
+        Self { child, lines, _folder: folder }
+    }
+
+    /// The name under which `abelectl` finds it.
+    pub(crate) fn instance(&self) -> String {
+        let name = self._folder.path().file_name().expect("it has a name").to_string_lossy();
+        name.trim_start_matches('.').to_owned()
+    }
+
+    /// What it has logged so far.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self._folder.path().join("log")).expect("it is ours")
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id()).expect("process numbers are small");
+        kill(Pid::from_raw(pid), signal).expect("it is our child");
+    }
+
+    /// Ends it with SIGTERM; the summary that it printed.
+    pub(crate) fn stop(mut self) -> String {
+        self.signal(Signal::SIGTERM);
+        let mut summary = String::new();
+        self.lines.read_to_string(&mut summary).expect("it is text");
+        let status = self.child.wait().expect("it is our child");
+        assert_eq!(status.code(), Some(0), "{summary}{}", self.log());
+        summary
+    }
+
+    /// Ends it with SIGKILL.
+    pub(crate) fn kill(mut self) {
+        self.signal(Signal::SIGKILL);
+        self.child.wait().expect("it is our child");
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// The values of counter `name` in a summary, in the order in which they stand: the total first,
+/// then those of the workers that have counted it.
+pub(crate) fn counted(summary: &str, name: &str) -> Vec<u64> {
+    let words: Vec<&str> =
+        summary.split([' ', ',', '\n']).filter(|word| !word.is_empty()).collect();
+    let named = words.windows(2).filter(|pair| pair[0] == name);
+    named.map(|pair| pair[1].parse().expect("a number follows its name")).collect()
+}
+
+/// Sends `question` and reads until the peer ends the connection; an error is text as well.
+pub(crate) fn ask(address: &str, question: &[u8]) -> Result<String, std::io::Error> {
+    let address: SocketAddr = address.parse().expect("the test writes addresses");
+    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(question)?;
+    stream.shutdown(Shutdown::Write)?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
+/// Fetches the document over a connection of its own; whether it came whole.
+pub(crate) fn fetch(address: &str) -> bool {
+    let request = b"GET / HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n";
+    let answer = ask(&format!("{address}:80"), request);
+    answer.is_ok_and(|answer| answer.ends_with("\r\n\r\nhello from the lab"))
+}
