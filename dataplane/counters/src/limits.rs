@@ -64,7 +64,7 @@ pub(crate) const LOOK_NANOS: u64 = 50;
 /// buffer which the tool has read last.
 pub(crate) const ROW_NANOS: u64 = 250;
 
-/// The part of its time that a core may spend on a walk: one in so many. With [`ROW_NANOS`] it is
+/// The part of its time that a core may spend on a walk: one in so many. With `ROW_NANOS` it is
 /// 62,500 rows per second, and 100,000 connections are listed in under two seconds.
 pub const WALK_SHARE: u64 = 64;
 

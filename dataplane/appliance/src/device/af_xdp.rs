@@ -1,11 +1,12 @@
 //! The queues of a NIC, one for each worker, and the XDP program that hands them the gateway's
 //! packets.
 
+use std::net::IpAddr;
 use std::os::fd::AsFd;
 
 use af_xdp::{AfXdpQueue, Config, RingSizes};
 use base::{CoreId, QueueId};
-use ethtool::{HashFunction, Link, Rss};
+use ethtool::{Groups, HashFunction, Link, Rss};
 use loader::{Counters, Steering};
 use memory::{CoreArena, FrameArena};
 use stack::Owners;
@@ -21,6 +22,8 @@ use crate::plan::Plan;
 pub(crate) struct AfXdpDevice {
     steering: Steering,
     link: Link,
+    /// Held, so that the NIC lets in who asks for our IPv6 addresses.
+    _groups: Groups,
     owners: Option<Owners>,
     /// What is wanted of each worker's queue.
     queues: Vec<Config>,
@@ -48,9 +51,10 @@ impl Device for AfXdpDevice {
         for (prefix, rule) in &plan.access {
             steering.set_rule(*prefix, *rule)?;
         }
+        let groups = Groups::join(name, &link, &groups(plan))?;
         let owners = if count > 1 { owners(name, count)? } else { None };
         let queues = (0..count).map(|queue| wanted(plan, QueueId(queue))).collect();
-        Ok(Self { steering, link, owners, queues })
+        Ok(Self { steering, link, _groups: groups, owners, queues })
     }
 
     fn mac(&self) -> Option<MacAddress> {
@@ -98,6 +102,23 @@ fn told(counters: &Counters) -> String {
     let rows: Vec<_> =
         rows.map(|(reason, tally)| format!("{} {}", reason.name(), tally.packets)).collect();
     rows.join(", ")
+}
+
+/// The groups by which neighbours ask for our addresses.
+//= https://www.rfc-editor.org/rfc/rfc2464#section-7
+//# An IPv6 packet with a multicast destination address DST ... is transmitted to the Ethernet
+//# multicast address whose first two octets are the value 3333 hexadecimal
+fn groups(plan: &Plan) -> Vec<[u8; 6]> {
+    let addresses = plan.stack.ip.addresses.iter().map(|cidr| cidr.address().to_ip());
+    let asked = addresses.filter_map(|address| match address {
+        // The solicited-node address ends in the address's last 24 bits.
+        IpAddr::V6(v6) => {
+            let [.., a, b, c] = v6.octets();
+            Some([0x33, 0x33, 0xff, a, b, c])
+        }
+        IpAddr::V4(_) => None,
+    });
+    asked.collect()
 }
 
 /// What is wanted of one queue.
