@@ -16,7 +16,7 @@ use crate::{
     prefetch::prefetch_address,
 };
 
-/// One core's view of a [`FrameArena`](crate::FrameArena).
+/// One core's view of a [`FrameArena`].
 ///
 /// The free frames of the core lie in a pool, last in, first out, so that a small hot set stays in
 /// its cache. The counts are this core's own: a frame is either in one pool, or counted by one
