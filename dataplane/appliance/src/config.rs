@@ -246,7 +246,8 @@ fn refuse_missing_memory(plan: &Plan, line: usize, host: &Host, ledger: &mut Led
         return;
     }
     let (planned, left) = (size::show(planned), size::show(available));
-    let wrong = format!("the plan takes {planned} and the machine has {left} left");
+    let kind = if plan.memory.pages == PageChoice::RequireHuge { " of huge pages" } else { "" };
+    let wrong = format!("the plan takes {planned} and the machine has {left}{kind} left");
     let right = match plan.memory.pages {
         PageChoice::RequireHuge => {
             format!("mend it: sysctl -w vm.nr_hugepages={}", huge_pages(&memory_rows(plan)))

@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use crate::config::Mode;
 use crate::foreign::Foreign;
 use crate::limits::{KERNEL_MIN, LOG_LINES_MAX};
-use crate::machine::Machine;
+use crate::machine::{CAP_PERFMON, Machine};
 
 /// Why the program could not be loaded, attached or told something.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -51,7 +51,8 @@ pub enum LoadError {
     /// A right is missing.
     #[error(
         "{what}: not permitted; the process lacks {rights}. Run it as root, or give the program \
-         the rights: setcap cap_bpf,cap_net_admin,cap_net_raw+ep PROGRAM (as root)"
+         the rights: setcap \
+         cap_net_raw,cap_net_admin,cap_bpf,cap_perfmon,cap_ipc_lock+ep PROGRAM (as root)"
     )]
     ResourceNotPermitted {
         /// What was tried.
@@ -62,7 +63,7 @@ pub enum LoadError {
     /// Rights over a user namespace are none over BPF.
     #[error(
         "{what}: not permitted in a user namespace, whoever is root in it. Run it as the \
-         machine's root, or without XDP: queue = \"tap\""
+         machine's root, or without XDP: kind = \"tap\""
     )]
     ResourceUserNamespace {
         /// What was tried.
@@ -81,7 +82,7 @@ pub enum LoadError {
     /// The kernel is older than the program.
     #[error(
         "kernel {release} is too old; XDP over several buffers needs {}.{} or later: apt-get \
-         dist-upgrade and start the machine again, or without XDP: queue = \"tap\"",
+         dist-upgrade and start the machine again, or without XDP: kind = \"tap\"",
         KERNEL_MIN.0, KERNEL_MIN.1
     )]
     ResourceKernelTooOld {
@@ -91,7 +92,7 @@ pub enum LoadError {
     /// The kernel has no BPF.
     #[error(
         "kernel {release} was built without BPF; look: grep CONFIG_BPF_SYSCALL \
-         /boot/config-{release}; boot a kernel of your distribution, or without XDP: queue = \
+         /boot/config-{release}; boot a kernel of your distribution, or without XDP: kind = \
          \"tap\""
     )]
     ResourceNoBpf {
@@ -129,9 +130,9 @@ pub enum LoadError {
     /// The driver knows XDP, but not with these settings.
     #[error(
         "the driver of {interface} refuses the XDP program with the settings it has ({errno}), \
-         most often a frame too long for it. Make it shorter: ip link set dev {interface} mtu \
-         1500; see its reason: dmesg; or let the kernel run it behind the driver: xdp_mode = \
-         \"generic\""
+         {}; see its reason: dmesg; or let the kernel run it behind the driver: xdp_mode = \
+         \"generic\"",
+        most_often(interface, *errno)
     )]
     ResourceNativeRefused {
         /// The interface.
@@ -187,6 +188,9 @@ impl LoadError {
         let what = "loading the XDP program";
         // A verifier that refuses says EACCES or EINVAL, and always why.
         if log.contains("BEGIN PROG LOAD LOG") {
+            if machine.lacks.contains(&CAP_PERFMON) {
+                return Self::of_call(what.to_owned(), Errno::EPERM, machine);
+            }
             return Self::ResourceVerifier { release, log: last_words(log) };
         }
         // For these libbpf guesses, and worse than we can; else it knows more than the number.
@@ -231,6 +235,21 @@ impl LoadError {
         }
         Self::ResourceNotPermitted { what, rights: machine.lacks.join(" and ") }
     }
+}
+
+/// What makes a driver refuse its settings with this number, and the command that mends it.
+fn most_often(interface: &str, errno: Errno) -> String {
+    // veth says so, and the drivers that want a queue to send on for each core.
+    if errno == Errno::ENOSPC {
+        return format!(
+            "most often too few queues, as of a veth whose other end sends on more than it \
+             receives on. Make more: ethtool -L {interface} rx NUMBER; or fewer at the other end: \
+             ethtool -L PEER tx NUMBER"
+        );
+    }
+    format!(
+        "most often a frame too long for it. Make it shorter: ip link set dev {interface} mtu 1500"
+    )
 }
 
 /// The refusal of a call of this process.

@@ -5,8 +5,11 @@ use std::fs;
 use nix::sys::utsname::uname;
 
 /// Rights that loading and attaching take, by their bits in `CapEff`.
-const RIGHTS: [(u32, &str); 2] = [(39, "CAP_BPF"), (12, "CAP_NET_ADMIN")];
-/// The right that older kernels wanted instead of `CAP_BPF`, and newer ones still take.
+const RIGHTS: [(u32, &str); 3] = [(39, "CAP_BPF"), (PERFMON, CAP_PERFMON), (12, "CAP_NET_ADMIN")];
+/// Without it the verifier refuses pointers in what it takes for arithmetic, as compilers write it.
+pub(crate) const CAP_PERFMON: &str = "CAP_PERFMON";
+const PERFMON: u32 = 38;
+/// The right that older kernels wanted instead of those two, and newer ones still take.
 const SYS_ADMIN: u32 = 21;
 /// `/proc/self/uid_map` of the first user namespace: all numbers, to themselves.
 const WHOLE_RANGE: [&str; 3] = ["0", "0", "4294967295"];
@@ -49,7 +52,7 @@ fn lacks(status: &str) -> Vec<&'static str> {
     };
     let has = |bit: u32| effective >> bit & 1 == 1;
     let missing = RIGHTS.iter().filter(|(bit, name)| {
-        let is_covered = *name == "CAP_BPF" && has(SYS_ADMIN);
+        let is_covered = *name != "CAP_NET_ADMIN" && has(SYS_ADMIN);
         !has(*bit) && !is_covered
     });
     missing.map(|(_, name)| *name).collect()
@@ -66,10 +69,11 @@ mod tests {
     #[test]
     fn missing_rights_are_read_from_the_process_status() {
         let none = "Name:\tx\nCapEff:\t0000000000000000\n";
-        assert_eq!(lacks(none), ["CAP_BPF", "CAP_NET_ADMIN"]);
+        assert_eq!(lacks(none), ["CAP_BPF", "CAP_PERFMON", "CAP_NET_ADMIN"]);
         assert_eq!(lacks("CapEff:\t000001ffffffffff\n"), [""; 0]);
-        assert_eq!(lacks("CapEff:\t0000008000000000\n"), ["CAP_NET_ADMIN"]);
-        assert_eq!(lacks("CapEff:\t0000000000001000\n"), ["CAP_BPF"]);
+        assert_eq!(lacks("CapEff:\t000000c000000000\n"), ["CAP_NET_ADMIN"]);
+        assert_eq!(lacks("CapEff:\t0000008000001000\n"), ["CAP_PERFMON"]);
+        assert_eq!(lacks("CapEff:\t0000004000001000\n"), ["CAP_BPF"]);
         assert_eq!(lacks("CapEff:\t0000000000201000\n"), [""; 0], "CAP_SYS_ADMIN will do");
         assert_eq!(lacks("Name:\tx\n"), [""; 0]);
     }

@@ -47,21 +47,22 @@ pub enum AfXdpError {
     /// Another socket has the queue.
     #[error(
         "queue {queue} of {interface} is taken by another socket, still after {waited_ms} ms. Look \
-         by whom: ss --xdp --processes; or use another queue"
+         by whom: ss --xdp --processes; and end it, or use another queue"
     )]
     ResourceQueueTaken { interface: String, queue: u16, waited_ms: u64 },
     /// No right.
     #[error(
-        "{what}: not permitted; it takes CAP_NET_RAW to open AF_XDP sockets, and CAP_NET_ADMIN and \
-         CAP_BPF for what belongs to them. Run it as root, or: setcap \
-         cap_net_raw,cap_net_admin,cap_bpf,cap_ipc_lock+ep PROGRAM"
+        "{what}: not permitted; it takes CAP_NET_RAW to open AF_XDP sockets, and CAP_NET_ADMIN, \
+         CAP_BPF and CAP_PERFMON for what belongs to them. Run it as root, or: setcap \
+         cap_net_raw,cap_net_admin,cap_bpf,cap_perfmon,cap_ipc_lock+ep PROGRAM"
     )]
     ResourceNotPermitted { what: &'static str },
     /// The limit on locked memory is too low.
     #[error(
         "registering {needed_kib} KiB of frames takes as much locked memory for each queue, and \
          RLIMIT_MEMLOCK is {limit_kib} KiB. Mend it: ulimit -l unlimited (as root before the \
-         start; LimitMEMLOCK=infinity in a systemd unit), or setcap cap_ipc_lock+ep PROGRAM"
+         start; LimitMEMLOCK=infinity in a systemd unit), or setcap \
+         cap_net_raw,cap_net_admin,cap_bpf,cap_perfmon,cap_ipc_lock+ep PROGRAM"
     )]
     ResourceLockedMemory { needed_kib: u64, limit_kib: u64 },
     /// The kernel has no memory for what stands behind the rings and frames.

@@ -10,6 +10,8 @@ pub struct Channels {
     pub rx: u32,
     /// Queues that send now.
     pub tx: u32,
+    /// Those of them that do both, which are set together.
+    pub combined: u32,
     /// Queues that could receive.
     pub rx_max: u32,
     /// Queues that could send.
@@ -33,6 +35,7 @@ fn parse(words: &[u32; CHANNELS_WORDS]) -> Channels {
     Channels {
         rx: rx.saturating_add(combined),
         tx: tx.saturating_add(combined),
+        combined,
         rx_max: rx_max.saturating_add(combined_max),
         tx_max: tx_max.saturating_add(combined_max),
     }
@@ -46,9 +49,9 @@ mod tests {
     #[test]
     fn combined_channels_count_both_ways() {
         let combined = parse(&[0x3c, 0, 0, 1, 16, 0, 0, 1, 8]);
-        assert_eq!(combined, Channels { rx: 8, tx: 8, rx_max: 16, tx_max: 16 });
+        assert_eq!(combined, Channels { rx: 8, tx: 8, combined: 8, rx_max: 16, tx_max: 16 });
         let apart = parse(&[0x3c, 4, 2, 0, 0, 3, 1, 0, 0]);
-        assert_eq!(apart, Channels { rx: 3, tx: 1, rx_max: 4, tx_max: 2 });
+        assert_eq!(apart, Channels { rx: 3, tx: 1, combined: 0, rx_max: 4, tx_max: 2 });
     }
 
     #[test]

@@ -6,7 +6,10 @@ use nix::errno::Errno;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EthtoolError {
     /// There is no such interface here.
-    #[error("there is no interface {name} in this network namespace. Look: ip -brief link")]
+    #[error(
+        "there is no interface {name} in this network namespace. Look which there are: ip -brief \
+         link; and use one of them"
+    )]
     ConfigNoInterface {
         /// What was asked for.
         name: String,

@@ -156,10 +156,12 @@ fn refuse_other_queues(name: &str, workers: u16) -> Result<(), Error> {
     }
     let queues = channels.rx;
     let what = format!("a worker for each queue: {name} has {queues} and there are {workers}");
-    let mend = format!(
-        "mend it: workers.count = {queues}, or ethtool -L {name} combined {workers} (where rx and \
-         tx are apart: rx {workers} tx {workers})"
-    );
+    let fewer = if channels.combined > 0 {
+        format!("combined {workers}")
+    } else {
+        format!("rx {workers} tx {workers}")
+    };
+    let mend = format!("mend it: workers.count = {queues}, or ethtool -L {name} {fewer}");
     Err(Error::Lacks { what, mend })
 }
 

@@ -1,9 +1,11 @@
 //! A lab with a veth pair: the test is the kernel's end of the wire, the gateway has the other.
 
 use std::env;
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::Duration;
 
@@ -112,6 +114,31 @@ fn command(folder: &tempfile::TempDir) -> Command {
     command
 }
 
+/// A copy of a file that everybody may read and run, gone with the value.
+pub(crate) struct Copy(tempfile::TempDir);
+
+impl Copy {
+    pub(crate) fn path(&self) -> PathBuf {
+        self.0.path().join("copy")
+    }
+}
+
+pub(crate) fn world_readable(file: &str) -> Copy {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).expect("it is ours");
+    fs::copy(file, folder.path().join("copy")).expect("there is room for it");
+    Copy(folder)
+}
+
+/// The same as [`refused`], of that gateway and below `wrapper`, in a folder that all may read.
+pub(crate) fn gateway_as(wrapper: &[&str], gateway: &Path, configuration: &str) -> Output {
+    let folder = folder(configuration);
+    fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).expect("it is ours");
+    let mut command = beside_gateway(wrapper[0]);
+    command.args(&wrapper[1..]).arg(gateway).arg("run").arg(folder.path().join("abele.toml"));
+    command.args(["--for", "0.1"]).output().expect("nsenter is there")
+}
+
 /// Runs a gateway that is to end at once; what it said.
 pub(crate) fn refused(configuration: &str) -> Output {
     let folder = folder(configuration);
@@ -149,13 +176,19 @@ impl Gateway {
     }
 
     /// Ends it with SIGTERM; the summary that it printed.
-    pub(crate) fn stop(mut self) -> String {
+    pub(crate) fn stop(self) -> String {
+        self.log_after_stop().0
+    }
+
+    /// The same, with all that it has logged.
+    pub(crate) fn log_after_stop(mut self) -> (String, String) {
         self.signal(Signal::SIGTERM);
         let mut summary = String::new();
         self.lines.read_to_string(&mut summary).expect("it is text");
         let status = self.child.wait().expect("it is our child");
-        assert_eq!(status.code(), Some(0), "{summary}{}", self.log());
-        summary
+        let log = self.log();
+        assert_eq!(status.code(), Some(0), "{summary}{log}");
+        (summary, log)
     }
 
     /// Ends it with SIGKILL.

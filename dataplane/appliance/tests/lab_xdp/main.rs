@@ -4,4 +4,6 @@
 //! it was skipped; under `ABELE_REQUIRE=af_xdp` that is a failure.
 
 mod cores;
+mod flood;
 mod lab;
+mod lacks;

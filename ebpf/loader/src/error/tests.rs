@@ -31,16 +31,20 @@ fn assert_says(error: &LoadError, words: &[&str]) {
 fn no_rights_names_the_rights_and_how_to_give_them() {
     let poor = machine("6.1.0", &["CAP_BPF", "CAP_NET_ADMIN"]);
     let error = LoadError::of_load(Errno::EPERM, "", &poor);
-    assert_says(&error, &["CAP_BPF and CAP_NET_ADMIN", "setcap cap_bpf,cap_net_admin"]);
+    assert_says(&error, &["CAP_BPF and CAP_NET_ADMIN", "setcap cap_net_raw,cap_net_admin,cap_bpf"]);
     let error = LoadError::of_attach("eth0", Mode::Generic, Errno::EPERM, &poor);
     assert_says(&error, &["eth0", "as root"]);
+    // The verifier's log would say that the program is wrong.
+    let log = "-- BEGIN PROG LOAD LOG --\nR6 pointer comparison prohibited\n";
+    let error = LoadError::of_load(Errno::EACCES, log, &machine("6.1.0", &["CAP_PERFMON"]));
+    assert_says(&error, &["lacks CAP_PERFMON", "cap_perfmon"]);
 }
 
 #[test]
 fn user_namespace_is_said_because_its_root_seems_to_have_every_right() {
     let inside = Machine { is_in_user_namespace: true, ..machine("6.1.0", &[]) };
     let error = LoadError::of_load(Errno::EPERM, "", &inside);
-    assert_says(&error, &["user namespace", "queue = \"tap\""]);
+    assert_says(&error, &["user namespace", "kind = \"tap\""]);
 }
 
 #[test]

@@ -125,7 +125,7 @@ fn process_without_rights_is_told_which_it_lacks() {
     let test = "refusals::process_without_rights_is_told_which_it_lacks";
     if std::env::var_os(POOR).is_some() {
         let refused = loader::load(&config("lo", Mode::Auto)).expect_err("it may not");
-        let rights = "CAP_BPF and CAP_NET_ADMIN".to_owned();
+        let rights = "CAP_BPF and CAP_PERFMON and CAP_NET_ADMIN".to_owned();
         let what = "loading the XDP program".to_owned();
         assert_eq!(refused, LoadError::ResourceNotPermitted { what, rights });
         return;
