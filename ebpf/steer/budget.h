@@ -90,8 +90,8 @@ static __always_inline bool comes_again(const struct settings *now, const struct
 // - one source, or few: each has its own bucket, and costs nobody else a token;
 // - random sources: the strangers' bucket. They fill the table of sources only as fast as it
 //   fills, and an honest stranger waits for its retransmission;
-// - sources that come again on purpose: nothing but their own buckets. The stack's cookies are
-//   behind this.
+// - sources that come again on purpose: nothing but their own buckets. The stack's table of
+//   half-open connections is behind this.
 static __always_inline enum reason judge_syn(const struct address *source, enum reason reason)
 {
     const struct settings *now = settings_now();

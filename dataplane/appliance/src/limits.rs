@@ -33,6 +33,11 @@ pub(crate) const MTU_MIN: u16 = ip::limits::MTU_MIN_V6;
 pub(crate) const FRAMES_RESERVED: u32 = 256;
 const _: () = assert!(FRAMES_RESERVED as usize >= stack::TX_BACKLOG);
 
+/// Frames that are free before a SYN is admitted or data is kept: the reserve, which is among the
+/// free ones, and a burst, so that a queue whose burst was kept whole is lent as many again.
+pub(crate) const FRAMES_FREE_MIN: u32 = FRAMES_RESERVED + 64;
+const _: () = assert!(FRAMES_FREE_MIN as usize == FRAMES_RESERVED as usize + stack::BURST);
+
 /// The fewest frames: the reserve, two bursts that are under way in both directions, and as many
 /// again for data that waits.
 pub(crate) const FRAMES_MIN: u32 = 1024;

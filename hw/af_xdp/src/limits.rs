@@ -13,6 +13,13 @@ pub const RING_SIZE_MAX: u32 = 1 << 15;
 /// (`TX_BATCH_SIZE`), and the least that it can be told.
 pub const TX_BUDGET_MIN: u32 = 32;
 
+/// Frames that the kernel has while the arena has only its reserve left, which are then of the
+/// reserve: a burst. What ends the shortage (ACK, FIN, RST) and what asks for us (ARP) must be heard.
+pub(crate) const LENT_MIN: u32 = 64;
+
+/// Frames of the reserve that are not lent, but left for what is sent: a burst as well.
+pub(crate) const UNLENT_MIN: u32 = 64;
+
 /// Bytes that the kernel leaves free in front of each received packet, whatever it is told
 /// (`XDP_PACKET_HEADROOM`).
 pub(crate) const KERNEL_HEADROOM: u16 = 256;

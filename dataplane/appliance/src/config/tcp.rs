@@ -3,7 +3,7 @@
 use tcp::Config;
 
 use super::section::{At, Ledger, Section};
-use crate::limits::{CONNECTIONS_MAX, WINDOW_MAX, WINDOW_MIN};
+use crate::limits::{CONNECTIONS_MAX, FRAMES_FREE_MIN, WINDOW_MAX, WINDOW_MIN};
 
 /// Reads the section; the MTU and the pages come from others.
 pub(crate) fn read(section: Section<'_>, ledger: &mut Ledger) -> Option<Config> {
@@ -29,6 +29,7 @@ pub(crate) fn read(section: Section<'_>, ledger: &mut Ledger) -> Option<Config> 
         window_len: window?.value,
         send_len_max: queue?.value,
         extensions_free_min: default.extensions_free_min.min(extensions / 8),
+        frames_free_min: FRAMES_FREE_MIN,
         ..default
     })
 }

@@ -61,10 +61,16 @@ impl Tcp {
         let Some(text) = self.trim(cx, index, at, text) else {
             return;
         };
-        if text.seq == SeqNum(self.records[index].rcv_nxt) {
+        if text.seq != SeqNum(self.records[index].rcv_nxt) {
+            outcome.reply = self.out_of_order(cx, index, at, text);
+        } else if text.frame.is_empty() || cx.arena.has_free(self.config.frames_free_min) {
             self.in_order(cx, index, at, text, outcome);
         } else {
-            outcome.reply = self.out_of_order(cx, index, at, text);
+            // The windows of all peers together promise more than there is. Data without an
+            // acknowledgement comes again; what it would hold is what hears ACK, FIN and RST.
+            cx.arena.free(text.frame);
+            self.drop_for(DropReason::DataNoFrames);
+            self.owe_ack_now(at);
         }
     }
 

@@ -209,3 +209,30 @@ fn segment_of_nowhere_is_answered_by_the_right_reset() {
     assert_eq!((to_text.flags, to_text.ack.0), (Bits::RST | Bits::ACK, 103));
     assert!(pair.b.arrive(now, &stray(Bits::RST, 0)).is_empty(), "none answers a RST");
 }
+
+#[test]
+fn data_without_frames_is_refused_and_comes_again_while_the_end_is_heard() {
+    let mut pair = Pair::new();
+    let (conn, accepted) = pair.open();
+    let mut held = Vec::new();
+    while pair.b.arena.has_free(16) {
+        held.push(pair.b.arena.allocate().unwrap());
+    }
+    pair.send(true, conn, b"data");
+    pair.pass(Duration::from_millis(100));
+    assert!(pair.b.received.is_empty(), "the window promised more than there is");
+    assert!(pair.b.tcp.counters().dropped(DropReason::DataNoFrames) > 0);
+    assert!(pair.a.tcp.record(conn).is_some() && pair.b.tcp.record(accepted).is_some());
+    held.drain(..).for_each(|frame| pair.b.arena.free(frame));
+    pair.pass(Duration::from_secs(5));
+    assert_eq!(pair.b.received, b"data", "{}", pair.tail());
+    while pair.b.arena.has_free(16) {
+        held.push(pair.b.arena.allocate().unwrap());
+    }
+    let now = pair.now;
+    let (tcp, mut cx) = pair.a.cx(now);
+    tcp.close(&mut cx, conn);
+    pair.settle();
+    assert!(pair.b.has_end, "an end without data holds nothing:\n{}", pair.tail());
+    held.into_iter().for_each(|frame| pair.b.arena.free(frame));
+}

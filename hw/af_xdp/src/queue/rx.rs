@@ -5,6 +5,7 @@ use memory::{CoreArena, Frame};
 use nic::{Burst, DropReason, ETHERNET_HEADER_LEN, SEGMENTS_MAX, flags};
 
 use super::{AfXdpQueue, Link};
+use crate::limits::{LENT_MIN, UNLENT_MIN};
 
 impl AfXdpQueue {
     pub(super) fn receive(&mut self, arena: &mut CoreArena, out: &mut Burst) -> usize {
@@ -37,7 +38,8 @@ impl AfXdpQueue {
         }
         let room = self.fill.free(wanted).min(wanted);
         for _frame in 0..room {
-            let Some(frame) = arena.allocate() else {
+            let frame = arena.allocate().or_else(|| self.of_the_reserve(arena));
+            let Some(frame) = frame else {
                 self.counters.rx_starved += 1;
                 break;
             };
@@ -47,6 +49,13 @@ impl AfXdpQueue {
             self.fill.stage(self.umem.address(index, 0));
         }
         self.fill.publish();
+    }
+
+    /// A frame of the arena's reserve, while the kernel has next to none.
+    #[cold]
+    fn of_the_reserve(&self, arena: &mut CoreArena) -> Option<Frame> {
+        let may_take = self.ledger.lent() < LENT_MIN && arena.frames_free() > UNLENT_MIN;
+        may_take.then(|| arena.allocate_reserved()).flatten()
     }
 
     /// Nothing waits: polls the device, or wakes a driver that sleeps for want of frames.
