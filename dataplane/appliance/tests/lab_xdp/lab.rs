@@ -15,6 +15,11 @@ use nix::unistd::Pid;
 /// The longest that a right answer takes on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
+#[allow(clippy::print_stdout, reason = "what was measured is told")]
+fn tell(told: &str) {
+    println!("{told}");
+}
+
 #[allow(clippy::print_stderr, reason = "a skipped test says so")]
 fn skip(test: &str, why: &str) {
     let required = env::var("ABELE_REQUIRE").unwrap_or_default();
@@ -40,6 +45,7 @@ pub(crate) fn in_lab(test: &str, check: impl FnOnce()) {
     }
     assert!(output.status.success(), "{test} failed in its lab: {told}");
     assert!(told.contains("1 passed"), "{test} is not the path of a test: {told}");
+    tell(&told);
 }
 
 pub(crate) fn text(bytes: &[u8]) -> String {
@@ -203,6 +209,34 @@ impl Drop for Gateway {
         self.child.kill().ok();
         self.child.wait().ok();
     }
+}
+
+/// `abelectl`, which is built beside the gateway when the whole project is.
+#[allow(clippy::print_stderr, reason = "a skipped part says so")]
+pub(crate) fn abelectl() -> Option<PathBuf> {
+    let tool = Path::new(env!("CARGO_BIN_EXE_abele-gateway")).with_file_name("abelectl");
+    if tool.exists() {
+        return Some(tool);
+    }
+    let required = env::var("ABELE_REQUIRE").unwrap_or_default();
+    let is_required = required.split(',').any(|what| what.trim() == "gateway");
+    assert!(!is_required, "ABELE_REQUIRE names gateway, and {} is not built", tool.display());
+    eprintln!("SKIPPED the tools: {} is not built; mend it: cargo build -p ctl", tool.display());
+    None
+}
+
+/// What the tool prints of the gateway.
+pub(crate) fn ask_tool(tool: &Path, gateway: &Gateway, line: &[&str]) -> String {
+    let output = Command::new("timeout")
+        .arg("10")
+        .arg(tool)
+        .args(line)
+        .args(["--instance", &gateway.instance()])
+        .output()
+        .expect("coreutils are installed");
+    let told = text(&output.stdout);
+    assert!(output.status.success(), "{line:?}: {told}{}", text(&output.stderr));
+    told
 }
 
 /// The values of counter `name` in a summary, in the order in which they stand: the total first,
