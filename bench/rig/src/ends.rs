@@ -255,11 +255,12 @@ fn stack<Q: QueuePair>(
     config.tcp.half_open = connections.max(1_024);
     config.tcp.time_wait = plan.time_wait;
     let mut keys = [[0; 32]; 4];
-    for key in &mut keys {
+    let mut cookie = [0; 16];
+    for key in keys.iter_mut().map(<[u8; 32]>::as_mut_slice).chain([cookie.as_mut_slice()]) {
         getrandom::fill(key).map_err(|error| lacks(&error.to_string()))?;
     }
     let [index, sequence, timestamp, port] = keys;
-    let keys = tcp::Keys { index, sequence, timestamp, port };
+    let keys = tcp::Keys { index, sequence, timestamp, port, cookie };
     Stack::new(&config, queue, core, &keys, clock.now()).map_err(|error| lacks(&error.to_string()))
 }
 

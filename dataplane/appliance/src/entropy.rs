@@ -6,7 +6,13 @@ use crate::error::Error;
 
 /// Fresh keys for one core: nobody outside can predict what is hashed with them.
 pub(crate) fn keys() -> Result<tcp::Keys, Error> {
-    Ok(tcp::Keys { index: key()?, sequence: key()?, timestamp: key()?, port: key()? })
+    Ok(tcp::Keys {
+        index: key()?,
+        sequence: key()?,
+        timestamp: key()?,
+        port: key()?,
+        cookie: key()?,
+    })
 }
 
 /// How flows are shared by so many cores, by a fresh key: nobody outside can load one alone.
@@ -28,7 +34,8 @@ fn key<const LEN: usize>() -> Result<[u8; LEN], Error> {
 mod tests {
     #[test]
     fn no_two_keys_are_alike() {
-        let tcp::Keys { index, sequence, timestamp, port } = super::keys().unwrap();
+        let tcp::Keys { index, sequence, timestamp, port, cookie } = super::keys().unwrap();
+        assert_ne!(cookie, super::keys().unwrap().cookie);
         let mut keys = vec![index, sequence, timestamp, port, super::keys().unwrap().index];
         keys.sort_unstable();
         keys.dedup();

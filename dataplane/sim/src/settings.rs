@@ -149,12 +149,18 @@ pub(crate) fn ip_config(host: usize) -> ip::Config {
 
 /// The secrets of a host.
 pub(crate) fn keys(rng: &mut Rng) -> tcp::Keys {
-    let mut key = || {
-        let mut bytes = [0; 32];
+    fn key<const LEN: usize>(rng: &mut Rng) -> [u8; LEN] {
+        let mut bytes = [0; LEN];
         for chunk in bytes.as_chunks_mut::<8>().0 {
             *chunk = rng.next_u64().to_le_bytes();
         }
         bytes
-    };
-    tcp::Keys { index: key(), sequence: key(), timestamp: key(), port: key() }
+    }
+    tcp::Keys {
+        index: key(rng),
+        sequence: key(rng),
+        timestamp: key(rng),
+        port: key(rng),
+        cookie: key(rng),
+    }
 }

@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use crate::challenge::Challenges;
 use crate::congestion::Algorithm;
+use crate::cookie::Cookies;
 use crate::counters::{Counters, DropReason};
 use crate::extension::Extension;
 use crate::half_open::HalfOpens;
@@ -165,6 +166,7 @@ pub struct Tcp {
     pub(crate) extensions: Slab<Extension>,
     pub(crate) nodes: Slab<Node>,
     pub(crate) half_open: HalfOpens,
+    pub(crate) cookies: Cookies,
     pub(crate) time_wait: TimeWaits,
     pub(crate) index: FlowIndex,
     pub(crate) listeners: Listeners,
@@ -244,6 +246,7 @@ impl Tcp {
             extensions: Slab::new(config.extensions, Reuse::Lifo, pages)?,
             nodes: Slab::new(config.nodes, Reuse::Lifo, pages)?,
             half_open: HalfOpens::new(config.half_open, pages)?,
+            cookies: Cookies::new(&keys.cookie),
             time_wait: TimeWaits::new(config.time_wait, pages)?,
             index: FlowIndex::new(flows, pages)?,
             listeners: Listeners::new(),

@@ -26,8 +26,11 @@ counted! {
         NoConnection => "tcp_no_connection",
         /// A segment to a listener that no listener can take (RST, ACK, or data without SYN).
         ListenerUnfit => "tcp_listener_unfit",
-        /// The half-open table is full.
+        /// The half-open table is full, and the number of our SYN-ACK is not ours to choose
+        /// (RFC 6191), so that it can be no cookie.
         HalfOpenFull => "tcp_half_open_full",
+        /// An acknowledgement to a listener that no cookie of ours vouches for, while some are out.
+        CookieUnfit => "tcp_cookie_unfit",
         /// A SYN while frames stand below the watermark.
         SynNoFrames => "tcp_syn_no_frames",
         /// No free record for a completed handshake.
@@ -125,6 +128,10 @@ counters! {
     syn_ack_retransmits,
     /// Half-open connections that expired.
     half_open_expired,
+    /// SYNs that were answered with a cookie because the half-open table was full.
+    syn_cookies_sent,
+    /// Connections accepted by the cookie that their acknowledgement brought back.
+    syn_cookies_accepted,
     /// Zero-window probes sent.
     window_probes,
     /// Keep-alive probes sent.

@@ -64,6 +64,21 @@ impl HalfOpen {
             && self.local == tuple.local
     }
 
+    /// What was promised.
+    pub(crate) fn promise(&self) -> Promise {
+        Promise {
+            tuple: self.tuple(),
+            iss: self.iss,
+            rcv_nxt: self.rcv_nxt,
+            ts_recent: self.has_timestamps().then_some(self.ts_recent),
+            send_scale: (self.send_scale != Self::NO_SCALE).then_some(self.send_scale),
+            mss: self.mss,
+            snd_wnd: self.snd_wnd,
+            hop: self.hop,
+            listener: self.listener,
+        }
+    }
+
     pub(crate) fn has_timestamps(&self) -> bool {
         self.flags & Self::TIMESTAMPS != 0
     }
@@ -89,7 +104,7 @@ impl Linked for HalfOpen {
     }
 }
 
-/// What [`HalfOpens::insert`] keeps.
+/// What a SYN has told and our SYN-ACK promises; [`HalfOpens::insert`] keeps it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Promise {
     pub(crate) tuple: Tuple,

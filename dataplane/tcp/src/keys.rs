@@ -5,7 +5,7 @@ use memory::KeyedHash;
 
 use crate::Tuple;
 
-/// Four keys, so that what one of them leaks says nothing about another.
+/// Five keys, so that what one of them leaks says nothing about another.
 #[derive(Clone, Copy)]
 pub struct Keys {
     /// Places flows in the index.
@@ -16,6 +16,8 @@ pub struct Keys {
     pub timestamp: [u8; 32],
     /// Ephemeral ports (RFC 6056).
     pub port: [u8; 32],
+    /// SYN cookies (RFC 4987 section 3.6).
+    pub cookie: [u8; 16],
 }
 
 impl core::fmt::Debug for Keys {
@@ -35,10 +37,11 @@ pub(crate) struct Hashes {
 
 impl Hashes {
     pub(crate) fn new(keys: &Keys) -> Self {
-        let Keys { index, sequence, timestamp, port } = *keys;
+        let Keys { index, sequence, timestamp, port, cookie: _ } = *keys;
         Self {
             index: KeyedHash::new(index),
-            sequence: KeyedHash::new(sequence),
+            // Its values leave the process, once a connection: no hash for tables will do.
+            sequence: KeyedHash::portable(sequence),
             timestamp: KeyedHash::new(timestamp),
             port: KeyedHash::new(port),
         }

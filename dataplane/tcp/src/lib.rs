@@ -17,6 +17,7 @@
 //!                  |                                         |
 //!   FlowIndex -> Record --(busy)--> Extension -> Node -> Node (frames)
 //!             -> HalfOpen (FIFO per time-out)      Wheel: one lazy timer per extension
+//!                (full: a cookie instead)
 //!             -> TimeWait (ring)                   sweep: keep-alive over the records
 //! ```
 //!
@@ -27,6 +28,7 @@
 mod challenge;
 pub mod congestion;
 mod connections;
+mod cookie;
 mod counters;
 mod egress;
 mod extension;

@@ -61,6 +61,14 @@ pub const SYN_ACK_RETRANSMITS_MAX: u8 = 5;
 /// Time-out classes of half-open connections: the first SYN-ACK and each retransmission.
 pub const SYN_ACK_CLASSES: usize = SYN_ACK_RETRANSMITS_MAX as usize + 1;
 
+/// Seconds of one slot of SYN cookies, which hold for at least one and at most two: longer than a
+/// peer waits for our SYN-ACK's answer to get through, too short to collect many.
+pub const COOKIE_SLOT_S: u64 = 64;
+/// What a SYN cookie can say of the peer's MSS: IPv4 and IPv6 over Ethernet, PPPoE, tunnels, jumbo
+/// frames, and the defaults of either.
+pub const COOKIE_MSS: [u16; 8] = [MSS_MIN, 536, 1_220, 1_360, 1_400, 1_440, 1_460, 8_940];
+const _: () = assert!(COOKIE_MSS[0] == MSS_MIN);
+
 /// How long an acknowledgement may be held back.
 //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6.3
 //# MUST-58: an ACK should not be excessively delayed; in particular, the delay MUST be less than 0.5 seconds

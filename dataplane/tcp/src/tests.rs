@@ -75,7 +75,13 @@ fn small() -> Config {
 }
 
 fn keys(seed: u8) -> Keys {
-    Keys { index: [seed; 32], sequence: [seed + 1; 32], timestamp: [seed + 2; 32], port: [3; 32] }
+    Keys {
+        index: [seed; 32],
+        sequence: [seed + 1; 32],
+        timestamp: [seed + 2; 32],
+        port: [3; 32],
+        cookie: [seed + 4; 16],
+    }
 }
 
 impl End {

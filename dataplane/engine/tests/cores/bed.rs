@@ -48,7 +48,13 @@ fn stack(queue: Spread, arena: CoreArena, host: u8, end: HandOver, now: Instant)
     config.tcp.pages = PageChoice::Base;
     let CoreId(core) = end.core();
     let key = |kind: u8| [host ^ kind << 4 ^ u8::try_from(core).unwrap() << 1; 32];
-    let keys = tcp::Keys { index: key(1), sequence: key(2), timestamp: key(3), port: key(4) };
+    let keys = tcp::Keys {
+        index: key(1),
+        sequence: key(2),
+        timestamp: key(3),
+        port: key(4),
+        cookie: [host; 16],
+    };
     Stack::new(&config, queue, arena, &keys, now).unwrap().with_hand_over(end)
 }
 

@@ -59,6 +59,7 @@ fn stack(sizes: &Sizes, queue: MemQueue, core: CoreArena, last: u8, now: Instant
         sequence: [last + 1; 32],
         timestamp: [last + 2; 32],
         port: [last + 3; 32],
+        cookie: [last + 4; 16],
     };
     let impairments = Impairments { seed: u64::from(last), ..sizes.impairments };
     let queue = Impaired::new(queue, impairments).unwrap();

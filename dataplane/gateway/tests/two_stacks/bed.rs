@@ -185,6 +185,7 @@ fn stack(queue: MemQueue, arena: CoreArena, host: u8, send_len_max: u32) -> Stac
         sequence: [host + 1; 32],
         timestamp: [host + 2; 32],
         port: [host + 3; 32],
+        cookie: [host + 4; 16],
     };
     Stack::new(&config, queue, arena, &keys, Instant::ZERO).expect("a small stack")
 }

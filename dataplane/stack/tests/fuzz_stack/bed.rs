@@ -179,7 +179,13 @@ impl Bed {
         });
         let config = config(terms);
         let key = |last| [last; 32];
-        let keys = tcp::Keys { index: key(1), sequence: key(2), timestamp: key(3), port: key(4) };
+        let keys = tcp::Keys {
+            index: key(1),
+            sequence: key(2),
+            timestamp: key(3),
+            port: key(4),
+            cookie: [5; 16],
+        };
         let mut stack = Stack::new(&config, Wire::new(), core, &keys, terms.start)
             .expect("a good configuration");
         listen(&mut stack);

@@ -6,8 +6,9 @@ use wire::tcp::{Flags as Bits, Options, Repr, Timestamps};
 
 use super::{Arrival, Outcome};
 use crate::connections::{Found, Tcp};
+use crate::cookie::timestamp_with;
 use crate::counters::DropReason;
-use crate::half_open::{HalfOpen, Promise};
+use crate::half_open::Promise;
 use crate::limits::{MSS_DEFAULT_V4, MSS_DEFAULT_V6, MSS_MIN};
 use crate::record::{Estimates, Flags};
 use crate::state::State;
@@ -40,6 +41,9 @@ impl Tcp {
         //# second, check for an ACK: Any acknowledgment is bad if it arrives on a connection still
         //# in the LISTEN state. An acceptable reset segment should be formed
         if flags.contains(Bits::ACK) {
+            if self.cookies.are_out(cx.now) && !flags.contains(Bits::SYN) {
+                return self.handle_cookie(cx, listener, arrival, payload);
+            }
             let reset = Self::reset_for(arrival, len);
             return self.refuse(cx, arrival, payload, DropReason::NoConnection, reset);
         }
@@ -76,7 +80,10 @@ impl Tcp {
             listener,
         };
         let Some(index) = self.half_open.insert(&promise, cx.now) else {
-            return self.discard(cx, payload, DropReason::HalfOpenFull);
+            if iss.is_some() {
+                return self.discard(cx, payload, DropReason::HalfOpenFull);
+            }
+            return self.give_cookie(cx, promise, arrival, payload);
         };
         if self.index_insert(arrival.hash, Found::HalfOpen(index)).is_err() {
             self.half_open.remove(index);
@@ -106,17 +113,94 @@ impl Tcp {
         None
     }
 
+    /// Answers a SYN for which the table has no place: the peer keeps the promise for us.
+    //= https://www.rfc-editor.org/rfc/rfc4987#section-3.6
+    //# no state is generated from a received SYN
+    fn give_cookie(
+        &mut self,
+        cx: &mut Cx<'_>,
+        mut promise: Promise,
+        arrival: &Arrival,
+        payload: Frame,
+    ) -> Outcome {
+        cx.arena.free(payload);
+        let Promise { tuple, rcv_nxt, mss, .. } = promise;
+        promise.iss = self.cookies.give(&tuple, rcv_nxt, mss, cx.now);
+        let mut repr = self.syn_ack_of(cx, &promise);
+        match &mut repr.options.timestamps {
+            Some(ours) => ours.value = timestamp_with(ours.value, promise.send_scale),
+            // Nothing brings the peer's scale back.
+            None => repr.options.window_scale = None,
+        }
+        self.counters.syn_cookies_sent += 1;
+        Outcome { reply: Some(self.reply(arrival, repr)), ..Outcome::default() }
+    }
+
+    /// An acknowledgement to a listener while cookies are out: it may bring one back.
+    fn handle_cookie(
+        &mut self,
+        cx: &mut Cx<'_>,
+        listener: u16,
+        arrival: &Arrival,
+        payload: Frame,
+    ) -> Outcome {
+        let Some(promise) = self.promise_of_cookie(cx, listener, arrival) else {
+            // It may be data behind a lost acknowledgement that had the cookie. A reset would end
+            // what that one, sent again, still opens.
+            return self.discard(cx, payload, DropReason::CookieUnfit);
+        };
+        if let Some(reason) = self.refusal_of_syn(cx, listener) {
+            return self.discard(cx, payload, reason);
+        }
+        let Some(index) = self.record_of(cx, &promise, arrival, 0) else {
+            return self.discard(cx, payload, DropReason::NoRecord);
+        };
+        if self.index_insert(arrival.hash, Found::Record(index)).is_err() {
+            self.records[index].end();
+            self.records.free(index);
+            return self.discard(cx, payload, DropReason::IndexFull);
+        }
+        if let Some(listener) = self.listeners.entry_mut(listener) {
+            listener.connections += 1;
+        }
+        self.counters.syn_cookies_accepted += 1;
+        self.accepted(cx, index, arrival, payload)
+    }
+
+    /// What our SYN-ACK promised, if `arrival` brings back the cookie that it was.
+    fn promise_of_cookie(&self, cx: &Cx<'_>, listener: u16, arrival: &Arrival) -> Option<Promise> {
+        let Arrival { tuple, hop, repr, .. } = *arrival;
+        let (rcv_nxt, iss) = (repr.seq.0, repr.ack.0.wrapping_sub(1));
+        let timestamps = repr.options.timestamps;
+        let echo = timestamps.map(|timestamps| timestamps.echo);
+        let said = self.cookies.read(&tuple, rcv_nxt, iss, echo, cx.now)?;
+        Some(Promise {
+            tuple,
+            iss,
+            rcv_nxt,
+            ts_recent: timestamps.map(|timestamps| timestamps.value),
+            send_scale: said.send_scale,
+            mss: said.mss.min(self.mss_announced(&tuple)),
+            snd_wnd: repr.window,
+            hop,
+            listener,
+        })
+    }
+
     /// The SYN-ACK of a half-open connection.
     pub(crate) fn syn_ack(&self, cx: &Cx<'_>, index: u32) -> Repr {
-        let entry = self.half_open.entry(index);
-        let tuple = entry.tuple();
-        let timestamps = entry.has_timestamps().then(|| Timestamps {
+        self.syn_ack_of(cx, &self.half_open.entry(index).promise())
+    }
+
+    fn syn_ack_of(&self, cx: &Cx<'_>, promise: &Promise) -> Repr {
+        let tuple = promise.tuple;
+        let timestamps = promise.ts_recent.map(|ts_recent| Timestamps {
             value: cx.now.as_millis_wrapped().wrapping_add(self.hashes.timestamp_offset(&tuple)),
-            echo: entry.ts_recent,
+            echo: ts_recent,
         });
         let options = Options {
             mss: Some(self.mss_announced(&tuple)),
-            window_scale: (entry.send_scale != HalfOpen::NO_SCALE).then_some(self.receive_scale),
+            window_scale: promise.send_scale.map(|_| self.receive_scale),
             timestamps,
             // Not permitted until blocks are sent: a peer that counts on them does not count our
             // duplicate acknowledgements, and would mend every loss by a time-out.
@@ -126,8 +210,8 @@ impl Tcp {
         Repr {
             src_port: tuple.local_port,
             dst_port: tuple.remote_port,
-            seq: SeqNum(entry.iss),
-            ack: SeqNum(entry.rcv_nxt),
+            seq: SeqNum(promise.iss),
+            ack: SeqNum(promise.rcv_nxt),
             flags: Bits::SYN | Bits::ACK,
             window: self.first_window(),
             options,
@@ -174,8 +258,13 @@ impl Tcp {
         if !flags.contains(Bits::ACK) {
             return self.discard(cx, payload, DropReason::AckMissing);
         }
-        //# If the segment acknowledgment is not acceptable, form a reset segment
         if ack != SeqNum(entry.iss) + 1 {
+            // The table had no place when the peer's SYN came first, and has one for its second.
+            if self.promise_of_cookie(cx, entry.listener, arrival).is_some() {
+                self.drop_half_open(index);
+                return self.handle_cookie(cx, entry.listener, arrival, payload);
+            }
+            //# If the segment acknowledgment is not acceptable, form a reset segment
             let reset = Self::reset_for(arrival, payload_len(&payload));
             return self.refuse(cx, arrival, payload, DropReason::AckUnacceptable, reset);
         }
@@ -213,26 +302,39 @@ impl Tcp {
         payload: Frame,
     ) -> Outcome {
         let entry = *self.half_open.entry(half_open);
-        let Some(index) = self.records.allocate() else {
+        let sample_us = entry.handshake_us(cx.now);
+        let Some(index) = self.record_of(cx, &entry.promise(), arrival, sample_us) else {
             return self.discard(cx, payload, DropReason::NoRecord);
         };
-        let tuple = arrival.tuple;
+        self.index_replace(&arrival.tuple, Found::HalfOpen(half_open), Found::Record(index));
+        self.half_open.remove(half_open);
+        self.accepted(cx, index, arrival, payload)
+    }
+
+    /// A connection record for what was promised; the index does not know it yet.
+    fn record_of(
+        &mut self,
+        cx: &Cx<'_>,
+        promise: &Promise,
+        arrival: &Arrival,
+        sample_us: u32,
+    ) -> Option<u32> {
+        let index = self.records.allocate()?;
         let first_window = u32::from(self.first_window());
-        let scale = (entry.send_scale != HalfOpen::NO_SCALE).then_some(self.receive_scale);
-        let options = self.listeners.entry(entry.listener).map(|listener| listener.options);
-        let sample_us = entry.handshake_us(cx.now);
+        let options = self.listeners.entry(promise.listener).map(|listener| listener.options);
         let record = &mut self.records[index];
-        record.start(&tuple, State::Established);
-        record.rcv_nxt = entry.rcv_nxt;
-        record.snd_nxt = entry.iss.wrapping_add(1);
-        record.ts_recent = entry.ts_recent;
+        record.start(&promise.tuple, State::Established);
+        record.rcv_nxt = promise.rcv_nxt;
+        record.snd_nxt = promise.iss.wrapping_add(1);
+        record.ts_recent = promise.ts_recent.unwrap_or(0);
         record.hop = arrival.hop;
-        record.listener = entry.listener;
-        record.set_scales(if scale.is_some() { entry.send_scale } else { 0 }, scale.unwrap_or(0));
-        record.set_mss(entry.mss);
+        record.listener = promise.listener;
+        let receive_scale = promise.send_scale.map_or(0, |_| self.receive_scale);
+        record.set_scales(promise.send_scale.unwrap_or(0), receive_scale);
+        record.set_mss(promise.mss);
         record.snd_wnd = arrival.repr.window;
-        record.set_quiet_edge(SeqNum(entry.rcv_nxt) + first_window);
-        record.set(Flags::TIMESTAMPS, entry.has_timestamps());
+        record.set_quiet_edge(SeqNum(promise.rcv_nxt) + first_window);
+        record.set(Flags::TIMESTAMPS, promise.ts_recent.is_some());
         record.set(Flags::NODELAY, options.is_none_or(|options| options.is_nodelay));
         record.set(Flags::KEEP_ALIVE, options.is_some_and(|options| options.keep_alive.is_some()));
         record.set(Flags::OPENED, true);
@@ -243,8 +345,17 @@ impl Tcp {
             cwnd: 0,
         });
         record.touch(cx.now);
-        self.index_replace(&tuple, Found::HalfOpen(half_open), Found::Record(index));
-        self.half_open.remove(half_open);
+        Some(index)
+    }
+
+    /// An established record takes in the segment that completed its handshake.
+    fn accepted(
+        &mut self,
+        cx: &mut Cx<'_>,
+        index: u32,
+        arrival: &Arrival,
+        payload: Frame,
+    ) -> Outcome {
         self.counters.accepted += 1;
         let mut outcome = self.handle_known(cx, index, arrival, payload);
         outcome.opened = true;

@@ -75,13 +75,135 @@ fn syn_flood_fills_the_half_open_table_and_nothing_else() {
     pair.loses = Box::new(|_, _| true);
     let now = pair.now;
     for port in 1..=100 {
-        pair.b.arrive(now, &syn(port));
+        assert_eq!(pair.b.arrive(now, &syn(port)).len(), 1, "each is answered");
     }
     let usage = pair.b.tcp.usage();
     assert_eq!((usage.half_open, usage.records, usage.extensions), (16, 0, 0));
-    assert_eq!(pair.b.tcp.counters().dropped(DropReason::HalfOpenFull), 84);
+    assert_eq!(pair.b.tcp.counters().syn_cookies_sent, 84);
     pair.assert_clean();
     assert_eq!(pair.b.tcp.counters().half_open_expired, 16);
+}
+
+/// Fills the half-open table of `b` with SYNs whose senders are not there.
+fn flood(pair: &mut Pair) {
+    let now = pair.now;
+    for port in 1..=16 {
+        pair.b.arrive(now, &syn(port));
+    }
+}
+
+#[test]
+fn cookie_opens_what_a_full_table_could_not_and_forgets_nothing_but_the_exact_mss() {
+    let mut pair = Pair::new();
+    flood(&mut pair);
+    let (conn, accepted) = pair.open();
+    assert_eq!(pair.b.tcp.counters().syn_cookies_accepted, 1, "{}", pair.tail());
+    assert_eq!(pair.b.tcp.usage().half_open, 16);
+    let scales = |tcp: &crate::Tcp, conn| {
+        let record = tcp.record(conn).expect("it is open");
+        (record.send_scale(), record.receive_scale())
+    };
+    let (sends, receives) = scales(&pair.a.tcp, conn);
+    assert_eq!(scales(&pair.b.tcp, accepted), (receives, sends));
+    let bytes = super::pattern(40_000);
+    for (from_a, conn) in [(true, conn), (false, accepted)] {
+        assert_eq!(pair.send(from_a, conn, &bytes), bytes.len());
+        pair.settle();
+    }
+    assert_eq!((&pair.a.received, &pair.b.received), (&bytes, &bytes));
+    assert_eq!(pair.b.tcp.counters().retransmits, 0, "{}", pair.tail());
+}
+
+#[test]
+fn cookie_comes_back_with_the_first_data_when_the_acknowledgement_was_lost() {
+    let mut pair = Pair::new();
+    flood(&mut pair);
+    pair.loses = Box::new(|n, _| n == 3);
+    let conn = pair.connect();
+    pair.settle();
+    assert!(pair.b.opened.is_empty(), "the third segment is lost:\n{}", pair.tail());
+    assert_eq!(pair.send(true, conn, b"hello"), 5);
+    pair.settle();
+    assert_eq!((pair.b.opened.len(), pair.b.received.as_slice()), (1, b"hello".as_slice()));
+}
+
+#[test]
+fn data_behind_a_lost_cookie_waits_for_it_and_is_not_reset() {
+    let mut pair = Pair::new();
+    flood(&mut pair);
+    // The acknowledgement and the first of two segments of data are lost.
+    pair.loses = Box::new(|n, _| n == 3 || n == 4);
+    let conn = pair.connect();
+    pair.settle();
+    let bytes = super::pattern(2_000);
+    assert_eq!(pair.send(true, conn, &bytes), bytes.len());
+    pair.settle();
+    assert_eq!(pair.b.tcp.counters().dropped(DropReason::CookieUnfit), 1, "{}", pair.tail());
+    pair.pass(Duration::from_secs(5));
+    assert_eq!((pair.b.opened.len(), &pair.b.received), (1, &bytes), "{}", pair.tail());
+    assert!(pair.a.ended.is_empty(), "{}", pair.tail());
+}
+
+#[test]
+fn cookie_is_taken_although_a_second_syn_found_a_place() {
+    let mut pair = Pair::new();
+    flood(&mut pair);
+    let now = pair.now;
+    let with_cookie = pair.b.arrive(now, &syn(50)).remove(0);
+    let mut reset = syn(7);
+    reset.repr.seq += 1;
+    reset.repr.flags = Bits::RST;
+    pair.b.arrive(now, &reset);
+    let second = pair.b.arrive(now, &syn(50)).remove(0);
+    assert_ne!(second.repr.seq, with_cookie.repr.seq, "the second has a place");
+    assert_eq!(pair.b.tcp.usage().half_open, 16);
+    let mut ack = syn(50);
+    ack.repr.seq += 1;
+    ack.repr.flags = Bits::ACK;
+    ack.repr.ack = with_cookie.repr.seq + 1;
+    assert!(pair.b.arrive(now, &ack).is_empty(), "no reset");
+    assert_eq!((pair.b.opened.len(), pair.b.tcp.usage().half_open), (1, 15));
+}
+
+#[test]
+fn old_cookies_and_guesses_open_nothing() {
+    let mut pair = Pair::new();
+    pair.loses = Box::new(|_, _| true);
+    flood(&mut pair);
+    let with_cookie = pair.b.arrive(pair.now, &syn(50)).remove(0);
+    let mut ack = syn(50);
+    ack.repr.seq += 1;
+    ack.repr.flags = Bits::ACK;
+    ack.repr.ack = with_cookie.repr.seq + 2;
+    assert!(pair.b.arrive(pair.now, &ack).is_empty());
+    assert_eq!(pair.b.tcp.counters().dropped(DropReason::CookieUnfit), 1);
+    pair.pass(Duration::from_secs(130));
+    ack.repr.ack = with_cookie.repr.seq + 1;
+    let reset = pair.b.arrive(pair.now, &ack).remove(0);
+    assert_eq!(reset.repr.flags, Bits::RST, "none is out any more");
+    assert!(pair.b.opened.is_empty());
+}
+
+#[test]
+fn cookies_open_no_more_connections_than_there_are_records() {
+    let mut pair = Pair::new();
+    flood(&mut pair);
+    let acks: Vec<_> = (100..200)
+        .map(|port| {
+            let with_cookie = pair.b.arrive(pair.now, &syn(port)).remove(0);
+            let mut ack = syn(port);
+            ack.repr.seq += 1;
+            ack.repr.flags = Bits::ACK;
+            ack.repr.ack = with_cookie.repr.seq + 1;
+            ack
+        })
+        .collect();
+    for ack in &acks {
+        pair.b.arrive(pair.now, ack);
+    }
+    // 64 records, of which 16 are kept for what is half open.
+    assert_eq!((pair.b.opened.len(), pair.b.tcp.usage().records), (48, 48));
+    assert_eq!(pair.b.tcp.counters().dropped(DropReason::NoRecord), 52);
 }
 
 #[test]
