@@ -12,6 +12,7 @@ use nic::{Burst, DropReason, QueuePair, flags};
 
 use super::AfXdpQueue;
 use crate::config::RingSizes;
+use crate::limits::{LENT_MIN, UNLENT_MIN};
 use crate::open::Bound;
 use crate::ring::heap::HeapRing;
 use crate::ring::{Consumer, Producer};
@@ -35,13 +36,14 @@ struct Played {
 }
 
 fn played(zero_copy: bool) -> Played {
-    let geometry = FrameGeometry {
-        frames: 256,
-        frame_len: 2048,
-        headroom: 256,
-        cores: 1,
-        reserve_per_core: 0,
-    };
+    played_with(zero_copy, 64, 0)
+}
+
+/// One whose fill ring has `fill` entries, on an arena with a reserve.
+fn played_with(zero_copy: bool, fill: u32, reserve_per_core: u32) -> Played {
+    let frames = 256 + reserve_per_core;
+    let geometry =
+        FrameGeometry { frames, frame_len: 2048, headroom: 256, cores: 1, reserve_per_core };
     let arena = FrameArena::new(geometry, PageChoice::Base).unwrap();
     let (descriptor, other_end) = UnixDatagram::pair().unwrap();
     let truth = Truth {
@@ -54,11 +56,11 @@ fn played(zero_copy: bool) -> Played {
         multi_buffer: true,
         busy_poll: None,
         tx_budget: TxBudget::Default,
-        rings: SIZES,
+        rings: RingSizes { fill, ..SIZES },
         frame_room: 1792,
         pages: Pages::Base,
     };
-    let (fill, completion) = (HeapRing::new(64, 0), HeapRing::new(64, u32::MAX - 3));
+    let (fill, completion) = (HeapRing::new(fill, 0), HeapRing::new(64, u32::MAX - 3));
     let (rx, tx) = (HeapRing::new(64, u32::MAX - 3), HeapRing::new(64, 0));
     let rings = Rings {
         fill: fill.producer_side(),
@@ -228,5 +230,33 @@ fn closing_returns_everything_unless_a_device_may_still_write() {
         let Played { queue, mut core, .. } = played;
         assert_eq!(queue.close(&mut core), away);
         assert_eq!((core.frames_held(), core.frames_lent()), (held, away - held));
+    }
+}
+
+#[test]
+fn a_kernel_with_next_to_no_frames_is_lent_a_burst_of_the_reserve_and_no_more() {
+    let lent_min = usize::try_from(LENT_MIN).unwrap();
+    // A reserve that leaves a burst for sending beside a burst that is lent, and one that does not.
+    for (reserve, lent) in [(2 * UNLENT_MIN + 8, lent_min), (UNLENT_MIN + 10, 10), (UNLENT_MIN, 0)]
+    {
+        let mut played = played_with(false, 128, reserve);
+        let held: Vec<_> = std::iter::from_fn(|| played.core.allocate()).collect();
+        assert_eq!(played.received(), []);
+        assert_eq!(played.queue.ledger.lent() as usize, lent, "reserve {reserve}");
+        assert_eq!(played.received(), [], "a second turn");
+        assert_eq!(played.queue.ledger.lent() as usize, lent, "reserve {reserve}, second turn");
+        assert!(played.queue.counters.rx_starved > 0);
+        // What they were lent for: a packet comes in while every frame is held.
+        if lent > 0 {
+            let address = played.taken();
+            played.deliver(&[(address, 60, false)]);
+            assert_eq!(played.received(), [(60, false)]);
+        }
+        // Who gives frames back ends the shortage.
+        let starved = played.queue.counters.rx_starved;
+        held.into_iter().for_each(|frame| played.core.free(frame));
+        assert_eq!(played.received(), []);
+        assert_eq!(played.queue.ledger.lent(), 128);
+        assert_eq!(played.queue.counters.rx_starved, starved);
     }
 }
