@@ -157,17 +157,19 @@ pub(super) fn received_frames_belong_to_the_caller<R: Rig>(rig: &mut R) {
         rig.settle();
         let (queue, arena) = rig.near();
         queue.rx_burst(arena, &mut out);
+        let mut has_come = false;
         while let Some(mut frame) = out.pop_front() {
             assert!(arena.is_unshared(&frame));
             assert!(!flags::continues(&frame), "200 bytes fit into one frame");
-            let is_ours = arena.bytes(&frame).get(12..14) == Some(&super::ETHERTYPE);
+            has_come |= arena.bytes(&frame).get(12..14) == Some(&super::ETHERTYPE);
             // What is written now is in no one else's sight.
             arena.bytes_mut(&mut frame).fill(0xff);
             assert!(frame.offset() >= arena.headroom().min(64), "headers need headroom");
             arena.free(frame);
-            if is_ours {
-                return;
-            }
+        }
+        // Frames of others, which came in the same burst, have gone back by now.
+        if has_come {
+            return;
         }
     }
     panic!("the packet never came");
