@@ -113,7 +113,7 @@ impl DropReason {
 /// What one [`crate::Ip`] has counted since it was made.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Counters {
-    /// Received packets handed up to a transport.
+    /// Received packets handed up to a transport, by the core that received them.
     pub delivered: u64,
     /// Received ICMP errors handed up.
     pub errors_delivered: u64,

@@ -93,6 +93,16 @@ impl Ip {
         ingress
     }
 
+    /// Judges a frame that another core has judged, and has counted as delivered, before it handed it
+    /// over to this one.
+    pub fn handle_taken_over(&mut self, bytes: &mut [u8], now: Instant) -> Ingress {
+        let ingress = self.judge(bytes, now);
+        if let Ingress::Drop(reason) = ingress {
+            self.counters.count_drop(reason);
+        }
+        ingress
+    }
+
     /// Judges the frame. On the way of every packet an `Ingress` is made once, where the caller
     /// wants it: wrapped in a `Result` it would be copied at each step.
     #[inline]

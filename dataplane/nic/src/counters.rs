@@ -14,6 +14,9 @@ pub enum DropReason {
     TxLinkDown,
     /// Sending: the device refused this packet for another reason.
     TxDevice,
+    /// Sending: the kernel took the packet and then dropped it, as it does where the other end of
+    /// the cable is down or the device's own queue is full.
+    TxKernel,
     /// Receiving: longer than the room of a frame, so it came cut off.
     RxTooLong,
     /// Receiving: shorter than an Ethernet header.
@@ -22,12 +25,13 @@ pub enum DropReason {
 
 impl DropReason {
     /// Every reason, in the order of the counters.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::TxTooLong,
         Self::TxTooShort,
         Self::TxTooManySegments,
         Self::TxLinkDown,
         Self::TxDevice,
+        Self::TxKernel,
         Self::RxTooLong,
         Self::RxTooShort,
     ];
@@ -41,6 +45,7 @@ impl DropReason {
             Self::TxTooManySegments => "tx_drop_too_many_segments",
             Self::TxLinkDown => "tx_drop_link_down",
             Self::TxDevice => "tx_drop_device",
+            Self::TxKernel => "tx_drop_kernel",
             Self::RxTooLong => "rx_drop_too_long",
             Self::RxTooShort => "rx_drop_too_short",
         }
@@ -54,7 +59,8 @@ impl DropReason {
             | Self::TxTooShort
             | Self::TxTooManySegments
             | Self::TxLinkDown
-            | Self::TxDevice => true,
+            | Self::TxDevice
+            | Self::TxKernel => true,
             Self::RxTooLong | Self::RxTooShort => false,
         }
     }
@@ -69,7 +75,8 @@ pub struct QueueCounters {
     pub rx_bytes: u64,
     /// Packets the device took.
     pub tx_packets: u64,
-    /// Their bytes, from the Ethernet header on.
+    /// Their bytes, from the Ethernet header on, and those of [`DropReason::TxKernel`], whose
+    /// lengths nobody tells.
     pub tx_bytes: u64,
     /// Bytes a processor copied between the stack's frames and the device's, both directions,
     /// whoever copied them.
@@ -217,7 +224,7 @@ mod tests {
             let named: Vec<_> = rows.iter().filter(|row| row.0 == reason.name()).collect();
             assert_eq!(named, [&(reason.name(), reason as u64 + 1)]);
         }
-        assert_eq!(counters.tx_dropped(), 1 + 2 + 3 + 4 + 5);
-        assert_eq!(counters.rx_dropped(), 6 + 7);
+        assert_eq!(counters.tx_dropped(), 1 + 2 + 3 + 4 + 5 + 6);
+        assert_eq!(counters.rx_dropped(), 7 + 8);
     }
 }

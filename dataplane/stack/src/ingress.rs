@@ -216,7 +216,7 @@ impl Core {
     /// Looks at a packet that another core has received. Whatever it is, it goes no further.
     fn parse_taken_over(&mut self, mut frame: Frame) -> Option<Pending> {
         let is_verified = frame.flags() & flags::CHECKSUM_VERIFIED != 0;
-        let ingress = self.ip.handle_frame(self.arena.bytes_mut(&mut frame), self.now);
+        let ingress = self.ip.handle_taken_over(self.arena.bytes_mut(&mut frame), self.now);
         let Ingress::Transport(packet) = ingress else {
             self.arena.free(frame);
             return None;

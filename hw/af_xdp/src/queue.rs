@@ -57,6 +57,8 @@ pub struct AfXdpQueue {
     counters: QueueCounters,
     socket_counters: SocketCounters,
     link: Link,
+    /// Packets of the tx ring that the kernel dropped and that are yet to be counted.
+    dropped_by_kernel: u64,
     /// The kernel has yet to take descriptors of the tx ring.
     tx_waits: bool,
     now: Instant,
@@ -95,6 +97,7 @@ impl AfXdpQueue {
             counters: QueueCounters::default(),
             socket_counters: SocketCounters::default(),
             link: Link::Up,
+            dropped_by_kernel: 0,
             tx_waits: false,
             now: Instant::default(),
         }

@@ -134,6 +134,10 @@ impl<S: Service, F: Service> Bed<S, F> {
         let queues = self.cores.iter().map(|core| core.stack().queue().counters());
         let received: u64 = queues.map(|counters| counters.rx_packets).sum();
         assert_eq!(self.sum(|counters| counters.packets_in), received);
+        // What was handed over is delivered once.
+        let delivered: u64 =
+            self.cores.iter().map(|core| core.stack().core().ip().counters().delivered).sum();
+        assert!(delivered <= received, "{delivered} of {received} packets are delivered");
         let dropped = self.sum(|counters| counters.dropped(DropReason::HandOverFull));
         let taken_over = self.sum(|counters| counters.rx_taken_over);
         assert_eq!(self.sum(|counters| counters.rx_handed_over), taken_over + dropped);

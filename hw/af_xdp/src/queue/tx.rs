@@ -18,6 +18,7 @@ impl AfXdpQueue {
             self.call_kernel();
         }
         let before = frames.len();
+        let mut taken = 0;
         while let Some((segments, len)) = frames.front_packet() {
             if let Some(reason) = self.refusal(segments, len) {
                 self.counters.count_drop(reason);
@@ -29,13 +30,26 @@ impl AfXdpQueue {
                 break;
             }
             self.stage_packet(arena, frames, segments);
-            self.counters.count_tx(len);
+            taken += 1;
+            self.counters.tx_bytes += len as u64;
             if !self.truth.zero_copy {
                 self.counters.copied_bytes += len as u64;
             }
         }
         self.kick();
+        self.count_taken(taken);
         before - frames.len()
+    }
+
+    /// Counts packets that the tx ring took in this call: sent, or dropped by the kernel if it said
+    /// so meanwhile. A drop that is one of an earlier call's counts against a packet of this one.
+    fn count_taken(&mut self, taken: u64) {
+        let dropped = taken.min(self.dropped_by_kernel);
+        self.dropped_by_kernel -= dropped;
+        self.counters.tx_packets += taken - dropped;
+        for _packet in 0..dropped {
+            self.counters.count_drop(DropReason::TxKernel);
+        }
     }
 
     /// Frees the references of what was sent.
@@ -101,9 +115,15 @@ impl AfXdpQueue {
         self.socket_counters.tx_kicks += 1;
         match self.socket.kick() {
             Ok(()) => self.link = Link::Up,
-            // The budget is used up, the socket's memory is, the device's ring is full, a packet
-            // was dropped behind it: what waits is tried again, here or in the next call.
-            Err(Errno::EAGAIN | Errno::EBUSY | Errno::ENOBUFS | Errno::ENOMEM | Errno::EINTR) => {
+            // Copying, the kernel says so of one packet that it completed and did not send; a driver
+            // with zero-copy, that it is being set up anew and has taken nothing.
+            Err(Errno::EBUSY) => {
+                self.link = Link::Up;
+                self.dropped_by_kernel += u64::from(!self.truth.zero_copy);
+            }
+            // The budget is used up, the socket's memory is, the device's ring is full: what waits
+            // is tried again, here or in the next call.
+            Err(Errno::EAGAIN | Errno::ENOBUFS | Errno::ENOMEM | Errno::EINTR) => {
                 self.link = Link::Up;
             }
             Err(errno) => match Link::of(errno) {

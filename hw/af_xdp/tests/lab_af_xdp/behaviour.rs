@@ -205,6 +205,32 @@ fn a_link_that_goes_down_drops_by_name_and_comes_back() {
 }
 
 #[test]
+fn packets_that_the_kernel_drops_behind_us_are_counted_as_dropped_and_not_as_sent() {
+    in_namespace(
+        "packets_that_the_kernel_drops_behind_us_are_counted_as_dropped_and_not_as_sent",
+        || {
+            for mode in MODES {
+                let mut bed = Bed::new(mode);
+                bed.prime();
+                let before = bed.queue.counters().clone();
+                // Nobody is at the other end of the cable, and nothing tells us so.
+                ip("link set dev far down");
+                for number in 0..100 {
+                    assert_eq!(bed.send(&packet(number, 60)), 1);
+                }
+                let after = bed.queue.counters();
+                assert_eq!(after.dropped(DropReason::TxKernel), 100, "{after:?}");
+                assert_eq!(after.tx_packets, before.tx_packets);
+                ip("link set dev far up");
+                assert_eq!(bed.send(&packet(1, 60)), 1);
+                assert_eq!(bed.queue.counters().tx_packets, before.tx_packets + 1);
+                assert_eq!(bed.dismantle(), 0);
+            }
+        },
+    );
+}
+
+#[test]
 fn a_deleted_interface_is_noticed_and_loses_no_frame() {
     in_namespace("a_deleted_interface_is_noticed_and_loses_no_frame", || {
         let mut bed = Bed::new(Mode::Native);
