@@ -14,6 +14,7 @@ use crate::limits::{
     CONNECTIONS_MAX, IN_FLIGHT_MAX, QUICK_ROUNDS_MAX, QUICK_SECONDS_MAX, ROUNDS_MAX, SECONDS_MAX,
     SIZE_MAX, SIZE_MIN,
 };
+use crate::listing::args::{ListerArgs, ListingArgs};
 use crate::report;
 
 /// Measures Abele, its peers and the machine they run on, and checks every result.
@@ -45,6 +46,11 @@ pub(crate) enum Command {
     Http(HttpArgs),
     /// What a gateway costs whose connections are silent, and the first request after that
     Idle(IdleArgs),
+    /// What a tool that lists all connections, again and again, takes from the round trips beside it
+    Listing(ListingArgs),
+    /// The process that runs the tool of `listing`; started by it, not by hand
+    #[command(hide = true)]
+    Lister(ListerArgs),
     /// One of the processes that hold the connections of `idle`; started by it, not by hand
     #[command(hide = true)]
     IdleHolder(IdleHolderArgs),
@@ -303,7 +309,8 @@ impl ConnectArgs {
     }
 }
 
-fn seconds(text: &str) -> Result<f64, String> {
+/// A number of seconds, within the bounds of a round.
+pub(crate) fn seconds(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(seconds) if seconds > 0.0 && seconds <= SECONDS_MAX => Ok(seconds),
         Ok(_) | Err(_) => {
@@ -313,7 +320,7 @@ fn seconds(text: &str) -> Result<f64, String> {
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands fields over by reference")]
-fn number<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn number<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
     report::Number(*value).serialize(serializer)
 }
 

@@ -117,7 +117,7 @@ pub(crate) fn run(args: ConnectArgs, stop: &Stop) -> Result<Report<ConnectArgs>,
 fn plan(args: &ConnectArgs) -> Plan {
     // One that opens and one that ends in every slot; the rest waits for a record.
     let connections = 4 * args.connections;
-    Plan { connections, time_wait: sockets::time_wait_max(), servers: SERVERS }
+    Plan { connections, silent: 0, time_wait: sockets::time_wait_max(), servers: SERVERS }
 }
 
 fn connector(args: &ConnectArgs) -> Connector {

@@ -12,19 +12,22 @@ use core::net::Ipv4Addr;
 use engine::Engine;
 use gateway::{Documents, Gateway, GatewayConfig, Protocol};
 use memory::CoreArena;
-use nic::QueuePair;
+use nic::{Capabilities, QueuePair};
+use publisher::Publisher;
 use serde::{Deserialize, Serialize};
 use stack::{ListenerOptions, Service, Stack};
 use wire::{Address, MacAddress};
 
 use crate::error::Error;
-use crate::limits::{DRAIN_MS_MAX, SETTLE_MS};
+use crate::limits::{DRAIN_MS_MAX, OPENING_MAX, SETTLE_MS};
 use crate::recorder::Recorder;
 use crate::round::Round;
 use crate::stop::Stop;
 
 /// The link's MTU, as on Ethernet.
 pub(crate) const MTU: u16 = 1_500;
+/// The client's address.
+pub(crate) const CLIENT_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
 /// The echo's port.
 pub(crate) const PORT: u16 = 7;
 
@@ -42,8 +45,10 @@ impl Clock {
 /// Sizes of both ends.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
-    /// Connections that live at once.
+    /// Connections that live at once, and exchange.
     pub(crate) connections: u32,
+    /// Connections that are open besides, and silent.
+    pub(crate) silent: u32,
     /// Tuples that rest in TIME-WAIT.
     pub(crate) time_wait: u32,
     /// Addresses of the server.
@@ -70,7 +75,7 @@ impl Plan {
 
     fn addresses(&self, role: Role) -> Vec<Ipv4Addr> {
         match role {
-            Role::Client => vec![Ipv4Addr::new(10, 77, 0, 1)],
+            Role::Client => vec![CLIENT_ADDRESS],
             Role::Server => self.server_addresses(),
         }
     }
@@ -100,6 +105,8 @@ pub(crate) struct Asked {
 /// The answering end: the product's echo.
 pub(crate) struct ServerEnd<Q> {
     engine: Engine<Q, Gateway>,
+    /// Its end of a tools' file, where there is one.
+    tools: Option<Publisher>,
 }
 
 /// The asking end.
@@ -137,11 +144,24 @@ impl<Q: QueuePair> ServerEnd<Q> {
         let mut gateway = Gateway::new(GatewayConfig::new(documents))
             .map_err(|error| lacks(&error.to_string()))?;
         gateway.add_listener(listener, Protocol::Echo);
-        Ok(Self { engine: Engine::new(stack, gateway) })
+        Ok(Self { engine: Engine::new(stack, gateway), tools: None })
+    }
+
+    /// From now on tools see it.
+    pub(crate) fn show(&mut self, tools: impl FnOnce(&Capabilities) -> Publisher) {
+        self.tools = Some(tools(self.engine.stack().queue().capabilities()));
     }
 
     pub(crate) fn turn(&mut self, now: base::Instant) {
-        self.engine.turn(now);
+        match &mut self.tools {
+            Some(tools) => tools.turn(&mut self.engine, now),
+            None => self.engine.turn(now).is_busy,
+        };
+    }
+
+    /// The most entries of its tables that one turn has looked at for a tool.
+    pub(crate) fn looks_max(&self) -> u64 {
+        self.tools.as_ref().map_or(0, Publisher::looks_max)
     }
 
     /// Takes in what is still on its way.
@@ -179,6 +199,18 @@ impl<Q: QueuePair, S: Asks> ClientEnd<Q, S> {
         self.engine.turn(now);
         stop.check()?;
         Ok(!self.engine.service().is_done())
+    }
+
+    pub(crate) fn service(&self) -> &S {
+        self.engine.service()
+    }
+
+    pub(crate) fn service_mut(&mut self) -> &mut S {
+        self.engine.service_mut()
+    }
+
+    pub(crate) fn tcp(&self) -> &tcp::Tcp {
+        self.engine.stack().core().tcp()
     }
 
     /// Sends what is still to be sent.
@@ -249,8 +281,9 @@ fn stack<Q: QueuePair>(
     };
     let mut config = stack::Config::new(ip);
     let connections = plan.connections + 64;
-    config.tcp.records = connections;
-    config.tcp.extensions = connections + 128;
+    config.tcp.records = connections + plan.silent;
+    // One that is silent needs more than its record only while it opens.
+    config.tcp.extensions = connections + 128 + plan.silent.min(OPENING_MAX);
     config.tcp.nodes = 4 * connections + 4_096;
     config.tcp.half_open = connections.max(1_024);
     config.tcp.time_wait = plan.time_wait;

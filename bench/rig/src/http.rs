@@ -94,6 +94,18 @@ fn record(figures: &mut Figures, round: &Round) {
     figures.record("client_core_busy", "", round.client.busy_share());
 }
 
+/// Where the gateway's XDP program runs, which is not where a gateway left alone would run it.
+fn attachment(queue: HttpQueue) -> Option<String> {
+    let note = "the gateway's XDP program runs behind the driver (xdp_mode = \"generic\"), as no \
+                gateway on a card would run it: rps_cpus acts before it, so that whichever server's \
+                softirqs are on the serving core and charged to it; in the driver the frames \
+                would be taken on the client's core, and at its expense";
+    match queue {
+        HttpQueue::Veth => Some(note.to_owned()),
+        HttpQueue::Tap => None,
+    }
+}
+
 /// How it was measured, and what makes the comparison weaker than it should be.
 fn notes(args: &HttpArgs, site: &Site, wrk: &Wrk, rounds: &[Round]) -> Vec<String> {
     let cores: Vec<_> = site.place.servers.iter().map(|core| core.id.to_string()).collect();
@@ -115,6 +127,7 @@ fn notes(args: &HttpArgs, site: &Site, wrk: &Wrk, rounds: &[Round]) -> Vec<Strin
          that were not received in the server's own time"
             .to_owned(),
     ];
+    notes.extend(attachment(args.queue));
     if args.queue == HttpQueue::Tap && !args.vs.is_empty() {
         notes.push(
             "the gateway is on a TAP device, nginx on a veth pair: no comparison of like with like"
@@ -137,4 +150,16 @@ fn notes(args: &HttpArgs, site: &Site, wrk: &Wrk, rounds: &[Round]) -> Vec<Strin
         ));
     }
     notes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn report_tells_where_the_program_runs_on_the_cable() {
+        let note = attachment(HttpQueue::Veth).expect("it is told");
+        assert!(note.contains("generic") && note.contains("rps_cpus"), "{note}");
+        assert_eq!(attachment(HttpQueue::Tap), None, "a TAP device has no such program");
+    }
 }

@@ -40,6 +40,9 @@ pub(crate) const LATENCY_NS_MAX: u64 = 60_000_000_000;
 /// the least retransmission time-out, so that a late retransmission is still awaited.
 pub(crate) const DRAIN_MS_MAX: u64 = 2_000;
 
+/// Connections of `rr` that are being opened at once: below the acceptor's half-open table.
+pub(crate) const OPENING_MAX: u32 = 256;
+
 /// Ports tried until one is free on all addresses of a server.
 pub(crate) const PORT_ATTEMPTS: u32 = 16;
 /// Events of one `epoll_wait`: the most of a turn; `rr::kernel` says what other numbers gave.
@@ -114,6 +117,22 @@ pub(crate) const IDLE_DOCUMENT_LEN: usize = 100;
 pub(crate) const IDLE_SHARE_GOAL: f64 = 0.01;
 /// How much later than from a spinning gateway the first byte may come, in nanoseconds.
 pub(crate) const IDLE_WAKE_NS_GOAL: f64 = 200_000.0;
+
+/// Most silent connections of `listing`: 62 of its server's addresses, of the 253 there are.
+pub(crate) const LISTING_CONNECTIONS_MAX: u32 = 1_000_000;
+/// Most connections of `listing` that exchange: what one more of its addresses takes.
+pub(crate) const LISTING_ACTIVE_MAX: u32 = LISTING_CONNECTIONS_PER_ADDRESS;
+/// Connections of `listing` to one address of its server: half of the ports there are, so that the
+/// client finds a free one at once.
+pub(crate) const LISTING_CONNECTIONS_PER_ADDRESS: u32 = 16_384;
+/// What `--quick` cuts its silent connections to: some turns' worth of a walk.
+pub(crate) const LISTING_QUICK_CONNECTIONS_MAX: u32 = 2_000;
+/// What a listing may cost the round trips beside it, as a share of their rate.
+pub(crate) const LISTING_LOSS_GOAL: f64 = 0.02;
+/// How long all connections of `listing` may take to open, in milliseconds: a million of them at a
+/// tenth of the rate that `connect` has, and some retransmissions.
+pub(crate) const LISTING_OPEN_MS_MAX: u64 = 60_000;
+const _: () = assert!(LISTING_CONNECTIONS_MAX.div_ceil(LISTING_CONNECTIONS_PER_ADDRESS) < 253);
 
 /// How long `wire` spins without a packet before it sleeps: some times what waking a core takes,
 /// so that a burst with pauses does not pay for it.

@@ -16,6 +16,7 @@
 //!      \                     ends: our stack, over mem or veth      figures, checks, limits,
 //!       \                    kernel: client | epoll server         peers, ratios, machine
 //!        > http, idle        pattern and recorder are shared
+//!        > listing           ends over mem, and abelectl beside them
 //!        > machine_limits    l2: frames there and back
 //!        > forwarder         the impaired wire; measures nothing
 //! ```
@@ -35,6 +36,7 @@ mod http;
 mod l2;
 mod lab;
 mod limits;
+mod listing;
 mod machine;
 mod machine_limits;
 mod pattern;
@@ -99,6 +101,12 @@ fn run(cli: Cli) -> Result<ExitCode, Error> {
             let (args, stop) = (args.settled(), Stop::on_signals()?);
             in_lab(&stop, || finish(&http::idle::run(args.clone(), &stop)?, args.json))
         }
+        Command::Listing(args) => {
+            let (args, stop) = (args.settled(), Stop::on_signals()?);
+            let is_json = args.json;
+            finish(&listing::run(args, &stop)?, is_json)
+        }
+        Command::Lister(args) => listing::list(&args).map(|()| ExitCode::SUCCESS),
         Command::IdleHolder(args) => http::idle::hold(&args).map(|()| ExitCode::SUCCESS),
         Command::ConnectKernelServer(args) => {
             connect::serve_kernel(&args).map(|()| ExitCode::SUCCESS)

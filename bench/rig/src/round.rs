@@ -84,7 +84,8 @@ pub(crate) struct RoundChecks {
 }
 
 impl RoundChecks {
-    fn add(&mut self, round: &Round) {
+    /// Adds one round's.
+    pub(crate) fn add(&mut self, round: &Round) {
         self.bytes_lost += round.bytes_lost;
         self.connections_lost += round.connections_lost;
         self.retransmits += round.retransmits;

@@ -5,7 +5,7 @@
 //! side writes and checks the same [`crate::pattern`] at both ends and is timed by the same
 //! [`crate::recorder`].
 
-mod asker;
+pub(crate) mod asker;
 mod kernel;
 
 use wire::Address;
@@ -25,7 +25,7 @@ use crate::round::{Round, Rounds, latency_ns, per_second};
 use crate::stop::Stop;
 
 /// The figure whose ratio is the verdict.
-const VERDICT: &str = "transactions_per_s_core";
+pub(crate) const VERDICT: &str = "transactions_per_s_core";
 /// Tuples that rest: connections end with the round, and nobody waits for them.
 const TIME_WAIT: u32 = 1_024;
 
@@ -115,12 +115,12 @@ pub(crate) fn run(args: RrArgs, stop: &Stop) -> Result<Report<RrArgs>, Error> {
 }
 
 fn plan(args: &RrArgs) -> Plan {
-    Plan { connections: args.connections, time_wait: TIME_WAIT, servers: 1 }
+    Plan { connections: args.connections, silent: 0, time_wait: TIME_WAIT, servers: 1 }
 }
 
 fn asker(args: &RrArgs) -> Asker {
-    let server = Address::from(plan(args).server_addresses()[0]);
-    Asker::new(server, args.connections, args.size_bytes(), args.rounds.duration())
+    let servers = plan(args).server_addresses().into_iter().map(Address::from).collect();
+    Asker::new(servers, args.connections, args.size_bytes(), args.rounds.duration())
 }
 
 fn peer(name: PeerName, args: &RrArgs, cable: Option<&Cable>) -> Peer {
@@ -135,7 +135,7 @@ fn peer(name: PeerName, args: &RrArgs, cable: Option<&Cable>) -> Peer {
 }
 
 /// Adds one round's figures.
-fn record(figures: &mut Figures, recorded: &Recorded) {
+pub(crate) fn record(figures: &mut Figures, recorded: &Recorded) {
     figures.record("transactions_per_s", "/s", per_second(recorded));
     figures.record(VERDICT, "/s", per_second(recorded));
     for (name, quantile) in [("p50_ns", 0.5), ("p99_ns", 0.99), ("p999_ns", 0.999)] {

@@ -24,9 +24,12 @@ pub(crate) struct Cli {
 
 const EXIT_CODES: &str = "Exit codes:
   0    right, also when a pipe was closed
-  1    what was printed is not whole: a core is stuck or did not answer, or writing failed
-  2    bad arguments, such as a counter that there is not, or no --instance where several run
-  3    no gateway runs, it is of another version, or the rights are missing
+  1    what was printed is not whole: a core is stuck or did not answer, or writing failed;
+       doctor: some findings are warnings, none is bad
+  2    bad arguments, such as a counter that there is not, no --instance where several run, or
+       one to clean that lives
+  3    no gateway runs, it is of another version, or the rights are missing;
+       doctor: a finding is bad
   130  interrupted";
 
 /// What is to be told.
@@ -57,6 +60,29 @@ pub(crate) enum Command {
     /// listed once. With --json one object per connection and line. Asking writes into the tools'
     /// file, which takes the gateway's own user or root.
     Connections(ConnectionsArgs),
+    /// Let a gateway read its configuration again, and print what changed
+    ///
+    /// It waits for the result: what changed, what needs a restart, or everything that is wrong with
+    /// the file, in which case nothing has changed (exit code 2 or 3). No connection is lost. What
+    /// can change: listeners, access lists and SYN budgets. It takes
+    /// the gateway's own user or root.
+    Reload(ReloadArgs),
+    /// Remove the files of gateways that were killed, which could not do it themselves
+    ///
+    /// A gateway that ends removes its files; one that is killed leaves them, so that its last
+    /// figures can be told, until the next of its name starts. What a living gateway holds is
+    /// left alone. Removing takes the gateway's own user or root.
+    Clean(CleanArgs),
+    /// Look at the machine: what costs a gateway speed here, and the command that mends it
+    ///
+    /// Cores, isolation, frequency, NUMA, memory, interrupts, kernel, and of each interface queues,
+    /// rings, spread, offloads (of a veth pair's other end, too) and XDP. Each line is ok, warn (it
+    /// costs), bad (the gateway does not start, or loses packets) or unknown (it cannot be read
+    /// here, such as without root). It changes nothing. With --json one object: config, interfaces,
+    /// workers, summary and findings, each with rule, interface, level, value, sources, costs and
+    /// mend. Each rule is explained in docs/TUNING.md. Exit code: 0 nothing to mend, 1 warnings,
+    /// 3 something is bad; what is unknown does not count.
+    Doctor(DoctorArgs),
 }
 
 /// Which gateway.
@@ -68,6 +94,13 @@ pub(crate) struct Target {
     /// The folder of all instances, instead of /run/abele and $XDG_RUNTIME_DIR/abele
     #[arg(long, value_name = "DIR")]
     pub(crate) folder: Option<PathBuf>,
+}
+
+/// Arguments of `clean`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct CleanArgs {
+    #[command(flatten)]
+    pub(crate) target: Target,
 }
 
 /// Arguments of `stats`.
@@ -119,6 +152,13 @@ pub(crate) struct DropsArgs {
     pub(crate) interval: Option<Duration>,
 }
 
+/// Arguments of `reload`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ReloadArgs {
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
 /// Arguments of `connections`.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ConnectionsArgs {
@@ -139,6 +179,20 @@ pub(crate) struct ConnectionsArgs {
     /// At most so many connections
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) limit: Option<u64>,
+}
+
+/// Arguments of `doctor`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// Look at this interface; by default at that of --config, else at every physical one
+    #[arg(long, value_name = "IF")]
+    pub(crate) interface: Option<String>,
+    /// Judge by this configuration of abele-gateway: workers, frames, MTU, XDP mode
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// One JSON object instead of lines
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// A state by its name on the command line.
@@ -196,6 +250,12 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_manual_and_the_completions_name_every_option() {
+        let pages = pages::Pages::of_environment();
+        pages.program(Cli::command(), "8", &["abelectl(8)", "abele-gateway(8)"]);
     }
 
     #[test]

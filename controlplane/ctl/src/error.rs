@@ -2,13 +2,14 @@
 
 use std::fmt::Write as _;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use counters::{LayoutError, ListingError, OpenError};
 use memory::SharedError;
 
-use crate::instance::Instance;
+use crate::instance::{Instance, Life};
+use crate::limits::DEAD_TOLD_MAX;
 
 /// The error of any command.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +33,15 @@ pub(crate) enum Error {
     /// It is not clear which one is meant.
     #[error("several gateways run; choose one with --instance:{}", rows(found))]
     Several { found: Vec<Instance> },
+    /// Several have died, and none runs.
+    #[error("{}", all_dead_text(found, folder.as_deref()))]
+    AllDead { found: Vec<Instance>, folder: Option<PathBuf> },
+    /// The files of one that runs are not removed.
+    #[error("{name:?} runs{}; only dead ones are removed", pid_text(*pid))]
+    Lives { name: String, pid: Option<u32> },
+    /// The files of one that has died were not removed.
+    #[error("{}", clean_text(.0))]
+    Clean(SharedError),
     /// The file was not opened.
     #[error("{}: {}", path.display(), open_text(source))]
     Open { path: PathBuf, source: OpenError },
@@ -47,6 +57,20 @@ pub(crate) enum Error {
     /// Connections cannot be listed.
     #[error("{}", listing_text(.0))]
     Listing(#[from] ListingError),
+    /// The gateway has changed nothing, or not all.
+    #[error("{text}")]
+    ReloadRefused { code: u8, text: String },
+    /// The gateway is dead.
+    #[error("the gateway (pid {pid}) has died; start it again with: abele-gateway run FILE")]
+    ReloadDead { pid: u64 },
+    /// Nobody is there to be asked, or nobody who may be.
+    #[error("{}", unreachable_text(path, source))]
+    ReloadUnreachable { path: PathBuf, source: io::Error },
+    /// The gateway took the request and said nothing.
+    #[error(
+        "{}: the gateway has not answered; look at its log for what came of it", path.display()
+    )]
+    ReloadNoAnswer { path: PathBuf },
     /// A part was told.
     #[error("{0}")]
     NotWhole(String),
@@ -56,6 +80,21 @@ pub(crate) enum Error {
     /// Standard output is gone or full.
     #[error("cannot write: {0}")]
     Output(#[from] io::Error),
+    /// The doctor has found something, and printed it.
+    #[error("{}", findings_text(*bad, *warn))]
+    Findings { bad: usize, warn: usize },
+    /// There is no such interface.
+    #[error(
+        "there is no interface {name:?} in this network namespace; there are {}",
+        there.join(", ")
+    )]
+    NoInterface { name: String, there: Vec<String> },
+    /// The configuration cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    ConfigUnread { path: PathBuf, source: io::Error },
+    /// The configuration is no TOML.
+    #[error("{} is not TOML; abele-gateway check says more: {wrong}", path.display())]
+    ConfigMalformed { path: PathBuf, wrong: String },
     /// Ctrl-C, or SIGTERM.
     #[error("interrupted")]
     Interrupted,
@@ -70,13 +109,25 @@ impl Error {
     /// What the help text says.
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
-            Self::NotWhole(_) | Self::Output(_) => 1,
-            Self::Several { .. } | Self::NoCore { .. } | Self::NoCounter { .. } => 2,
+            Self::ReloadRefused { code, .. } => *code,
+            Self::ReloadNoAnswer { .. } => 1,
+            Self::ReloadDead { .. } | Self::ReloadUnreachable { .. } => 3,
+            Self::NotWhole(_) | Self::Output(_) | Self::Findings { bad: 0, .. } => 1,
+            Self::Several { .. }
+            | Self::Lives { .. }
+            | Self::NoCore { .. }
+            | Self::NoCounter { .. }
+            | Self::NoInterface { .. }
+            | Self::ConfigUnread { .. }
+            | Self::ConfigMalformed { .. } => 2,
             Self::NoGateway { .. }
             | Self::NoInstance { .. }
             | Self::FolderNotPermitted { .. }
+            | Self::AllDead { .. }
+            | Self::Clean(_)
             | Self::Open { .. }
             | Self::Dead { .. }
+            | Self::Findings { .. }
             | Self::System { .. } => 3,
             Self::Listing(error) => match error {
                 ListingError::Open(_) => 3,
@@ -98,17 +149,55 @@ fn others(found: &[Instance]) -> String {
     if found.is_empty() {
         return String::new();
     }
-    let names: Vec<_> = found.iter().map(|instance| instance.name.as_str()).collect();
-    format!(", where there is {}", names.join(", "))
+    let (told, rest) = found.split_at(found.len().min(DEAD_TOLD_MAX));
+    let names: Vec<_> = told.iter().map(|instance| instance.name.as_str()).collect();
+    let rest = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+    format!(", where there is {}{rest}", names.join(", "))
 }
 
 fn rows(found: &[Instance]) -> String {
     found.iter().fold(String::new(), |mut text, instance| {
-        let state = if instance.is_alive { "runs" } else { "has died" };
+        let state = match instance.life {
+            Life::Alive => "runs",
+            Life::Dead => "has died",
+            Life::Unknown => "may run: it cannot be looked at",
+        };
         write!(text, "\n  {}  ({}, {state})", instance.name, instance.path.display())
             .expect("a string takes everything");
         text
     })
+}
+
+/// The newest few, and the command that removes what they left.
+fn all_dead_text(found: &[Instance], folder: Option<&Path>) -> String {
+    let (told, rest) = found.split_at(found.len().min(DEAD_TOLD_MAX));
+    let mut text = "no gateway runs; these have died:".to_owned();
+    for instance in told {
+        write!(text, "\n  {}  ({})", instance.name, instance.path.display())
+            .expect("a string takes everything");
+    }
+    if !rest.is_empty() {
+        write!(text, "\n  and {} older ones", rest.len()).expect("a string takes everything");
+    }
+    let folder = folder.map(|folder| format!(" --folder {}", folder.display())).unwrap_or_default();
+    text + "\n--instance tells what one told last; to remove their files: abelectl clean" + &folder
+}
+
+fn pid_text(pid: Option<u32>) -> String {
+    pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default()
+}
+
+fn clean_text(error: &SharedError) -> String {
+    match error {
+        SharedError::NotPermitted { path, operation } => format!(
+            "no right to {operation} {}; ask as the gateway's user, or as root: sudo abelectl clean",
+            path.display()
+        ),
+        SharedError::Missing { .. }
+        | SharedError::Held { .. }
+        | SharedError::NoWords { .. }
+        | SharedError::System { .. } => error.to_string(),
+    }
 }
 
 fn open_text(error: &OpenError) -> String {
@@ -125,11 +214,38 @@ fn open_text(error: &OpenError) -> String {
     }
 }
 
+fn unreachable_text(path: &Path, error: &io::Error) -> String {
+    let path = path.display();
+    let kind = error.kind();
+    if kind == io::ErrorKind::PermissionDenied {
+        return format!(
+            "no right to ask at {path}; ask as the gateway's user, or as root: sudo abelectl reload"
+        );
+    }
+    if matches!(kind, io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) {
+        return format!(
+            "{path}: no gateway listens there: it starts, or it ends, or it has died; start it \
+             with: abele-gateway run FILE"
+        );
+    }
+    format!("{path}: the gateway cannot be asked: {error}; kill -HUP does the same")
+}
+
 fn dead_text(pid: u64) -> String {
     format!(
         "the gateway (pid {pid}) has died; this is what it told last. Start it again with: \
          abele-gateway run FILE"
     )
+}
+
+fn findings_text(bad: usize, warn: usize) -> String {
+    let of = |count: usize, one: &str, many: &str| match count {
+        0 => None,
+        1 => Some(format!("1 finding is {one}")),
+        _ => Some(format!("{count} findings are {many}")),
+    };
+    let parts = [of(bad, "bad", "bad"), of(warn, "a warning", "warnings")];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 fn near_text(near: &[String]) -> String {

@@ -32,3 +32,53 @@ pub(crate) const NEAR_MAX: usize = 5;
 
 /// Stages that have a column of their own in `top`; more of them would not fit a line of 120.
 pub(crate) const STAGES_MAX: usize = 6;
+
+/// Bytes of a configuration that are read at most, as `abele-gateway` has it.
+pub(crate) const CONFIG_LEN_MAX: u64 = 1 << 20;
+
+/// Interfaces that the doctor looks at where none is named.
+pub(crate) const INTERFACES_MAX: usize = 64;
+
+/// Microseconds that a core may take to wake up: as long as one interrupt of a card and its driver.
+pub(crate) const WAKE_US_MAX: u32 = 10;
+
+/// Descriptors of a gateway besides its workers': standard streams, log, maps and program of XDP,
+/// the tools' file.
+pub(crate) const DESCRIPTORS_MIN: u64 = 64;
+/// Descriptors of each worker: its queue's socket, what it waits with, and room.
+pub(crate) const DESCRIPTORS_PER_WORKER: u64 = 8;
+
+/// Packets that a card's ring should hold: at 1 Mpps half a millisecond, the slice that a worker
+/// may be away for.
+pub(crate) const RING_MIN: u32 = 512;
+
+/// Bytes of a frame that no IP packet can have: 128 of headroom, 14 of Ethernet's header, and one
+/// which shows that a packet was cut off; as `abele-gateway check` has it.
+pub(crate) const FRAME_OVERHEAD: u64 = 128 + 14 + 1;
+
+/// Bytes of a hash key that the gateway needs: 36 are hashed of TCP over IPv6, and 4 follow.
+pub(crate) const HASH_KEY_LEN: usize = 40;
+
+/// The oldest kernel that takes the gateway's program: XDP over several buffers.
+pub(crate) const KERNEL_MIN: (u32, u32) = (5, 18);
+/// The oldest kernel that has all that is used: several buffers in AF_XDP (6.6), drivers that say
+/// what they can (6.3).
+pub(crate) const KERNEL_GOOD: (u32, u32) = (6, 6);
+
+/// Thousandths of the time that a host may take: at 5 a worker is away for 5 ms of each second.
+pub(crate) const STEAL_WARN_PERMILLE: u64 = 5;
+/// At 50 a twentieth of all cores is gone.
+pub(crate) const STEAL_BAD_PERMILLE: u64 = 50;
+
+/// Gateways that have died and are told of by name, the newest: what fits a glance.
+pub(crate) const DEAD_TOLD_MAX: usize = 5;
+
+/// Files at one place that `clean` takes away: each one more is a gateway that was killed in the
+/// moment between making its file and publishing it.
+pub(crate) const DEATHS_MAX: usize = 64;
+
+/// How long a gateway may take to read its configuration and all documents again.
+pub(crate) const RELOAD_PATIENCE: Duration = Duration::from_secs(120);
+
+/// Bytes of what it says at most: some lines for each line of the longest configuration.
+pub(crate) const REPLY_LEN_MAX: usize = 16 << 20;

@@ -1,7 +1,8 @@
 //! `abelectl`: what a gateway does, told from its tools' file.
 //!
-//! It is no client of the gateway's: it opens no socket, and where it asks for connections it asks
-//! in the same file. It changes nothing about a gateway.
+//! It is no client of the gateway's: where it asks for connections it asks in the same file. It
+//! changes nothing about a gateway but by `reload`, the one command that asks the process itself, over
+//! a socket beside the file; of dead ones it removes the files if asked.
 //!
 //! # Why it is built this way
 //!
@@ -13,20 +14,26 @@
 //! ```text
 //! args --> instance (which file?) --> counters::View --> sample --> stats, top, drops
 //!                                     counters::Listing ----------> connections
+//!               (whose are dead?) --> memory::SharedFile ---------> clean
+//!
+//! topology, ethtool --> doctor (facts --> rules --> report): the machine, and no gateway
 //! ```
 //!
 //! One file per command. The layout of the file is the `counters` crate's.
 #![forbid(unsafe_code)]
 
 mod args;
+mod clean;
 mod clock;
 mod connections;
+mod doctor;
 mod drops;
 mod error;
 mod instance;
 mod interrupt;
 mod limits;
 mod pattern;
+mod reload;
 mod sample;
 mod stats;
 mod table;
@@ -65,7 +72,10 @@ fn run(command: &Command) -> Result<(), Error> {
         Command::Stats(args) => stats::run(args, &mut out),
         Command::Top(args) => top::run(args, &interrupt, is_terminal, &mut out),
         Command::Drops(args) => drops::run(args, &interrupt, &mut out),
+        Command::Reload(args) => reload::run(args, &interrupt, &mut out),
         Command::Connections(args) => connections::run(args, &interrupt, &mut out),
+        Command::Clean(args) => clean::run(args, &mut out),
+        Command::Doctor(args) => doctor::run(args, &mut out),
     };
     out.flush()?;
     done

@@ -51,16 +51,17 @@ fn print_tables(
 ) -> Result<(), Error> {
     writeln!(out, "{}\n", headline(view, sample.is_alive))?;
     let head = ["core", "state", ">last sign", ">turns"].map(str::to_owned);
-    let mut cores = Table::new(head.into_iter().chain(view.facts().iter().cloned()));
+    let mut cores = Table::new(head);
     for &core in meant {
         let found = &sample.cores[core];
         let state = if sample.is_stuck(view, core) { "STUCK" } else { found.state.name() };
         let own =
             [core.to_string(), state.to_owned(), sample.age(view, core), found.turns.to_string()];
-        cores.row(own.into_iter().chain(found.facts.iter().cloned()).collect());
+        cores.row(own.into());
     }
     cores.print(out, "\n")?;
     writeln!(out)?;
+    print_facts(view, sample, meant, out)?;
 
     let has_total = meant.len() > 1;
     let columns = meant.iter().map(|core| format!(">core {core}"));
@@ -85,6 +86,33 @@ fn print_tables(
     }
     if zeros > 0 {
         writeln!(out, "({zeros} counters are zero; --all prints them)")?;
+    }
+    Ok(())
+}
+
+/// What the cores say of themselves, a line each: once where all say the same, else in the order of
+/// the cores.
+fn print_facts(
+    view: &View<SharedView>,
+    sample: &Sample,
+    meant: &[usize],
+    out: &mut dyn Write,
+) -> Result<(), Error> {
+    let mut facts = Table::new(["fact", "value"].map(str::to_owned));
+    for (place, name) in view.facts().iter().enumerate() {
+        let mut said: Vec<&str> =
+            meant.iter().map(|&core| sample.cores[core].facts[place].as_str()).collect();
+        if said.iter().all(|text| text.is_empty()) {
+            continue;
+        }
+        if said.windows(2).all(|pair| pair[0] == pair[1]) {
+            said.truncate(1);
+        }
+        facts.row(vec![name.clone(), said.join(", ")]);
+    }
+    if !facts.is_empty() {
+        facts.print(out, "\n")?;
+        writeln!(out)?;
     }
     Ok(())
 }

@@ -9,29 +9,34 @@ use crate::error::Error;
 /// because the first ones serve the interrupts of most machines.
 pub(crate) fn choose(workers: &Workers) -> Result<Vec<CoreId>, Error> {
     // The affinity mask of the process: a container or `taskset` may forbid some.
-    choose_among(&core_affinity::get_core_ids().unwrap_or_default(), workers)
+    let allowed = core_affinity::get_core_ids().unwrap_or_default();
+    let allowed: Vec<_> = allowed.iter().map(|core| core.id).collect();
+    let chosen = choose_among(&allowed, workers);
+    let chosen = chosen.map_err(|(what, mend)| Error::Lacks { what, mend })?;
+    Ok(chosen.into_iter().map(|id| CoreId { id }).collect())
 }
 
-fn choose_among(allowed: &[CoreId], workers: &Workers) -> Result<Vec<CoreId>, Error> {
+/// The same among the numbers of these; else what is lacking, and what mends it.
+pub(crate) fn choose_among(
+    allowed: &[usize],
+    workers: &Workers,
+) -> Result<Vec<usize>, (String, String)> {
     let count = usize::from(workers.count);
     let Some(wanted) = &workers.cores else {
         let first = allowed.len().checked_sub(count);
-        return first.map(|first| allowed[first..].to_vec()).ok_or_else(|| Error::Lacks {
-            what: format!("{count} cores: this process may use {}", allowed.len()),
-            mend: format!("use workers.count = {}, or `taskset`", allowed.len().max(1)),
+        return first.map(|first| allowed[first..].to_vec()).ok_or_else(|| {
+            let what = format!("{count} cores: this process may use {}", allowed.len());
+            (what, format!("use workers.count = {}, or `taskset`", allowed.len().max(1)))
         });
     };
-    let find = |id: &usize| {
-        allowed.iter().find(|core| core.id == *id).copied().ok_or_else(|| {
-            let ids: Vec<_> = allowed.iter().map(|core| core.id.to_string()).collect();
+    match wanted.iter().find(|id| !allowed.contains(id)) {
+        None => Ok(wanted.clone()),
+        Some(id) => {
+            let ids: Vec<_> = allowed.iter().map(usize::to_string).collect();
             let what = format!("the right to run on core {id}");
-            Error::Lacks {
-                what,
-                mend: format!("use workers.cores of {}, or `taskset`", ids.join(",")),
-            }
-        })
-    };
-    wanted.iter().map(find).collect()
+            Err((what, format!("use workers.cores of {}, or `taskset`", ids.join(","))))
+        }
+    }
 }
 
 /// Keeps the calling thread on `core` from now on.
@@ -47,8 +52,6 @@ pub(crate) fn pin(core: CoreId) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
-    use core_affinity::CoreId;
-
     use super::choose_among;
     use crate::config::Workers;
 
@@ -57,10 +60,8 @@ mod tests {
         count: u16,
         cores: Option<&[usize]>,
     ) -> Result<Vec<usize>, String> {
-        let allowed: Vec<_> = allowed.iter().map(|id| CoreId { id: *id }).collect();
         let workers = Workers { count, cores: cores.map(<[usize]>::to_vec), ..Workers::default() };
-        let cores = choose_among(&allowed, &workers).map_err(|error| error.to_string())?;
-        Ok(cores.iter().map(|core| core.id).collect())
+        choose_among(allowed, &workers).map_err(|(what, mend)| format!("{what}; {mend}"))
     }
 
     #[test]

@@ -69,6 +69,15 @@ mod tests {
     }
 
     #[test]
+    fn the_manual_and_the_completions_name_every_option() {
+        let pages = pages::Pages::of_environment();
+        let others = ["abele-gateway(8)", "abele-gateway.toml(5)", "abelectl(8)"];
+        pages.program(Cli::command(), "8", &others);
+        let example = include_str!("../../../docs/abele-gateway.example.toml");
+        pages.configuration("abele-gateway", example);
+    }
+
+    #[test]
     fn seconds_are_bounded() {
         let parse = |text: &str| Cli::try_parse_from(["abele-gateway", "run", "f", "--for", text]);
         let Command::Run(args) = parse("1.5").unwrap().command else { panic!("it is run") };

@@ -7,9 +7,9 @@ use memory::CoreArena;
 use nic::QueuePair;
 use stack::{HandOver, Stack};
 
-use crate::config::Protocol;
 use crate::error::Error;
 use crate::plan::Plan;
+use crate::serving::Serving;
 
 /// What one core has of what all have.
 #[derive(Debug)]
@@ -20,36 +20,29 @@ pub(crate) struct Parts<Q> {
     pub(crate) end: HandOver,
 }
 
-/// The engine of one core as the plan has it, ready for its first turn.
+/// The engine of one core as the plan has it, ready for its first turn, and what it serves.
 pub(crate) fn assemble<Q: QueuePair>(
     plan: &Plan,
     parts: Parts<Q>,
     now: Instant,
-) -> Result<Engine<Q, Gateway>, Error> {
+) -> Result<(Engine<Q, Gateway>, Serving), Error> {
     let Parts { documents, queue, arena, end } = parts;
     let keys = crate::entropy::keys()?;
     let mut config = plan.stack.clone();
     // The addresses are the gateway's, not each core's: one announces them.
     config.ip.announce &= end.core() == CoreId(0);
-    let mut stack = Stack::new(&config, queue, arena, &keys, now)?.with_hand_over(end);
+    let stack = Stack::new(&config, queue, arena, &keys, now)?.with_hand_over(end);
     let config = GatewayConfig {
         sessions_max: plan.service.sessions,
         heads_max: plan.service.heads,
+        http: plan.http,
         pages: plan.memory.pages,
         ..GatewayConfig::new(documents)
     };
-    let mut gateway = Gateway::new(config)?;
-    let core = stack.core_mut();
+    let mut engine = Engine::new(stack, Gateway::new(config)?);
+    let mut serving = Serving::new(&mut engine);
     for listener in &plan.listeners {
-        let protocol = match listener.protocol {
-            Protocol::Http => gateway::Protocol::Http,
-            Protocol::Echo => gateway::Protocol::Echo,
-        };
-        gateway.add_listener(core.listen(listener.tcp_port, listener.options)?, protocol);
-        if listener.udp {
-            core.bind(listener.tcp_port)?;
-            gateway.add_datagram_port(listener.tcp_port, protocol);
-        }
+        serving.open(&mut engine, *listener)?;
     }
-    Ok(Engine::new(stack, gateway))
+    Ok((engine, serving))
 }

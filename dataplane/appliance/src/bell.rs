@@ -1,7 +1,10 @@
-//! How a worker that sleeps is woken by another one: a flag that says so, and a descriptor.
+//! How a worker that sleeps is woken by another one: a flag that says so, and a descriptor. And when
+//! it turned last.
 
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use base::Instant;
 use engine::Doze;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
@@ -13,14 +16,18 @@ pub(crate) struct Bell {
     doze: Doze,
     /// Readable once it was rung.
     wake: EventFd,
+    /// Nanoseconds at which it said last that it turns; [`NEVER`] before it first did.
+    turned_at: AtomicU64,
 }
+
+const NEVER: u64 = u64::MAX;
 
 impl Bell {
     /// The bell of a worker that is awake.
     pub(crate) fn new() -> Result<Self, Error> {
         let flags = EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC;
         let wake = EventFd::from_flags(flags).map_err(Error::errno("make an eventfd"))?;
-        Ok(Self { doze: Doze::default(), wake })
+        Ok(Self { doze: Doze::default(), wake, turned_at: AtomicU64::new(NEVER) })
     }
 
     /// Something was put before the worker: wakes it if it sleeps. One who is awake, which the
@@ -46,6 +53,17 @@ impl Bell {
     pub(crate) fn hush(&self) {
         // It was rung, or another call was first: either way it is silent now.
         self.wake.read().ok();
+    }
+
+    /// The worker says that it turns: once a second and after each long sleep.
+    pub(crate) fn show_turn(&self, now: Instant) {
+        self.turned_at.store(now.as_nanos(), Ordering::Relaxed);
+    }
+
+    /// When it said so last, if it ever did.
+    pub(crate) fn turned_at(&self) -> Option<Instant> {
+        let nanos = self.turned_at.load(Ordering::Relaxed);
+        (nanos != NEVER).then(|| Instant::from_nanos(nanos))
     }
 
     /// What to sleep on.

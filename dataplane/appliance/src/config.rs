@@ -6,9 +6,11 @@
 //! wrong, and only a file without a finding becomes a [`Plan`].
 
 mod finding;
+mod http;
 mod interface;
 mod keys;
 mod listener;
+mod machine;
 mod memory;
 mod network;
 mod section;
@@ -25,7 +27,6 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use ::memory::PageChoice;
 use ::tcp::Config as TcpConfig;
 use toml::de::DeTable;
 use wire::MacAddress;
@@ -33,6 +34,7 @@ use wire::MacAddress;
 pub(crate) use finding::Findings;
 pub(crate) use interface::{Interface, Kind};
 pub(crate) use listener::{Listener, Protocol};
+pub(crate) use machine::Host;
 pub(crate) use memory::{Memory, pages_name};
 pub(crate) use service::Service;
 pub(crate) use size::show as show_size;
@@ -40,31 +42,33 @@ pub(crate) use workers::Workers;
 
 use crate::documents::{self, Catalogue};
 use crate::error::{Error, error_text};
-use crate::host::{self, HostAddress, HostMemory};
+use crate::host::Machine;
 use crate::limits::CONFIG_LEN_MAX;
-use crate::plan::{Plan, huge_pages, memory_rows, memory_sum};
-use finding::{Fault, Finding};
+use crate::plan::{Plan, Whole};
+use finding::Place;
 use listener::Listeners;
+use machine::Places;
+use memory::Takers;
 use section::{At, Ledger, Section};
-
-/// What a configuration is held against besides itself.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Host {
-    pub(crate) addresses: Vec<HostAddress>,
-    /// `None` where the kernel does not say.
-    pub(crate) memory: Option<HostMemory>,
-}
 
 /// Reads and judges the configuration `file` on this machine.
 ///
 /// # Errors
 /// It cannot be read, or something in it is wrong: then all of it.
 pub(crate) fn read(file: &Path) -> Result<Plan, Error> {
+    read_on(file, &Host::read()?)
+}
+
+/// The same for a gateway that serves already: what it has taken of the machine is its own.
+pub(crate) fn read_again(file: &Path) -> Result<Plan, Error> {
+    let host = Host { machine: Machine::default(), ..Host::read()? };
+    read_on(file, &host)
+}
+
+fn read_on(file: &Path, host: &Host) -> Result<Plan, Error> {
     let text = text_of(file)
         .map_err(|wrong| Error::File { file: file.to_owned(), wrong: error_text(&wrong) })?;
-    let addresses = host::addresses()?;
-    let host = Host { addresses, memory: host::memory() };
-    parse(file, &text, &host).map_err(Error::Configuration)
+    parse(file, &text, host).map_err(Error::Configuration)
 }
 
 fn text_of(file: &Path) -> std::io::Result<String> {
@@ -83,7 +87,7 @@ pub(crate) fn parse(file: &Path, text: &str, host: &Host) -> Result<Plan, Findin
     if !errors.is_empty() {
         // What the parser guessed behind an error would only bring findings of its own.
         for error in errors {
-            let line = ledger.line(error.span().map_or(0, |span| span.start));
+            let place = ledger.place(error.span().map_or(0, |span| span.start));
             let message = error.message();
             let (wrong, right) = match message.split_once(", expected ") {
                 Some((wrong, expected)) => (wrong, format!("write {expected}")),
@@ -92,7 +96,7 @@ pub(crate) fn parse(file: &Path, text: &str, host: &Host) -> Result<Plan, Findin
                 }
                 None => (message, "write TOML, see https://toml.io".to_owned()),
             };
-            ledger.refuse(line, "syntax", wrong, right);
+            ledger.refuse(place, "syntax", wrong, right);
         }
         return Err(Findings::new(file, ledger.found));
     }
@@ -106,20 +110,29 @@ pub(crate) fn parse(file: &Path, text: &str, host: &Host) -> Result<Plan, Findin
 }
 
 /// Reads every section, whatever the others lack.
-fn sections(root: Section<'_>, folder: &Path, host: &Host, ledger: &mut Ledger) -> Option<Plan> {
+fn sections(
+    root: Section<'_>,
+    folder: &Path,
+    host: &Host,
+    ledger: &mut Ledger<'_>,
+) -> Option<Plan> {
     let memory = root.table("memory", "memory", ledger);
-    let memory_line = memory.line;
     let frame_len = memory::frame_len(memory, ledger);
-    let workers = workers::read(root.table("workers", "workers", ledger), ledger);
-    let memory = memory::read(memory, frame_len, workers.as_ref(), ledger);
+    let workers_section = root.table("workers", "workers", ledger);
+    let places = Places { memory: memory.place, workers: workers_section.place };
+    let workers = workers::read(workers_section, ledger);
     let addresses = network::own_addresses(root, &host.addresses, ledger);
     let interface = root.table("interface", "interface", ledger);
-    let interface_line = interface.line;
+    let interface_place = interface.place;
     let interface = interface::read(interface, frame_len, addresses.as_deref(), ledger);
+    let ring_size = interface.as_ref().and_then(Interface::ring_size);
+    let takers = Takers { workers: workers.as_ref(), ring_size };
+    let memory = memory::read(memory, frame_len, takers, ledger);
     let routes = network::routes(root, addresses.as_deref(), ledger);
     let tcp = tcp::read(root.table("tcp", "tcp", ledger), ledger);
     let records = tcp.as_ref().map(|tcp| tcp.records);
     let service = service::read(root.table("gateway", "gateway", ledger), records, ledger);
+    let http = http::read(root.table("http", "http", ledger), ledger);
     let Listeners { listeners, document_root } = listener::read(root, folder, records, ledger);
     let catalogue = catalogue(document_root.as_ref(), ledger);
     let access = xdp::access(root.table("access", "access", ledger), ledger);
@@ -141,25 +154,30 @@ fn sections(root: Section<'_>, folder: &Path, host: &Host, ledger: &mut Ledger) 
         ..ip::Config::default()
     };
     if ledger.found.is_empty() {
-        refuse_what_ip_refuses(&ip, interface_line, ledger);
+        refuse_what_ip_refuses(&ip, interface_place, ledger);
     }
     let workers = workers?;
     let tcp = TcpConfig { mtu: interface.mtu, pages: memory.pages, ..tcp? };
+    let whole = Whole { tcp, service: service?, listeners: listeners? };
+    let of_one = |listener: &Listener| listener.of_one(&workers);
     let plan = Plan {
         instance: instance?,
         interface,
         memory,
-        stack: stack_of_one(ip, &tcp, &workers),
-        service: service?.of_one(&workers),
-        listeners: listeners?.into_iter().map(|listener| listener.of_one(&workers)).collect(),
+        stack: stack_of_one(ip, &whole.tcp, &workers),
+        service: whole.service.of_one(&workers),
+        listeners: whole.listeners.iter().map(of_one).collect(),
+        http: http?,
         document_root: document_root.map(|at| at.value),
         catalogue: catalogue?,
+        whole,
         workers,
         access: access?,
         syn_budget: syn_budget?,
         log_level: log_level?,
+        machine: host.machine.clone(),
     };
-    refuse_missing_memory(&plan, memory_line, host, ledger);
+    machine::judge(&plan, places, ledger);
     Some(plan)
 }
 
@@ -167,18 +185,18 @@ fn sections(root: Section<'_>, folder: &Path, host: &Host, ledger: &mut Ledger) 
 fn instance(
     root: Section<'_>,
     interface: Option<&Interface>,
-    ledger: &mut Ledger,
+    ledger: &mut Ledger<'_>,
 ) -> Option<String> {
     const KEY: &str = "instance";
     if root.find(KEY, ledger).is_none() {
         return interface.map(|interface| interface.name.clone());
     }
-    let At { value: name, line } = root.text(KEY, ledger)?;
+    let At { value: name, place } = root.text(KEY, ledger)?;
     // The folder does not matter here, only whether the name can be one below it.
     if counters::path(Path::new("/"), name).is_err() {
         let wrong = format!("\"{name}\" cannot name an instance");
         let right = "use letters, digits, '-', '_' or '.', not in front";
-        ledger.refuse(line, KEY, wrong, right);
+        ledger.refuse(place, KEY, wrong, right);
         return None;
     }
     Some(name.to_owned())
@@ -188,11 +206,11 @@ fn instance(
 const MAC_OF_NOBODY: MacAddress = MacAddress([2, 0, 0, 0, 0, 0]);
 
 /// There is no XDP program before a TAP device: what is written here would defend nobody.
-fn refuse_program_sections(root: Section<'_>, ledger: &mut Ledger) {
+fn refuse_program_sections(root: Section<'_>, ledger: &mut Ledger<'_>) {
     for key in ["access", "syn_budget"] {
-        if let Some(At { line, .. }) = root.find(key, ledger) {
+        if let Some(At { place, .. }) = root.find(key, ledger) {
             let wrong = "a TAP device has no XDP program that could refuse packets";
-            ledger.refuse(line, key, wrong, "remove the section, or use kind = \"af_xdp\"");
+            ledger.refuse(place, key, wrong, "remove the section, or use kind = \"af_xdp\"");
         }
     }
 }
@@ -214,50 +232,20 @@ fn stack_of_one(ip: ip::Config, tcp: &TcpConfig, workers: &Workers) -> stack::Co
     stack::Config { tcp, timers: workers.share(whole.timers), ..whole }
 }
 
-fn catalogue(root: Option<&At<PathBuf>>, ledger: &mut Ledger) -> Option<Catalogue> {
-    let Some(At { value: root, line }) = root else { return Some(Catalogue::default()) };
-    let refuse = |(wrong, right)| ledger.refuse(*line, "listener.document_root", wrong, right);
+fn catalogue(root: Option<&At<PathBuf>>, ledger: &mut Ledger<'_>) -> Option<Catalogue> {
+    let Some(At { value: root, place }) = root else { return Some(Catalogue::default()) };
+    let refuse = |(wrong, right)| ledger.refuse(*place, "listener.document_root", wrong, right);
     documents::find(root).map_err(refuse).ok()
 }
 
 /// The last word is with `ip`: what it would refuse is refused now, not at start.
-fn refuse_what_ip_refuses(ip: &ip::Config, interface_line: usize, ledger: &mut Ledger) {
+fn refuse_what_ip_refuses(ip: &ip::Config, interface_place: Place, ledger: &mut Ledger<'_>) {
     let Err(error) = ip::Ip::new(ip, [0; 32]) else { return };
     let is_of_interface = matches!(error, ip::ConfigError::ConfigNeighbours { .. });
-    let (line, key) = if is_of_interface {
-        (interface_line, "interface.neighbours_max")
+    let (place, key) = if is_of_interface {
+        (interface_place, "interface.neighbours_max")
     } else {
-        (1, "addresses")
+        (Place::START, "addresses")
     };
-    ledger.refuse(line, key, error.to_string(), "change this, or the routes");
-}
-
-/// Memory is touched at start, so a plan beyond the machine would end in the kernel's hands.
-fn refuse_missing_memory(plan: &Plan, line: usize, host: &Host, ledger: &mut Ledger) {
-    let planned = memory_sum(&memory_rows(plan));
-    let Some(HostMemory { available, huge }) = host.memory else { return };
-    // Pages of the pool are taken already as far as the kernel counts, but not by anybody.
-    let available = match plan.memory.pages {
-        PageChoice::Best => available + huge,
-        PageChoice::RequireHuge => huge,
-        PageChoice::Base => available,
-    };
-    if available >= planned {
-        return;
-    }
-    let (planned, left) = (size::show(planned), size::show(available));
-    let kind = if plan.memory.pages == PageChoice::RequireHuge { " of huge pages" } else { "" };
-    let wrong = format!("the plan takes {planned} and the machine has {left}{kind} left");
-    let right = match plan.memory.pages {
-        PageChoice::RequireHuge => {
-            format!("mend it: sysctl -w vm.nr_hugepages={}", huge_pages(&memory_rows(plan)))
-        }
-        PageChoice::Best | PageChoice::Base => {
-            "use fewer memory.frames or tcp.connections; `abele-gateway check` shows the plan of \
-             what fits"
-                .to_owned()
-        }
-    };
-    let (key, right, fault) = ("memory".to_owned(), right, Fault::Machine);
-    ledger.found.push(Finding { line, key, wrong, right, fault });
+    ledger.refuse(place, key, error.to_string(), "change this, or the routes");
 }

@@ -3,6 +3,7 @@
 mod af_xdp;
 mod tap;
 
+use loader::Steering;
 use memory::{CoreArena, FrameArena};
 use nic::QueuePair;
 use stack::Owners;
@@ -22,11 +23,21 @@ pub(crate) use self::tap::TapDevice;
 /// ```
 ///
 /// What is to be undone at the end is undone when it is dropped, after the last queue pair.
-pub(crate) trait Device: Sized {
+pub(crate) trait Device: Sized + Sync {
     /// What a worker receives and sends by.
     type Queue: QueuePair;
     /// What a worker makes its queue pair of, on its own thread.
     type Seat: Send;
+
+    /// What a queue pair says of itself to the tools, each by one of `publisher::DEVICE_FACTS`.
+    fn facts(_queue: &Self::Queue) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
+    /// Whether it is no longer there, where its queue pairs might not find out.
+    fn is_gone(&self) -> bool {
+        false
+    }
 
     /// Takes the device from the machine.
     fn open(plan: &Plan) -> Result<Self, Error>;
@@ -47,9 +58,14 @@ pub(crate) trait Device: Sized {
     /// Makes the queue pair, on the thread and core of its worker.
     fn sit(seat: Self::Seat, arena: &mut CoreArena) -> Result<Self::Queue, Error>;
 
-    /// Lets packets in: every worker has its queue pair, and none has had a turn yet. Says what was
-    /// got, for the log.
-    fn attach(&mut self, plan: &Plan) -> Result<(), Error>;
+    /// Lets packets in: every worker has its queue pair, and none has had a turn yet. Says how the XDP
+    /// program was attached, if there is one.
+    fn attach(&mut self, plan: &Plan) -> Result<Option<String>, Error>;
+
+    /// The XDP program before it, if there is one.
+    fn steering(&self) -> Option<&Steering> {
+        None
+    }
 
     /// Keeps packets out again: the workers have ended.
     fn detach(&mut self) {}

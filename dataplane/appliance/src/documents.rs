@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use gateway::Document;
 use gateway::limits::PATH_LEN_MAX;
@@ -10,6 +11,9 @@ use gateway::limits::PATH_LEN_MAX;
 use crate::content_type::content_type;
 use crate::error::{Error, error_text};
 use crate::limits::{DEPTH_MAX, DOCUMENTS_LEN_MAX, DOCUMENTS_MAX};
+
+/// The one name with a dot in front that is served, in the root alone.
+const WELL_KNOWN: &str = ".well-known";
 
 /// One file that is to be served.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,7 +81,9 @@ fn walk(
         // The type of the entry itself: a link is a link, wherever it leads.
         let kind = entry.file_type().map_err(unreadable(&file))?;
         let path = name.to_str().map(|name| format!("{prefix}/{name}"));
-        let is_hidden = name.as_encoded_bytes().starts_with(b".");
+        // RFC 8615 has one folder whose name begins with a dot and that is for everybody.
+        let is_hidden =
+            name.as_encoded_bytes().starts_with(b".") && !(prefix.is_empty() && name == WELL_KNOWN);
         match path.filter(|path| !is_hidden && path.len() <= PATH_LEN_MAX) {
             Some(path) if kind.is_dir() => walk(&file, &path, depth + 1, catalogue)?,
             Some(path) if kind.is_file() => add(file, path, catalogue)?,
@@ -122,19 +128,31 @@ fn load_one(entry: &Entry) -> Result<Document, Error> {
     let failed = |source| Error::Document { file: file.clone(), source };
     let mut body = Vec::with_capacity(usize::try_from(*len).unwrap_or(0));
     let opened = File::open(file).map_err(failed)?;
+    let modified = modified(&opened).map_err(failed)?;
     opened.take(len + 1).read_to_end(&mut body).map_err(failed)?;
     if body.len() as u64 > *len {
         return Err(failed(io::Error::other("it has grown while the gateway started")));
     }
-    Ok(Document { path: path.clone(), content_type: content_type(path).to_owned(), body })
+    let content_type = content_type(path).to_owned();
+    Ok(Document { path: path.clone(), content_type, body, modified: Some(modified) })
+}
+
+/// When a file was last changed. It is never in the future: caches would believe that it changes
+/// after they have fetched it.
+//= https://www.rfc-editor.org/rfc/rfc9110#section-8.8.2.1
+//# If the last modification time is later than the server's time, the server MUST replace that value
+fn modified(file: &File) -> io::Result<u64> {
+    let modified = file.metadata()?.modified()?.min(SystemTime::now());
+    Ok(modified.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs())
 }
 
 #[cfg(test)]
 mod tests {
     use std::ffi::OsStr;
-    use std::fs;
+    use std::fs::{self, File};
     use std::os::unix::ffi::OsStrExt;
     use std::os::unix::fs::symlink;
+    use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
     use gateway::Document;
 
@@ -148,13 +166,17 @@ mod tests {
         fs::write(root.join("img/logo.svg"), "<svg/>").unwrap();
         fs::write(root.join("index.html"), "hello").unwrap();
         fs::write(root.join(".secret"), "no").unwrap();
+        fs::create_dir(root.join(".well-known")).unwrap();
+        fs::write(root.join(".well-known/security.txt"), "yes").unwrap();
+        fs::create_dir(root.join("img/.well-known")).unwrap();
         fs::write(root.join("a b.txt"), "escaped").unwrap();
         fs::write(root.join(OsStr::from_bytes(b"\xff")), "no UTF-8").unwrap();
         symlink("/etc", root.join("etc")).unwrap();
         let catalogue = find(root).unwrap();
         let rows: Vec<_> = catalogue.entries.iter().map(|e| (e.path.as_str(), e.len)).collect();
-        assert_eq!(rows, [("/a b.txt", 7), ("/img/logo.svg", 6), ("/index.html", 5)]);
-        assert_eq!((catalogue.left_out, catalogue.len()), (3, 18));
+        let well_known = ("/.well-known/security.txt", 3);
+        assert_eq!(rows, [well_known, ("/a b.txt", 7), ("/img/logo.svg", 6), ("/index.html", 5)]);
+        assert_eq!((catalogue.left_out, catalogue.len()), (4, 21));
     }
 
     #[test]
@@ -163,12 +185,28 @@ mod tests {
         fs::write(folder.path().join("index.html"), "hello").unwrap();
         let mut catalogue = find(folder.path()).unwrap();
         let documents = load(&catalogue).unwrap();
-        let Document { path, content_type, body } = &documents[0];
+        let Document { path, content_type, body, modified } = &documents[0];
+        assert!(modified.is_some_and(|at| at > 1_700_000_000), "{modified:?}");
         assert_eq!((path.as_str(), body.as_slice()), ("/index.html", b"hello".as_slice()));
         assert!(content_type.starts_with("text/html"), "{content_type}");
         catalogue.entries[0] = Entry { len: 4, ..catalogue.entries[0].clone() };
         let grown = load(&catalogue).unwrap_err().to_string();
         assert!(grown.contains("grown"), "{grown}");
+    }
+
+    #[test]
+    fn the_date_of_a_document_is_its_files_and_never_in_the_future() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = File::create(folder.path().join("a.txt")).unwrap();
+        let loaded = |at: SystemTime| {
+            file.set_modified(at).unwrap();
+            load(&find(folder.path()).unwrap()).unwrap()[0].modified
+        };
+        assert_eq!(loaded(UNIX_EPOCH + Duration::from_millis(1_500)), Some(1));
+        assert_eq!(loaded(UNIX_EPOCH - Duration::from_secs(5)), Some(0));
+        let before = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let clamped = loaded(SystemTime::now() + Duration::from_secs(3_600)).unwrap();
+        assert!((before..before + 60).contains(&clamped), "{clamped}");
     }
 
     #[test]

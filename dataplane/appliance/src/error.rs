@@ -87,14 +87,21 @@ impl Error {
 
     /// 1 for what failed while it ran, 2 for a wrong configuration, 3 for what the machine lacks.
     pub(crate) fn exit_code(&self) -> ExitCode {
-        ExitCode::from(match self {
+        ExitCode::from(self.code())
+    }
+
+    /// The same as a number.
+    pub(crate) fn code(&self) -> u8 {
+        match self {
             Self::Configuration(findings) if findings.are_of_the_machine() => 3,
             Self::Configuration(_)
             | Self::File { .. }
             | Self::Documents(_)
             | Self::Listen(_)
             | Self::Bind(_)
-            | Self::Gateway(GatewayError::ConfigRange { .. }) => 2,
+            | Self::Gateway(
+                GatewayError::ConfigRange { .. } | GatewayError::ConfigTimeout { .. },
+            ) => 2,
             Self::Tap(error) => match error {
                 TapError::ConfigName { .. }
                 | TapError::ConfigMtu { .. }
@@ -122,7 +129,7 @@ impl Error {
             | Self::Lacks { .. }
             | Self::System { .. } => 3,
             Self::DeviceGone(_) | Self::WorkerFailed => 1,
-        })
+        }
     }
 }
 

@@ -46,6 +46,12 @@ const _: () = assert!(FRAMES_MIN as usize >= FRAMES_RESERVED as usize + 4 * stac
 /// The most frames: 64 GiB of short ones.
 pub(crate) const FRAMES_MAX: u32 = 1 << 25;
 
+// What all workers' rings hold and what they need besides is counted in 32 bits.
+const _: () = assert!(
+    (af_xdp::RING_SIZE_MAX as u64 + FRAMES_MIN as u64) * (base::CoreSet::CORES_MAX as u64)
+        < u32::MAX as u64
+);
+
 /// Frames unless the file says otherwise: 32 MiB of short ones.
 pub(crate) const FRAMES: u32 = 1 << 14;
 
@@ -100,5 +106,30 @@ const _: () = assert!(SLEEP_MAX.as_millis() <= u16::MAX as u128);
 /// The longest sleep over a queue pair that wakes nobody: the shortest that `epoll` knows.
 pub(crate) const SLEEP_UNWAKEABLE: Duration = Duration::from_millis(1);
 
+/// A core that has not turned for less than this does not hang: it may sleep for [`SLEEP_MAX`], and
+/// shows its turns once a second.
+pub(crate) const TURN_LATE_MIN: base::Duration = base::Duration::from_secs(12);
+const _: () = assert!(TURN_LATE_MIN.as_millis() as u128 > SLEEP_MAX.as_millis() + 1_000);
+
+/// Between two looks whether every core has made its first turn.
+pub(crate) const FIRST_TURNS_LOOK: base::Duration = base::Duration::from_millis(1);
+
 /// Seconds of `--for` at most: a year.
 pub(crate) const SECONDS_MAX: f64 = 366.0 * 86_400.0;
+
+/// How long a core may take to do what it was told: it looks in every turn, and a turn takes well
+/// below a millisecond.
+pub(crate) const CORE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often is looked whether it has.
+pub(crate) const LOOK_EVERY: Duration = Duration::from_micros(200);
+
+/// How long who asks at the control socket may take to say what, and to take the answer.
+pub(crate) const ASKER_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Bytes of what is asked there at most.
+pub(crate) const REQUEST_LEN_MAX: usize = 64;
+
+/// Milliseconds between two looks at the device and at what the XDP program has counted: soon enough
+/// for a person, and for a gateway whose interface was deleted.
+pub(crate) const SUPERVISE_EVERY: u16 = 250;

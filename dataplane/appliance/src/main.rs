@@ -19,6 +19,7 @@
 //!                                                        assembly: Stack + Gateway = Engine
 //!                                                        serve: turn(now) ... idle? wait
 //!                                                          ^ bell: another worker's hand-over
+//! SIGHUP, abelectl --> control: reload --> an order for each worker, and back
 //! signals --> Stop -------------------------------------> all leave their loops; the summary
 //! ```
 //!
@@ -32,20 +33,27 @@ mod bell;
 mod clock;
 mod config;
 mod content_type;
+mod control;
 mod device;
 mod documents;
 mod entropy;
 mod error;
+mod hangup;
 mod host;
 mod idle;
 mod limits;
 mod log;
+mod notify;
+mod order;
 mod plan;
 mod ready;
+mod reload;
 mod run;
 mod serve;
+mod serving;
 mod stop;
 mod summary;
+mod supervise;
 mod tools;
 mod wait;
 mod workers;

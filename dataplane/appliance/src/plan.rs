@@ -5,13 +5,23 @@ mod show;
 
 use std::path::PathBuf;
 
+use gateway::HttpLimits;
 use loader::{Prefix, Rule, SynBudget};
 use tracing::level_filters::LevelFilter;
 
 use crate::config::{Interface, Listener, Memory, Service, Workers};
 use crate::documents::Catalogue;
+use crate::host::Machine;
 
 pub(crate) use memory::{huge_pages, rows as memory_rows, sum as memory_sum};
+
+/// What the file says for all workers together.
+#[derive(Clone, Debug)]
+pub(crate) struct Whole {
+    pub(crate) tcp: tcp::Config,
+    pub(crate) service: Service,
+    pub(crate) listeners: Vec<Listener>,
+}
 
 /// A configuration that was found right.
 #[derive(Clone, Debug)]
@@ -26,10 +36,15 @@ pub(crate) struct Plan {
     pub(crate) service: Service,
     /// As each worker has them.
     pub(crate) listeners: Vec<Listener>,
+    pub(crate) http: HttpLimits,
     pub(crate) document_root: Option<PathBuf>,
     pub(crate) catalogue: Catalogue,
+    /// What the workers share.
+    pub(crate) whole: Whole,
     pub(crate) workers: Workers,
     pub(crate) access: Vec<(Prefix, Rule)>,
     pub(crate) syn_budget: SynBudget,
     pub(crate) log_level: LevelFilter,
+    /// What the machine had when the plan was made.
+    pub(crate) machine: Machine,
 }

@@ -4,6 +4,7 @@
 use std::io::{self, Write};
 use std::panic;
 use std::process;
+use std::sync::Arc;
 
 use gateway::Documents;
 use memory::FrameArena;
@@ -14,42 +15,64 @@ use crate::affinity;
 use crate::args::RunArgs;
 use crate::clock::Clock;
 use crate::config::{self, Kind};
+use crate::control::ControlSocket;
 use crate::device::{AfXdpDevice, Device, TapDevice};
 use crate::documents;
 use crate::error::Error;
+use crate::hangup::Hangup;
 use crate::log;
+use crate::notify::Notify;
 use crate::plan::Plan;
 use crate::ready;
+use crate::reload::Digests;
 use crate::serve::End;
 use crate::stop::Stop;
 use crate::summary;
 use crate::tools;
-use crate::workers::{self, Works};
+use crate::workers::{self, Reload, Works};
 
 /// Runs the gateway until a signal or its time ends it.
 pub(crate) fn run(args: &RunArgs) -> Result<(), Error> {
     let plan = config::read(&args.file)?;
     log::install(plan.log_level);
     let stop = Stop::on_signals()?;
+    // From here on the signal means a reload; until the gateway serves, it waits.
+    let hangup = Hangup::on_signal()?;
+    let signals = Signals { stop: &stop, hangup: &hangup };
     match plan.interface.kind {
-        Kind::Tap => run_on::<TapDevice>(plan, args, &stop),
-        Kind::AfXdp => run_on::<AfXdpDevice>(plan, args, &stop),
+        Kind::Tap => run_on::<TapDevice>(plan, args, signals),
+        Kind::AfXdp => run_on::<AfXdpDevice>(plan, args, signals),
     }
 }
 
-fn run_on<D: Device>(mut plan: Plan, args: &RunArgs, stop: &Stop) -> Result<(), Error> {
+/// What the process is told by its signals.
+#[derive(Clone, Copy, Debug)]
+struct Signals<'a> {
+    stop: &'a Stop,
+    hangup: &'a Hangup,
+}
+
+fn run_on<D: Device>(mut plan: Plan, args: &RunArgs, signals: Signals<'_>) -> Result<(), Error> {
     let cores = affinity::choose(&plan.workers)?;
     let device = D::open(&plan)?;
     if let Some(mac) = device.mac() {
         plan.stack.ip.mac = mac;
     }
     let plan = &plan;
-    let documents = Documents::new(documents::load(&plan.catalogue)?)?;
+    let loaded = documents::load(&plan.catalogue)?;
+    let digests = Digests::of(&loaded);
+    let documents = Documents::new(loaded)?;
     let frames = FrameArena::new(plan.memory.frames, plan.memory.pages)?;
     end_with_a_panic();
     let clock = Clock::start();
     let mut tools = tools::open(plan, &clock)?;
-    let works = Works { plan, documents, frames, cores, stop, run_for: args.run_for, clock };
+    let notify = Notify::of_environment(ready::status(plan));
+    let socket = tools.as_ref().map(|tools| ControlSocket::beside(tools.path())).transpose()?;
+    let (run_for, Signals { stop, hangup }) = (args.run_for, signals);
+    let reload = Some(Reload { file: &args.file, digests, hangup, socket: socket.as_ref() });
+    let board = Arc::default();
+    let works =
+        Works { plan, documents, frames, cores, stop, run_for, clock, notify, board, reload };
     let (end, summaries) = workers::work(&works, device, tools.as_mut(), |queues| {
         tell_what_was_got(&works, queues);
         tell(&mut io::stdout(), &ready::line(plan));

@@ -4,13 +4,15 @@ use base::{Duration, Instant};
 use engine::Engine;
 use gateway::Gateway;
 use nic::QueuePair;
+use publisher::Publisher;
 
 use crate::bell::Bell;
 use crate::clock::{Clock, WallClock};
 use crate::error::Error;
 use crate::idle::{Idle, IdlePolicy};
+use crate::order::Desk;
+use crate::serving::Serving;
 use crate::stop::Stop;
-use crate::tools::Publisher;
 use crate::wait::{Wait, Woken};
 
 /// How the loop runs.
@@ -27,6 +29,13 @@ pub(crate) struct Terms<'a> {
     /// Every core's, by its number; and which of them is this one's.
     pub(crate) bells: &'a [Bell],
     pub(crate) bell: usize,
+}
+
+/// What the core serves, and where it is told to change that.
+#[derive(Debug)]
+pub(crate) struct Ordered {
+    pub(crate) serving: Serving,
+    pub(crate) desk: Desk,
 }
 
 /// What ended the loop. Where it differs from worker to worker, the last in this order counts: one
@@ -46,8 +55,9 @@ pub(crate) fn serve<Q: QueuePair>(
     engine: &mut Engine<Q, Gateway>,
     terms: &Terms<'_>,
     tools: &mut Option<Publisher>,
+    ordered: &mut Ordered,
 ) -> Result<End, Error> {
-    let end = turns(engine, terms, tools);
+    let end = turns(engine, terms, tools, ordered);
     if let Some(tools) = tools {
         tools.end(terms.clock.now(), engine);
     }
@@ -58,6 +68,7 @@ fn turns<Q: QueuePair>(
     engine: &mut Engine<Q, Gateway>,
     terms: &Terms<'_>,
     tools: &mut Option<Publisher>,
+    ordered: &mut Ordered,
 ) -> Result<End, Error> {
     let Terms { clock, stop, until, idle, spin, bells, bell } = terms;
     let bell = &bells[*bell];
@@ -74,8 +85,15 @@ fn turns<Q: QueuePair>(
         }
         if let Some(seconds) = wall.poll(now) {
             engine.service_mut().set_wall_time(seconds);
+            bell.show_turn(now);
+        }
+        if ordered.desk.has_order() {
+            ordered.desk.work(engine, &mut ordered.serving);
         }
         let is_busy = one_turn(engine, now, tools);
+        if engine.stack().queue().is_gone() {
+            return Ok(End::DeviceGone);
+        }
         let reached = engine.take_reached();
         if !reached.is_empty() {
             reached.iter().for_each(|core| bells[usize::from(core.0)].ring());
@@ -87,8 +105,8 @@ fn turns<Q: QueuePair>(
         bell.lie_down();
         let seen = tools.as_mut().map(|tools| tools.doze(now, engine));
         let deadline = [engine.next_deadline(), *until, seen].into_iter().flatten().min();
-        let woken =
-            if engine.has_waiting() { Ok(Woken::Work) } else { wait.sleep(bell, now, deadline) };
+        let has_work = engine.has_waiting() || ordered.desk.has_order();
+        let woken = if has_work { Ok(Woken::Work) } else { wait.sleep(bell, now, deadline) };
         bell.rise();
         if woken? == Woken::DeviceGone {
             return Ok(End::DeviceGone);
@@ -103,11 +121,10 @@ fn one_turn<Q: QueuePair>(
     now: Instant,
     tools: &mut Option<Publisher>,
 ) -> bool {
-    let Some(tools) = tools else { return engine.turn(now).is_busy };
-    let mut stages = tools.meter();
-    let turn = engine.turn_with(now, &mut stages);
-    tools.keep(&stages, turn.is_busy);
-    turn.is_busy | tools.poll(now, engine)
+    match tools {
+        Some(tools) => tools.turn(engine, now),
+        None => engine.turn(now).is_busy,
+    }
 }
 
 #[cfg(test)]

@@ -5,8 +5,7 @@ use std::fmt::{self, Write};
 use engine::Engine;
 use gateway::Gateway;
 use nic::QueuePair;
-
-use crate::tools::Counted;
+use publisher::Counted;
 
 /// Counters by the crate that counts them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -41,8 +41,8 @@ fn a_wrong_configuration_is_refused_by_check_and_run_alike() {
         let told = text(&output.stderr);
         let lines: Vec<_> = told.lines().collect();
         assert_eq!(lines.len(), 3, "{told}");
-        assert!(lines[0].starts_with(&format!("{file}:1: addresses: ")), "{told}");
-        assert!(lines[2].starts_with(&format!("{file}:3: tcp.window: ")), "{told}");
+        assert!(lines[1].starts_with(&format!("{file}:1:14: addresses: ")), "{told}");
+        assert!(lines[2].starts_with(&format!("{file}:3:10: tcp.window: ")), "{told}");
     }
 }
 

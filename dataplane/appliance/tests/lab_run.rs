@@ -7,6 +7,7 @@ use std::env;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream, UdpSocket};
+use std::os::unix::net::UnixDatagram;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
@@ -174,10 +175,9 @@ fn an_idle_gateway_sleeps() {
 fn a_second_gateway_on_the_same_device_is_told_what_the_machine_lacks() {
     in_lab("a_second_gateway_on_the_same_device_is_told_what_the_machine_lacks", || {
         let folder = folder();
-        let (mut first, _lines) = started(&folder);
+        let (first, lines) = started(&folder);
         let second = command(&folder).output().unwrap();
-        first.kill().unwrap();
-        first.wait().unwrap();
+        stopped(first, lines);
         let told = text(&second.stderr);
         assert_eq!(second.status.code(), Some(3), "{told}");
         assert!(told.contains("abele0 is taken"), "{told}");
@@ -195,6 +195,37 @@ fn a_device_that_somebody_deletes_ends_the_gateway() {
         let told = text(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{told}");
         assert!(told.contains("the interface abele0 is gone"), "{told}");
+    });
+}
+
+#[test]
+fn a_service_manager_hears_that_it_serves_lives_and_ends() {
+    in_lab("a_service_manager_hears_that_it_serves_lives_and_ends", || {
+        let folder = folder();
+        let path = folder.path().join("notify");
+        let socket = UnixDatagram::bind(&path).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        let heard = || {
+            let mut datagram = [0; 4096];
+            let len = socket.recv(&mut datagram).expect("the service manager is told");
+            text(&datagram[..len])
+        };
+        let mut command = command(&folder);
+        let child = command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "400000").spawn();
+        let mut child = child.expect("the binary was built for this test");
+        let serves = READY.replace("ready: ", "serves ");
+        assert_eq!(heard(), format!("READY=1\nSTATUS={} on 1 core\n", serves.trim_end()));
+        for _ in 0..3 {
+            assert_eq!(heard(), "WATCHDOG=1\n");
+        }
+        let lines = BufReader::new(child.stdout.take().expect("it is piped"));
+        let summary = stopped(child, lines);
+        assert!(summary.starts_with(READY), "{summary}");
+        let mut told = heard();
+        while told == "WATCHDOG=1\n" {
+            told = heard();
+        }
+        assert_eq!(told, "STOPPING=1\nSTATUS=ends\n");
     });
 }
 

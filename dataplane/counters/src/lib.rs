@@ -59,7 +59,7 @@ pub use layout::{VERSION_MAJOR, VERSION_MINOR};
 pub use limits::PUBLISH_INTERVAL;
 #[cfg(not(loom))]
 pub use listing::{Listing, Part};
-pub use place::{FILE_NAME, SYSTEM_FOLDER, folders, path};
+pub use place::{CONTROL_NAME, FILE_NAME, SYSTEM_FOLDER, folders, path};
 pub use row::{Filter, Row, State};
 pub use schema::{Counter, Kind, Schema};
 pub use source::Source;

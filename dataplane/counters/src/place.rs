@@ -13,6 +13,10 @@ pub const SYSTEM_FOLDER: &str = "/run/abele";
 /// The name of the file in its instance's folder.
 pub const FILE_NAME: &str = "stats";
 
+/// The name of the socket beside it, at which a gateway is asked to change something: one line,
+/// `reload`, is answered with the exit code of who asks and with text for people.
+pub const CONTROL_NAME: &str = "control";
+
 /// The folders in which instances have theirs, in the order in which they are tried: `/run/abele`,
 /// then `abele` in `$XDG_RUNTIME_DIR`, which is passed in.
 #[must_use]

@@ -68,6 +68,13 @@ impl Walk {
     pub fn deadline(&self) -> Option<Instant> {
         self.walker.deadline()
     }
+
+    /// The most entries that one [`Walk::poll`] has looked at: never more than
+    /// [`WALK_LOOKS_MAX`](crate::limits::WALK_LOOKS_MAX).
+    #[must_use]
+    pub fn looks_max(&self) -> u64 {
+        self.walker.looks_max
+    }
 }
 
 /// The walk as a state machine over words.
@@ -77,6 +84,8 @@ pub(crate) struct Walker {
     seen: u64,
     outbox: Outbox,
     walking: Option<Walking>,
+    /// The most entries that one step has looked at.
+    looks_max: u64,
 }
 
 #[derive(Debug)]
@@ -92,7 +101,7 @@ struct Walking {
 
 impl Walker {
     pub(crate) fn new(shape: Shape) -> Self {
-        Self { seen: 0, outbox: Outbox::new(shape), walking: None }
+        Self { seen: 0, outbox: Outbox::new(shape), walking: None, looks_max: 0 }
     }
 
     #[inline]
@@ -101,7 +110,7 @@ impl Walker {
         request: &[AtomicU64],
         channel: &[AtomicU64],
         now: Instant,
-        look: impl FnMut(u64) -> Look,
+        mut look: impl FnMut(u64) -> Look,
     ) -> bool {
         let wanted = request[request_at::REQUEST].load(Ordering::Relaxed);
         if wanted != self.seen {
@@ -111,10 +120,16 @@ impl Walker {
         if !walking.earn(now) {
             return false;
         }
-        if let Some(ending) = walking.step(&mut self.outbox, channel, now, look) {
+        let mut looks = 0;
+        let counted = |cursor| {
+            looks += 1;
+            look(cursor)
+        };
+        if let Some(ending) = walking.step(&mut self.outbox, channel, now, counted) {
             self.outbox.end(channel, ending);
             self.walking = None;
         }
+        self.looks_max = self.looks_max.max(looks);
         true
     }
 

@@ -15,19 +15,22 @@ pub enum Stage {
     Service,
     /// Segments are made, and the burst is given to the device.
     Egress,
+    /// A tool is shown what it asked for. The owner of the core marks it.
+    Tools,
     /// Between two turns: asleep, or about to ask again. The owner of the core marks it.
     Idle,
 }
 
 impl Stage {
     /// Every one, in the order of a turn.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Receive,
         Self::Handle,
         Self::TakeOver,
         Self::Timers,
         Self::Service,
         Self::Egress,
+        Self::Tools,
         Self::Idle,
     ];
 
@@ -41,6 +44,7 @@ impl Stage {
             Self::Timers => "timers",
             Self::Service => "service",
             Self::Egress => "egress",
+            Self::Tools => "tools",
             Self::Idle => "idle",
         }
     }

@@ -11,6 +11,8 @@ use crate::meter::{Meter, Stage};
 pub struct Turn {
     /// Frames received, and what other cores have received for this one.
     pub received: usize,
+    /// Packets given to the device.
+    pub sent: u64,
     /// Something was received, or waits to be sent: the next turn should follow at once.
     pub is_busy: bool,
 }
@@ -42,6 +44,7 @@ impl<Q: QueuePair, S: Service> Engine<Q, S> {
     /// The same, and tells `meter` of the end of each stage.
     pub fn turn_with(&mut self, now: Instant, meter: &mut impl Meter) -> Turn {
         let Self { stack, service, timed_at } = self;
+        let sent_before = stack.queue().counters().tx_packets;
         let received = stack.receive(now);
         meter.mark(Stage::Receive);
         stack.handle_burst(service);
@@ -58,7 +61,8 @@ impl<Q: QueuePair, S: Service> Engine<Q, S> {
         stack.poll_egress(service);
         meter.mark(Stage::Egress);
         let received = received + taken_over;
-        Turn { received, is_busy: received > 0 || stack.has_egress() }
+        let sent = stack.queue().counters().tx_packets - sent_before;
+        Turn { received, sent, is_busy: received > 0 || stack.has_egress() }
     }
 
     /// The cores that something was put before since this was last asked: those of them that

@@ -23,22 +23,44 @@ named! {
     Status {
         /// 200: the document follows.
         Ok => "http_200",
+        /// 204: what can be done, in answer to OPTIONS.
+        NoContent => "http_204",
+        /// 206: a part of the document follows.
+        PartialContent => "http_206",
+        /// 301: the path is that of a folder; it is asked for with a `/` at its end.
+        MovedPermanently => "http_301",
+        /// 304: the client has the document.
+        NotModified => "http_304",
         /// 400: the request is malformed.
         BadRequest => "http_400",
         /// 404: no such document.
         NotFound => "http_404",
         /// 405: a method that documents do not have.
         MethodNotAllowed => "http_405",
-        /// 408: the head did not come in time.
+        /// 408: the head or the body did not come in time.
         RequestTimeout => "http_408",
+        /// 411: a body of HTTP/1.0 without a length.
+        LengthRequired => "http_411",
+        /// 412: the document is not the one that was meant.
+        PreconditionFailed => "http_412",
         /// 413: a body longer than is worth reading.
         ContentTooLarge => "http_413",
-        /// 431: a head longer than is taken.
+        /// 414: a target longer than a head may be.
+        UriTooLong => "http_414",
+        /// 416: no byte of the document is in the range.
+        RangeNotSatisfiable => "http_416",
+        /// 417: something is expected that nobody knows.
+        ExpectationFailed => "http_417",
+        /// 421: a target that may be asked for over TLS alone.
+        MisdirectedRequest => "http_421",
+        /// 431: a head, or trailers, longer than is taken.
         HeaderFieldsTooLarge => "http_431",
         /// 501: a method nobody knows, or a transfer coding.
         NotImplemented => "http_501",
         /// 503: a pool is used up.
         ServiceUnavailable => "http_503",
+        /// 505: a version of HTTP that is not spoken.
+        VersionNotSupported => "http_505",
     }
 }
 
@@ -47,6 +69,12 @@ named! {
     Refusal {
         /// The head is not one of HTTP/1.1 or 1.0.
         HeadMalformed => "http_head_malformed",
+        /// A line of the head ends without a carriage return.
+        LineFeedAlone => "http_line_feed_alone",
+        /// A version that is neither 1.1 nor 1.0.
+        VersionUnsupported => "http_version_unsupported",
+        /// The head's first line alone is longer than `HEAD_LEN_MAX`.
+        TargetTooLong => "http_target_too_long",
         /// The head is longer than `HEAD_LEN_MAX`.
         HeadTooLong => "http_head_too_long",
         /// The head has more than `HEADERS_MAX` fields.
@@ -57,24 +85,40 @@ named! {
         HostMalformed => "http_host_malformed",
         /// The target is no path and no absolute URI, or badly encoded.
         TargetMalformed => "http_target_malformed",
+        /// A target of `https` on a connection without TLS.
+        SchemeMisdirected => "http_scheme_misdirected",
         /// The path leads out of the documents by `..`.
         PathEscapes => "http_path_escapes",
         /// Content-Length is no number, or is there twice.
         ContentLengthMalformed => "http_content_length_malformed",
-        /// Transfer-Encoding beside Content-Length, or in HTTP/1.0: nobody knows where such a
-        /// request ends.
+        /// Content of HTTP/1.0 without a length.
+        LengthRequired => "http_length_required",
+        /// Transfer-Encoding beside Content-Length, in HTTP/1.0, or twice: nobody knows where such
+        /// a request ends.
         FramingAmbiguous => "http_framing_ambiguous",
-        /// A transfer coding: none is read here.
+        /// A transfer coding that is not chunked in the end: the request has no end.
+        CodingUnending => "http_coding_unending",
+        /// A transfer coding beside chunked: none is read here.
         TransferCoding => "http_transfer_coding",
-        /// The body is longer than `BODY_LEN_MAX`.
+        /// A chunk that is not as RFC 9112 has it, or a trailer that is no field.
+        ChunkMalformed => "http_chunk_malformed",
+        /// The trailers are longer than `TRAILERS_LEN_MAX`.
+        TrailersTooLong => "http_trailers_too_long",
+        /// The body is longer than `HttpLimits::body_len_max`.
         BodyTooLong => "http_body_too_long",
+        /// An expectation other than 100-continue.
+        ExpectationUnknown => "http_expectation_unknown",
         /// A method that is known, and not GET or HEAD.
         MethodNotAllowed => "http_method_not_allowed",
         /// A method that nobody knows.
         MethodUnknown => "http_method_unknown",
         /// No document of that name.
         NotFound => "http_not_found",
-        /// The head did not come within `HEAD_TIMEOUT`.
+        /// If-Match or If-Unmodified-Since means another state of the document.
+        PreconditionFailed => "http_precondition_failed",
+        /// A range outside of the document.
+        RangeUnsatisfiable => "http_range_unsatisfiable",
+        /// The head did not come within `HttpLimits::head_timeout`.
         HeadTimeout => "http_head_timeout",
         /// No session was free.
         ResourceSessions => "http_no_session",
@@ -82,11 +126,11 @@ named! {
         ResourceHeads => "http_no_head_buffer",
         /// The peer ended its direction in the middle of a head or a body.
         PeerTruncated => "http_peer_truncated",
-        /// The rest of a body did not come within `BODY_TIMEOUT`.
+        /// A body came slower than `HttpLimits::body_rate_min`.
         BodyTimeout => "http_body_timeout",
-        /// The peer took nothing of an answer for `ANSWER_TIMEOUT`.
+        /// The peer took an answer slower than `HttpLimits::answer_rate_min`.
         AnswerTimeout => "http_answer_timeout",
-        /// The peer did not end a connection within `LINGER_TIMEOUT`; it is closed without it.
+        /// The peer did not end a connection within `HttpLimits::linger_timeout`; it is closed without it.
         LingerTimeout => "http_linger_timeout",
         /// More than `LINGER_LEN_MAX` bytes came to a connection that lingers; it is reset.
         LingerTooLong => "http_linger_too_long",
@@ -127,12 +171,14 @@ pub struct EchoCounters {
 }
 
 /// What HTTP has counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HttpCounters {
     /// Connections accepted.
     pub connections: u64,
     /// Connections ended.
     pub closed: u64,
+    /// Clients that were told to go on with a body: `100 Continue`.
+    pub continues: u64,
     /// Bytes of heads and bodies queued to be sent.
     pub bytes_out: u64,
     /// Bytes of requests' bodies, and of what came to connections that linger, thrown away.
@@ -145,6 +191,23 @@ pub struct HttpCounters {
     pub heads_used: u32,
     pub(crate) answers: [u64; Status::ALL.len()],
     pub(crate) refusals: [u64; Refusal::ALL.len()],
+}
+
+impl Default for HttpCounters {
+    fn default() -> Self {
+        Self {
+            connections: 0,
+            closed: 0,
+            continues: 0,
+            bytes_out: 0,
+            bytes_discarded: 0,
+            sessions_used: 0,
+            sessions_used_max: 0,
+            heads_used: 0,
+            answers: [0; Status::ALL.len()],
+            refusals: [0; Refusal::ALL.len()],
+        }
+    }
 }
 
 impl HttpCounters {
@@ -223,6 +286,7 @@ impl HttpCounters {
         let &Self {
             connections,
             closed,
+            continues,
             bytes_out,
             bytes_discarded,
             sessions_used,
@@ -234,6 +298,7 @@ impl HttpCounters {
         [
             ("http_connections", connections),
             ("http_closed", closed),
+            ("http_100", continues),
             ("http_bytes_out", bytes_out),
             ("http_bytes_discarded", bytes_discarded),
             ("http_sessions_used", u64::from(sessions_used)),

@@ -12,7 +12,7 @@ use crate::timer;
 pub enum Protocol {
     /// Sends back what it receives (RFC 862), over TCP and UDP.
     Echo,
-    /// HTTP/1.1: GET and HEAD of documents in memory.
+    /// HTTP/1.1: GET, HEAD and OPTIONS of documents in memory.
     Http,
 }
 

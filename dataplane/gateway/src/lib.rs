@@ -16,8 +16,16 @@
 //!   stack --on_data--> Gateway --by listener--> proto/echo.rs
 //!                                               proto/http.rs
 //!                                                 request.rs   head -> Request, or a refusal
+//!                                                 framing.rs   fields -> where it ends
+//!                                                 host.rs      what can be a host
 //!                                                 path.rs      target -> name of a document
 //!                                                 documents.rs name -> document
+//!                                                 stored.rs    the fields that it is sent with
+//!                                                 select.rs    Request -> Answer
+//!                                                 condition.rs If-Match and its like
+//!                                                 range.rs     Range
+//!                                                 date.rs      a date, read and written
+//!                                                 body.rs      content, chunked or not, to its end
 //!                                                 answer.rs    what is to be sent, from any byte
 //!                                                 session.rs   what is under way, by age
 //! ```
@@ -33,7 +41,7 @@ pub mod limits;
 mod proto;
 mod timer;
 
-pub use crate::config::{GatewayConfig, GatewayError};
+pub use crate::config::{GatewayConfig, GatewayError, HttpLimits};
 pub use crate::counters::{Counters, EchoCounters, HttpCounters, Refusal, Status};
 pub use crate::gateway::{Gateway, Protocol};
 pub use crate::proto::http::{Document, Documents, DocumentsError};

@@ -18,9 +18,18 @@ pub const HEAD_LEN_MAX: usize = 8_192;
 /// Header fields of a request at most; browsers send about 20.
 pub const HEADERS_MAX: usize = 64;
 
-/// Bytes of a request's body that are read and thrown away so that the connection can go on. A
-/// longer body is refused, and the connection ends.
-pub const BODY_LEN_MAX: u64 = 1 << 20;
+/// Bytes of a request's body, with the framing of its chunks, that are read and thrown away unless
+/// the configuration says otherwise: what web servers commonly take. A longer body is refused, and
+/// the connection ends.
+pub const BODY_LEN_MAX_DEFAULT: u32 = 1 << 20;
+
+/// Bytes of the line with a chunk's size and its extensions at most. The size takes eight; nobody
+/// knows an extension that is used.
+pub const CHUNK_LINE_LEN_MAX: u16 = 256;
+
+/// Bytes of all trailers at most. A head of fields that come late is worth no more than a head.
+pub const TRAILERS_LEN_MAX: u16 = 4_096;
+const _: () = assert!((TRAILERS_LEN_MAX as usize) <= HEAD_LEN_MAX);
 
 /// Bytes of a document's path at most.
 pub const PATH_LEN_MAX: usize = 1_024;
@@ -32,22 +41,34 @@ pub const CONTENT_TYPE_LEN_MAX: usize = 128;
 /// Documents at most; their number is 32 bits in a session.
 pub const DOCUMENTS_MAX: usize = 1 << 24;
 
-/// Bytes of a response's head at most: the fixed fields take under 200, and the content type, the
-/// only one of free length, has its own bound.
-pub const ANSWER_HEAD_LEN_MAX: usize = 512;
-const _: () = assert!(ANSWER_HEAD_LEN_MAX >= 300 + CONTENT_TYPE_LEN_MAX);
+/// Bytes of a response's head at most: the fixed fields take under 400; of free length are the
+/// content type, or the path of a folder, of which encoding makes three bytes of each.
+pub const ANSWER_HEAD_LEN_MAX: usize = 4_096;
+const _: () = assert!(ANSWER_HEAD_LEN_MAX >= 500 + CONTENT_TYPE_LEN_MAX + 3 * PATH_LEN_MAX);
 
-/// How long a head may take from its first byte to its last.
-pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a head may take from its first byte to its last, unless the configuration says
+/// otherwise.
+pub const HEAD_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 
-/// How long an answer may wait without any room in the send queue: a reader that takes nothing.
-pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+/// The stretch of time in which an answer must be taken at its least rate, unless the configuration
+/// says otherwise: a phone in a tunnel takes nothing for a while.
+pub const ANSWER_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
 
-/// How long the rest of a body may take that is thrown away.
-pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// Bytes a second that the reader of an answer takes at least, on the average of the stretch. Two
+/// kilobits are below every line that still is one.
+pub const ANSWER_RATE_MIN_DEFAULT: u32 = 240;
+
+/// The stretch of time in which a body must come at its least rate.
+pub const BODY_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
+
+/// Bytes a second of a body that come at least, on the average of the stretch.
+pub const BODY_RATE_MIN_DEFAULT: u32 = 240;
 
 /// How long a connection lingers for its peer to end it.
-pub const LINGER_TIMEOUT: Duration = Duration::from_secs(5);
+pub const LINGER_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
+
+/// No time-out is longer: an hour is for ever.
+pub const TIMEOUT_MAX: Duration = Duration::from_secs(3_600);
 
 /// Bytes that are thrown away while a connection lingers: some windows, as a peer that sends a
 /// body needs a round trip to see that it was refused.

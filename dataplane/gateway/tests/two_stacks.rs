@@ -4,6 +4,8 @@
 
 #[path = "two_stacks/bed.rs"]
 mod bed;
+#[path = "two_stacks/conformance.rs"]
+mod conformance;
 #[path = "two_stacks/cuts.rs"]
 mod cuts;
 #[path = "two_stacks/echo.rs"]
@@ -14,6 +16,12 @@ mod ends;
 mod http;
 #[path = "two_stacks/pressure.rs"]
 mod pressure;
+#[path = "two_stacks/reference.rs"]
+mod reference;
+#[path = "two_stacks/smuggling.rs"]
+mod smuggling;
+#[path = "conformance/table.rs"]
+mod table;
 #[path = "two_stacks/timeouts.rs"]
 mod timeouts;
 

@@ -148,6 +148,49 @@ impl QueueCounters {
 
 /// What an [`Impaired`](crate::Impaired) did to the packets it was given to send.
 ///
+macro_rules! device_counters {
+    ($($(#[$doc:meta])* $field:ident $is_drop:literal,)*) => {
+        /// What the kernel and the driver behind a queue pair count, and what the pair counts of
+        /// its dealings with them. All zero where nobody counts.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct DeviceCounters {
+            $($(#[$doc])* pub $field: u64,)*
+        }
+        impl DeviceCounters {
+            /// Every counter by name, with whether it counts packets that were dropped.
+            pub fn rows(&self) -> impl Iterator<Item = (&'static str, u64, bool)> + use<> {
+                [$((stringify!($field), self.$field, $is_drop),)*].into_iter()
+            }
+        }
+    };
+}
+
+device_counters! {
+    /// Packets that the kernel dropped: longer than a frame's room, or for other reasons.
+    rx_dropped true,
+    /// Packets that the kernel dropped: the ring of received packets was full.
+    rx_ring_full true,
+    /// Times that the kernel wanted a frame to receive into and had none.
+    rx_fill_ring_empty false,
+    /// Frames lent to the kernel that it took for none.
+    rx_invalid_descs false,
+    /// Packets to be sent that the kernel took for none.
+    tx_invalid_descs true,
+    /// Times that the kernel looked for something to send and there was nothing.
+    tx_ring_empty false,
+    /// System calls that made the kernel send.
+    tx_kicks false,
+    /// System calls that woke or polled the driver to receive.
+    rx_wakeups false,
+    /// Received descriptors that name no frame of this queue, or bytes beyond a frame. Not zero is
+    /// an error of the kernel or the driver.
+    rx_bad_descriptors true,
+    /// Completions that name no frame on its way out. Not zero is an error of the kernel.
+    tx_bad_completions false,
+    /// Sends that the kernel refused for a reason that nobody knows.
+    tx_odd_refusals false,
+}
+
 /// Nothing goes missing: `offered + duplicated` is `passed`, `lost`, `link_dropped`,
 /// `held_dropped`, `too_many_segments` and what it holds, together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -17,7 +17,7 @@ use base::{Duration, Instant, Rng};
 use memory::{CoreArena, Frame};
 
 use crate::burst::Burst;
-use crate::counters::{FaultCounters, QueueCounters};
+use crate::counters::{DeviceCounters, FaultCounters, QueueCounters};
 use crate::limits::{BURST_FRAMES_MAX, HELD_BACK_MAX, SEGMENTS_MAX};
 use crate::queue::{Capabilities, QueuePair};
 
@@ -325,6 +325,14 @@ impl<Q: QueuePair> QueuePair for Impaired<Q> {
 
     fn counters(&self) -> &QueueCounters {
         self.inner.counters()
+    }
+
+    fn device_counters(&self) -> DeviceCounters {
+        self.inner.device_counters()
+    }
+
+    fn is_gone(&self) -> bool {
+        self.inner.is_gone()
     }
 
     fn set_now(&mut self, now: Instant) {

@@ -41,7 +41,7 @@ mod recorded;
 mod replay;
 
 pub use burst::Burst;
-pub use counters::{DropReason, FaultCounters, QueueCounters};
+pub use counters::{DeviceCounters, DropReason, FaultCounters, QueueCounters};
 pub use impaired::{ImpairError, Impaired, Impairments};
 pub use limits::{BURST_FRAMES_MAX, ETHERNET_HEADER_LEN, SEGMENTS_MAX};
 pub use mem::{MemError, MemQueue};

@@ -6,7 +6,7 @@ use base::{Instant, QueueId};
 use memory::CoreArena;
 
 use crate::burst::Burst;
-use crate::counters::QueueCounters;
+use crate::counters::{DeviceCounters, QueueCounters};
 use crate::limits::ETHERNET_HEADER_LEN;
 
 /// One receive and one transmit queue, owned by one core.
@@ -36,6 +36,18 @@ pub trait QueuePair {
 
     /// What it has done since it was made.
     fn counters(&self) -> &QueueCounters;
+
+    /// What the kernel and the driver behind it count. It may take a system call: it is for who
+    /// looks some times a second, not for each turn.
+    fn device_counters(&self) -> DeviceCounters {
+        DeviceCounters::default()
+    }
+
+    /// Whether the device was found to be gone: nothing will ever come in again. One that only
+    /// receives may never find out.
+    fn is_gone(&self) -> bool {
+        false
+    }
 
     /// Tells it the time, before each burst. Devices do not care; what delays or stamps packets
     /// does.

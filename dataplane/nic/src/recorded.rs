@@ -7,7 +7,7 @@ use base::Instant;
 use memory::{CoreArena, Frame};
 
 use crate::burst::Burst;
-use crate::counters::QueueCounters;
+use crate::counters::{DeviceCounters, QueueCounters};
 use crate::flags::continues;
 use crate::limits::BURST_FRAMES_MAX;
 use crate::pcap::{FILE_HEADER_LEN, RECORD_HEADER_LEN, file_header, record_header};
@@ -231,6 +231,14 @@ impl<Q: QueuePair, W: Write> QueuePair for Recorded<Q, W> {
 
     fn counters(&self) -> &QueueCounters {
         self.inner.counters()
+    }
+
+    fn device_counters(&self) -> DeviceCounters {
+        self.inner.device_counters()
+    }
+
+    fn is_gone(&self) -> bool {
+        self.inner.is_gone()
     }
 
     fn set_now(&mut self, now: Instant) {

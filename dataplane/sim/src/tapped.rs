@@ -5,7 +5,7 @@ use std::os::fd::BorrowedFd;
 
 use base::Instant;
 use memory::CoreArena;
-use nic::{Burst, Capabilities, QueueCounters, QueuePair};
+use nic::{Burst, Capabilities, DeviceCounters, QueueCounters, QueuePair};
 
 use crate::stream::mix;
 use crate::trace::{Mark, Note, Trace};
@@ -152,6 +152,14 @@ impl<Q: QueuePair> QueuePair for Tapped<Q> {
 
     fn counters(&self) -> &QueueCounters {
         self.inner.counters()
+    }
+
+    fn device_counters(&self) -> DeviceCounters {
+        self.inner.device_counters()
+    }
+
+    fn is_gone(&self) -> bool {
+        self.inner.is_gone()
     }
 
     fn set_now(&mut self, now: Instant) {

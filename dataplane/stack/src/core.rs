@@ -185,6 +185,34 @@ impl Core {
         self.udp.bind(port)
     }
 
+    /// Accepts TCP connections on `port` while the core serves: it takes no memory.
+    ///
+    /// # Errors
+    /// The port is taken, zero, or one too many.
+    pub fn listen_again(
+        &mut self,
+        port: u16,
+        options: ListenerOptions,
+    ) -> Result<ListenerId, tcp::ListenError> {
+        self.tcp.listen_again(port, options)
+    }
+
+    /// Accepts nobody any more by a listener; whether it accepted until now. Its connections live
+    /// on.
+    pub fn close_listener(&mut self, listener: ListenerId) -> bool {
+        self.tcp.close_listener(listener)
+    }
+
+    /// Changes the terms of a listener, for connections to come; those of keep-alive for all.
+    pub fn set_listener(&mut self, listener: ListenerId, options: ListenerOptions) {
+        self.tcp.set_listener(listener, options);
+    }
+
+    /// Gives a UDP port back; whether it was bound.
+    pub fn unbind(&mut self, port: u16) -> bool {
+        self.udp.unbind(port)
+    }
+
     /// TCP and what it works with.
     pub(crate) fn tcp_cx(&mut self) -> (&mut tcp::Tcp, tcp::Cx<'_>) {
         (&mut self.tcp, tcp::Cx { now: self.now, arena: &mut self.arena })

@@ -1,7 +1,12 @@
 //! Listeners: which of our ports accept connections, and on what terms.
+//!
+//! They may come and go while the core serves. One that is closed accepts nobody from then on; its
+//! connections live on, and so does its number, until the last of them has ended.
 
+use base::NIL;
 use thiserror::Error;
 
+use crate::Tcp;
 use crate::limits::LISTENERS_MAX;
 
 /// The number of a listener.
@@ -64,35 +69,54 @@ pub(crate) struct Listener {
     pub(crate) options: ListenerOptions,
     /// Connections and half-open connections now.
     pub(crate) connections: u32,
+    port: u16,
+    /// Whether it accepts: it was not closed.
+    is_open: bool,
     /// Another listener on the same port.
     next: u16,
 }
 
 const NONE: u16 = u16::MAX;
 
+/// Numbers of listeners: one that was closed keeps its own while connections of it live, and a
+/// configuration may change a few times within the life of a connection.
+const NUMBERS: usize = 4 * LISTENERS_MAX;
+const _: () = assert!(NUMBERS < NONE as usize);
+
 /// All listeners of a core, found by port in one step.
 #[derive(Debug)]
 pub(crate) struct Listeners {
+    /// By their numbers; room for all there may be, so that nothing is allocated later.
     listeners: Vec<Listener>,
     by_port: Box<[u16]>,
+    open: usize,
 }
 
 impl Listeners {
     pub(crate) fn new() -> Self {
         let by_port = vec![NONE; 1 << 16].into_boxed_slice();
-        Self { listeners: Vec::new(), by_port }
+        Self { listeners: Vec::with_capacity(NUMBERS), by_port, open: 0 }
     }
 
+    /// Opens one, with a number that nobody has had.
     pub(crate) fn open(
         &mut self,
         port: u16,
         options: ListenerOptions,
     ) -> Result<ListenerId, ListenError> {
+        self.open_as(port, options, false)
+    }
+
+    /// Opens one; `may_reuse` says whether the number of one that was closed and has no
+    /// connection may be given again.
+    fn open_as(
+        &mut self,
+        port: u16,
+        options: ListenerOptions,
+        may_reuse: bool,
+    ) -> Result<ListenerId, ListenError> {
         if port == 0 {
             return Err(ListenError::ConfigPortZero);
-        }
-        if self.listeners.len() >= LISTENERS_MAX {
-            return Err(ListenError::ResourceListeners);
         }
         let mut at = self.by_port[usize::from(port)];
         while at != NONE {
@@ -102,10 +126,56 @@ impl Listeners {
             }
             at = other.next;
         }
-        let id = u16::try_from(self.listeners.len()).expect("at most LISTENERS_MAX");
+        if self.open >= LISTENERS_MAX {
+            return Err(ListenError::ResourceListeners);
+        }
+        let at = self.number(may_reuse).ok_or(ListenError::ResourceListeners)?;
+        let id = u16::try_from(at).expect("below NUMBERS");
         let next = core::mem::replace(&mut self.by_port[usize::from(port)], id);
-        self.listeners.push(Listener { options, connections: 0, next });
+        let listener = Listener { options, connections: 0, port, is_open: true, next };
+        if at == self.listeners.len() {
+            self.listeners.push(listener);
+        } else {
+            self.listeners[at] = listener;
+        }
+        self.open += 1;
         Ok(ListenerId(id))
+    }
+
+    /// A number that nobody has.
+    fn number(&self, may_reuse: bool) -> Option<usize> {
+        let is_free = |listener: &Listener| !listener.is_open && listener.connections == 0;
+        let reused = self.listeners.iter().position(is_free).filter(|_| may_reuse);
+        reused.or_else(|| Some(self.listeners.len()).filter(|next| *next < NUMBERS))
+    }
+
+    /// How many could be opened now besides those that are, if ports are free.
+    fn room(&self) -> usize {
+        let used = |listener: &&Listener| listener.is_open || listener.connections > 0;
+        let used = self.listeners.iter().filter(used).count();
+        (NUMBERS - used).min(LISTENERS_MAX - self.open)
+    }
+
+    fn close(&mut self, id: u16) -> bool {
+        let Some(closed) = self.listeners.get_mut(usize::from(id)) else { return false };
+        if !core::mem::replace(&mut closed.is_open, false) {
+            return false;
+        }
+        let (port, next) = (usize::from(closed.port), closed.next);
+        self.open -= 1;
+        if self.by_port[port] == id {
+            self.by_port[port] = next;
+            return true;
+        }
+        let mut at = self.by_port[port];
+        while at != NONE {
+            let listener = &mut self.listeners[usize::from(at)];
+            if listener.next == id {
+                listener.next = next;
+            }
+            at = listener.next;
+        }
+        true
     }
 
     /// The listener for a SYN to `port` at our address `local`: the exact address wins.
@@ -133,22 +203,134 @@ impl Listeners {
     }
 }
 
+impl Tcp {
+    /// The number of a listener is below this.
+    pub const LISTENER_NUMBERS: usize = NUMBERS;
+
+    /// Accepts connections on `port` as [`Tcp::listen`] does, while the core serves: it takes no
+    /// memory, and may give the number of a listener that was closed and has no connection left.
+    ///
+    /// # Errors
+    /// The port is taken, zero, or one too many.
+    pub fn listen_again(
+        &mut self,
+        port: u16,
+        options: ListenerOptions,
+    ) -> Result<ListenerId, ListenError> {
+        // One that has ended still has its listener's number until its service was told.
+        let may_reuse = self.ended.head == NIL;
+        self.listeners.open_as(port, options, may_reuse)
+    }
+
+    /// Accepts nobody any more by a listener; whether it accepted until now. A handshake that is
+    /// under way comes to its end, and connections live on. It takes no memory and gives none back.
+    pub fn close_listener(&mut self, listener: ListenerId) -> bool {
+        self.listeners.close(listener.0)
+    }
+
+    /// Changes the terms of a listener: those of keep-alive hold at once for all connections that
+    /// were accepted with any, the others for those to come. Its address stays as it is.
+    pub fn set_listener(&mut self, listener: ListenerId, options: ListenerOptions) {
+        if let Some(listener) = self.listeners.entry_mut(listener.0) {
+            let local = listener.options.local;
+            listener.options = ListenerOptions { local, ..options };
+        }
+    }
+
+    /// How many listeners could be opened now, on ports that are free: those that were closed and
+    /// have connections left count as long as these live.
+    #[must_use]
+    pub fn listeners_room(&self) -> usize {
+        self.listeners.room()
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{ListenError, ListenerOptions, Listeners};
+    use super::{LISTENERS_MAX, ListenError, ListenerOptions, Listeners, NUMBERS};
+
+    const OPTIONS: ListenerOptions =
+        ListenerOptions { local: None, is_nodelay: true, keep_alive: None, connections_max: 9 };
+
+    #[test]
+    fn a_closed_listener_is_found_no_more_and_its_neighbours_are() {
+        let mut listeners = Listeners::new();
+        let at = |local| ListenerOptions { local, ..OPTIONS };
+        let ids: Vec<_> = [None, Some(1), Some(2)]
+            .map(|local| listeners.open_as(80, at(local), true).unwrap().0)
+            .into();
+        for (closed, left) in [(1, [0, 0, 2]), (2, [0, 0, 0])] {
+            assert!(listeners.close(ids[closed]));
+            assert!(!listeners.close(ids[closed]), "it was closed before");
+            for (local, expected) in [(0, left[0]), (1, left[1]), (2, left[2])] {
+                assert_eq!(listeners.find(local, 80), Some(ids[expected]), "{local}");
+            }
+        }
+        assert!(listeners.close(ids[0]));
+        assert_eq!(listeners.find(1, 80), None);
+        assert!(!listeners.close(77), "there was never such a one");
+    }
+
+    #[test]
+    fn a_number_is_given_again_when_its_last_connection_has_ended() {
+        let mut listeners = Listeners::new();
+        let first = listeners.open_as(80, OPTIONS, true).unwrap();
+        listeners.entry_mut(first.0).unwrap().connections = 1;
+        listeners.close(first.0);
+        let second = listeners.open_as(80, OPTIONS, true).unwrap();
+        assert_ne!(first, second, "a connection has the first one's number");
+        assert_eq!(listeners.entry(first.0).unwrap().options, OPTIONS, "and its terms");
+        listeners.entry_mut(first.0).unwrap().connections = 0;
+        let third = listeners.open_as(81, OPTIONS, false).unwrap();
+        assert_ne!(third, first, "one that has ended was not told of yet");
+        assert_eq!(listeners.open_as(82, OPTIONS, true).unwrap(), first);
+    }
+
+    #[test]
+    fn a_thousand_changes_take_no_more_numbers_than_there_are_connections() {
+        let mut listeners = Listeners::new();
+        let capacity = listeners.listeners.capacity();
+        for port in (1..1_000).chain(1..1_000) {
+            let id = listeners.open_as(port, OPTIONS, true).unwrap();
+            assert!(usize::from(id.0) < 12, "{id:?}");
+            // Ten of them keep a connection for good.
+            listeners.entry_mut(id.0).unwrap().connections = u32::from(port % 200 == 0);
+            listeners.close(id.0);
+        }
+        assert_eq!(listeners.listeners.capacity(), capacity, "nothing was allocated");
+    }
+
+    #[test]
+    fn room_is_told_as_it_is() {
+        let mut listeners = Listeners::new();
+        let mut next = 1;
+        while listeners.room() > 0 {
+            let id = listeners.open_as(next, OPTIONS, true).unwrap();
+            listeners.entry_mut(id.0).unwrap().connections = 1;
+            // All but every fifth are closed, and live on.
+            if next % 5 != 0 {
+                listeners.close(id.0);
+            }
+            next += 1;
+        }
+        assert_eq!(listeners.listeners.len(), NUMBERS);
+        assert!(listeners.open < LISTENERS_MAX, "numbers ran out first");
+        let refused = listeners.open_as(next, OPTIONS, true);
+        assert_eq!(refused, Err(ListenError::ResourceListeners));
+    }
 
     #[test]
     fn exact_address_wins_over_any() {
         let mut listeners = Listeners::new();
-        let any = listeners.open(80, ListenerOptions::default()).unwrap();
+        let any = listeners.open_as(80, ListenerOptions::default(), true).unwrap();
         let exact = ListenerOptions { local: Some(2), ..Default::default() };
-        let second = listeners.open(80, exact).unwrap();
+        let second = listeners.open_as(80, exact, true).unwrap();
         assert_eq!(listeners.find(2, 80), Some(second.0));
         assert_eq!(listeners.find(1, 80), Some(any.0));
         assert_eq!(listeners.find(1, 81), None);
-        assert_eq!(listeners.open(80, exact), Err(ListenError::ConfigTaken(80)));
+        assert_eq!(listeners.open_as(80, exact, true), Err(ListenError::ConfigTaken(80)));
         assert_eq!(
-            listeners.open(0, exact),
+            listeners.open_as(0, exact, true),
             Err(ListenError::ConfigPortZero),
             "port zero is refused"
         );

@@ -56,6 +56,11 @@ impl Udp {
         self.ports.bind(port)
     }
 
+    /// Gives a port back; whether it was bound. Datagrams to it are refused from then on.
+    pub fn unbind(&mut self, port: u16) -> bool {
+        self.ports.unbind(port)
+    }
+
     /// What has been counted.
     #[must_use]
     pub fn counters(&self) -> &Counters {

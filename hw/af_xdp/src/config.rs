@@ -85,6 +85,13 @@ pub struct RingSizes {
     pub tx: u32,
 }
 
+impl fmt::Display for RingSizes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { fill, completion, rx, tx } = self;
+        write!(f, "fill {fill} completion {completion} rx {rx} tx {tx}")
+    }
+}
+
 impl Default for RingSizes {
     fn default() -> Self {
         Self { fill: 2048, completion: 2048, rx: 2048, tx: 2048 }

@@ -43,7 +43,6 @@
 #![allow(unsafe_code, reason = "system calls, and rings in memory that the kernel shares")]
 
 mod config;
-mod counters;
 mod error;
 mod interface;
 mod ledger;
@@ -61,7 +60,6 @@ mod uapi;
 mod umem;
 
 pub use config::{BusyPoll, Config, CopyMode, InterfaceId, MultiBuffer, RingSizes};
-pub use counters::{KernelStatistics, SocketCounters};
 pub use error::AfXdpError;
 pub use limits::{RING_SIZE_MAX, RING_SIZE_MIN, TX_BUDGET_MIN};
 pub use open::open;

@@ -10,10 +10,9 @@ use std::time::Instant as Clock;
 
 use base::Instant;
 use memory::{CoreArena, Stowed};
-use nic::{Burst, Capabilities, Copies, QueueCounters, QueuePair, SEGMENTS_MAX};
+use nic::{Burst, Capabilities, Copies, DeviceCounters, QueueCounters, QueuePair, SEGMENTS_MAX};
 use nix::errno::Errno;
 
-use crate::counters::{KernelStatistics, SocketCounters};
 use crate::ledger::{Held, Ledger};
 use crate::limits::{CLOSE_PAUSE, CLOSE_WAIT_MAX, ZERO_COPY_SEGMENTS_MIN};
 use crate::open::Bound;
@@ -40,7 +39,7 @@ enum Link {
 ///
 /// While the interface is down, packets are dropped by name; what was given to the kernel before
 /// it noticed is sent once the interface is up again. Is the interface deleted, nothing comes in
-/// any more, what is sent is dropped by name, and [`Self::is_gone`] says so.
+/// any more, what is sent is dropped by name, and [`QueuePair::is_gone`] says so.
 ///
 /// Dropped without [`Self::close`], its frames are lost to their arena.
 #[derive(Debug)]
@@ -55,7 +54,8 @@ pub struct AfXdpQueue {
     capabilities: Capabilities,
     truth: Truth,
     counters: QueueCounters,
-    socket_counters: SocketCounters,
+    /// What is counted here of [`DeviceCounters`].
+    device_counters: DeviceCounters,
     link: Link,
     /// Packets of the tx ring that the kernel dropped and that are yet to be counted.
     dropped_by_kernel: u64,
@@ -95,7 +95,7 @@ impl AfXdpQueue {
             capabilities,
             truth,
             counters: QueueCounters::default(),
-            socket_counters: SocketCounters::default(),
+            device_counters: DeviceCounters::default(),
             link: Link::Up,
             dropped_by_kernel: 0,
             tx_waits: false,
@@ -109,12 +109,6 @@ impl AfXdpQueue {
         &self.truth
     }
 
-    /// Whether the interface was deleted.
-    #[must_use]
-    pub fn is_gone(&self) -> bool {
-        self.link == Link::Gone
-    }
-
     /// Frames that the kernel may receive into.
     #[must_use]
     pub fn frames_lent(&self) -> u32 {
@@ -125,20 +119,6 @@ impl AfXdpQueue {
     #[must_use]
     pub fn descriptors_in_flight(&self) -> u32 {
         self.ledger.in_flight()
-    }
-
-    /// What this side counts beside the packets.
-    #[must_use]
-    pub fn socket_counters(&self) -> &SocketCounters {
-        &self.socket_counters
-    }
-
-    /// What the kernel counts; `None` if it does not say. A system call: for metrics, not for
-    /// each turn.
-    #[must_use]
-    pub fn statistics(&self) -> Option<KernelStatistics> {
-        let answer = self.socket.read::<libc::xdp_statistics>(libc::SOL_XDP, libc::XDP_STATISTICS);
-        answer.ok().map(|(statistics, _len)| KernelStatistics::from(statistics))
     }
 
     /// Closes the socket and returns every frame to `arena`: the lent ones, what was received and
@@ -227,6 +207,26 @@ impl QueuePair for AfXdpQueue {
 
     fn counters(&self) -> &QueueCounters {
         &self.counters
+    }
+
+    fn device_counters(&self) -> DeviceCounters {
+        let own = self.device_counters;
+        let answer = self.socket.read::<libc::xdp_statistics>(libc::SOL_XDP, libc::XDP_STATISTICS);
+        // Kernels before 5.9 know the first three only and leave the others zero.
+        let Ok((kernel, _len)) = answer else { return own };
+        DeviceCounters {
+            rx_dropped: kernel.rx_dropped,
+            rx_invalid_descs: kernel.rx_invalid_descs,
+            tx_invalid_descs: kernel.tx_invalid_descs,
+            rx_ring_full: kernel.rx_ring_full,
+            rx_fill_ring_empty: kernel.rx_fill_ring_empty_descs,
+            tx_ring_empty: kernel.tx_ring_empty_descs,
+            ..own
+        }
+    }
+
+    fn is_gone(&self) -> bool {
+        self.link == Link::Gone
     }
 
     fn set_now(&mut self, now: Instant) {

@@ -48,9 +48,28 @@ pub struct Truth {
     pub pages: Pages,
 }
 
+impl Truth {
+    /// The socket's options: need-wakeup, multi-buffer, busy poll and the transmit budget.
+    #[must_use]
+    pub fn options(&self) -> String {
+        let on_off = |is_on| if is_on { "on" } else { "off" };
+        let (wakeup, multi_buffer) = (on_off(self.need_wakeup), on_off(self.multi_buffer));
+        let busy_poll = self
+            .busy_poll
+            .map_or("off".to_owned(), |BusyPoll { us, budget }| format!("{us} us by {budget}"));
+        let tx_budget = match self.tx_budget {
+            TxBudget::Default => "the kernel's".to_owned(),
+            TxBudget::Set(budget) => budget.to_string(),
+            TxBudget::Unsupported => "the kernel's (another takes Linux 6.17)".to_owned(),
+        };
+        format!(
+            "need-wakeup {wakeup}, multi-buffer {multi_buffer}, busy poll {busy_poll}, transmit budget {tx_budget}"
+        )
+    }
+}
+
 impl fmt::Display for Truth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let on_off = |is_on| if is_on { "on" } else { "off" };
         write!(f, "queue {} of {} (driver {}): ", self.queue.0, self.interface, self.driver)?;
         match (self.zero_copy, self.zero_copy_refused) {
             (true, _) => f.write_str("zero-copy")?,
@@ -59,21 +78,7 @@ impl fmt::Display for Truth {
                 write!(f, "copied by the kernel (zero-copy refused: {errno:?})")?;
             }
         }
-        write!(f, ", need-wakeup {}", on_off(self.need_wakeup))?;
-        write!(f, ", multi-buffer {}", on_off(self.multi_buffer))?;
-        match self.busy_poll {
-            None => f.write_str(", busy poll off")?,
-            Some(BusyPoll { us, budget }) => write!(f, ", busy poll {us} us by {budget}")?,
-        }
-        match self.tx_budget {
-            TxBudget::Default => f.write_str(", transmit budget the kernel's")?,
-            TxBudget::Set(budget) => write!(f, ", transmit budget {budget}")?,
-            TxBudget::Unsupported => {
-                f.write_str(", transmit budget the kernel's (another takes Linux 6.17)")?;
-            }
-        }
-        let RingSizes { fill, completion, rx, tx } = self.rings;
-        write!(f, ", rings fill {fill} completion {completion} rx {rx} tx {tx}")?;
+        write!(f, ", {}, rings {}", self.options(), self.rings)?;
         write!(f, ", {} bytes of a packet in a frame, frames in {}", self.frame_room, self.pages)
     }
 }

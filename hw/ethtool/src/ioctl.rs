@@ -38,11 +38,38 @@ pub(crate) const RSS_WORDS: usize = 7;
 pub(crate) const GET_FIELDS: u32 = 0x29;
 pub(crate) const FIELDS_WORDS: usize = 48;
 
+/// `struct ethtool_drvinfo`.
+pub(crate) const GET_DRIVER: u32 = 0x03;
+pub(crate) const DRIVER_WORDS: usize = 49;
+
+/// `struct ethtool_ringparam` is the command, four maxima and four sizes.
+pub(crate) const GET_RINGS: u32 = 0x10;
+pub(crate) const RINGS_WORDS: usize = 9;
+
+/// `struct ethtool_gstrings`; its texts of 32 bytes follow, whose count stands in word 2.
+pub(crate) const GET_STRINGS: u32 = 0x1b;
+
+/// `struct ethtool_sset_info`; a count for each bit of the mask in words 2 and 3 follows.
+pub(crate) const GET_SET_INFO: u32 = 0x37;
+
+/// `struct ethtool_gfeatures`; its blocks of four words follow, whose count stands in word 1.
+pub(crate) const GET_FEATURES: u32 = 0x3a;
+
 /// Words that the kernel reads and writes for the question in `words`.
 fn words_needed(words: &[u32]) -> Option<usize> {
     match *words.first()? {
         GET_CHANNELS => Some(CHANNELS_WORDS),
         GET_FIELDS => Some(FIELDS_WORDS),
+        GET_DRIVER => Some(DRIVER_WORDS),
+        GET_RINGS => Some(RINGS_WORDS),
+        // The count must be the one that the kernel told: it writes all texts of the set. The set
+        // of features, the only one asked for, has as many as this kernel was built with.
+        GET_STRINGS => (*words.get(2)? as usize).checked_mul(8)?.checked_add(3),
+        GET_SET_INFO => {
+            let asked = words.get(2)?.count_ones() + words.get(3)?.count_ones();
+            Some(4 + asked as usize)
+        }
+        GET_FEATURES => (*words.get(1)? as usize).checked_mul(4)?.checked_add(2),
         GET_RSS => {
             let (table_len, key_len) = (*words.get(2)?, *words.get(3)?);
             RSS_WORDS.checked_add(table_len as usize)?.checked_add(key_len.div_ceil(4) as usize)
@@ -68,6 +95,13 @@ pub(crate) fn ethtool(name: &str, words: &mut [u32]) -> Result<(), Errno> {
     // in it, as was asserted above.
     let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCETHTOOL, &raw mut request) };
     Errno::result(result).map(drop)
+}
+
+/// The text in `words`, up to its zero.
+pub(crate) fn text(words: &[u32]) -> String {
+    let bytes: Vec<u8> =
+        words.iter().flat_map(|word| word.to_ne_bytes()).take_while(|byte| *byte != 0).collect();
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// The interface's MTU.
@@ -100,7 +134,10 @@ fn padded(name: &str) -> Result<[u8; NAME_LEN_MAX + 1], Errno> {
 mod tests {
     use nix::errno::Errno;
 
-    use super::{CHANNELS_WORDS, GET_CHANNELS, GET_RSS, ethtool, mtu, padded, words_needed};
+    use super::{
+        CHANNELS_WORDS, GET_CHANNELS, GET_FEATURES, GET_RSS, GET_SET_INFO, GET_STRINGS, ethtool,
+        mtu, padded, words_needed,
+    };
 
     #[test]
     fn a_name_that_no_interface_can_have_is_no_interface() {
@@ -122,6 +159,10 @@ mod tests {
         assert_eq!(words_needed(&[GET_RSS, 0, 128, 40, 0, 0, 0]), Some(7 + 128 + 10));
         assert_eq!(words_needed(&[GET_RSS, 0, 0, 1]), Some(8));
         assert_eq!(words_needed(&[GET_RSS, 0, 0]), None);
+        assert_eq!(words_needed(&[GET_STRINGS, 4, 2]), Some(3 + 16));
+        assert_eq!(words_needed(&[GET_SET_INFO, 0, 1 << 4, 0]), Some(5));
+        assert_eq!(words_needed(&[GET_FEATURES, 3]), Some(14));
+        assert_eq!(words_needed(&[GET_STRINGS, 4]), None);
         assert_eq!(words_needed(&[1]), None);
     }
 

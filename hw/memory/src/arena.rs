@@ -48,7 +48,7 @@ impl fmt::Display for Pages {
     }
 }
 
-/// One mapping, zeroed when anonymous, page aligned, unmapped on drop.
+/// One mapping, zeroed when anonymous, page aligned, left out of core dumps, unmapped on drop.
 ///
 /// It hands out no `&[u8]`: a named mapping is shared with other processes, which may write at
 /// any time. [`Arena::words`] reads and writes it as atomics; [`Array`](crate::Array),

@@ -17,7 +17,7 @@ use nix::unistd::{read, write};
 /// A queue pair on a TAP device.
 ///
 /// The kernel's end gone (`ip link delete`), nothing comes in any more, what is sent is dropped by
-/// name, and [`Self::is_gone`] says so.
+/// name, and [`QueuePair::is_gone`] says so.
 #[derive(Debug)]
 pub struct TapQueue {
     descriptor: OwnedFd,
@@ -51,12 +51,6 @@ impl TapQueue {
             },
             counters: QueueCounters::default(),
         }
-    }
-
-    /// Whether the interface was deleted.
-    #[must_use]
-    pub fn is_gone(&self) -> bool {
-        self.is_gone
     }
 
     /// Reads one packet into `frame`; its length, or `None` if none waits.
@@ -171,5 +165,9 @@ impl QueuePair for TapQueue {
 
     fn counters(&self) -> &QueueCounters {
         &self.counters
+    }
+
+    fn is_gone(&self) -> bool {
+        self.is_gone
     }
 }

@@ -1,6 +1,6 @@
 # What `scripts/run` starts in its lab: makes the documents, starts the gateway, asks, reports,
-# stays up, cleans up. Its arguments come in ABELE_RUN_*; it makes the folder that is named there
-# and nothing outside of it.
+# stays up, cleans up. Its arguments come in ABELE_RUN_*; it makes the folder that is named there,
+# and outside of it there is only what the gateway makes for its tools, under the same name.
 #
 # Ctrl-C must be heard at once, and bash hears signals between two commands and in `wait` only. So
 # whatever takes long runs in the background, and the end of the lab ends it.
@@ -24,6 +24,8 @@ source "$LIB/echoes.sh"
 source "$LIB/beside.sh"
 # shellcheck source=scripts/lib/run/report.sh
 source "$LIB/report.sh"
+# shellcheck source=scripts/lib/run/instance.sh
+source "$LIB/instance.sh"
 
 readonly FOLDER="$ABELE_RUN_FOLDER"
 readonly REQUESTS="$ABELE_RUN_REQUESTS"
@@ -33,6 +35,8 @@ readonly READY_S_MAX=60
 # The longest that one kind of request may take: some times what the largest takes on two cores.
 readonly PHASE_S_MAX=180
 readonly STOP_S_MAX=10
+# The same where nobody asks any more whether it ends rightly.
+readonly GRACE_S_MAX=3
 
 gateway=''     # its process
 beside=''      # the kernel's service on the gateway's interface
@@ -54,11 +58,25 @@ silence() {
     kill "-$2" "$1" 2>/dev/null || :
 }
 
+# end PROCESS: SIGTERM, so that it removes what it has made, and SIGKILL if it does not go.
+end() {
+    local signal try
+    for signal in TERM KILL; do
+        silence "$1" "$signal"
+        for ((try = 0; try < GRACE_S_MAX * 50; try++)); do
+            kill -0 "$1" 2>/dev/null || return 0
+            sleep 0.02
+        done
+    done
+}
+
 clean_up() {
     trap '' INT TERM HUP
     [[ -z "$phase" ]] || silence "$phase" KILL
-    [[ -z "$gateway" ]] || silence "$gateway" KILL
+    [[ -z "$gateway" ]] || end "$gateway"
     [[ -z "$beside" ]] || silence "$beside" KILL
+    # One that was killed, by this or by somebody else, has left its files for the tools.
+    remove_instance "${FOLDER##*/}"
     # A request under way may add a file between the two steps of a removal.
     local try
     for try in {1..50}; do
@@ -165,7 +183,7 @@ stop_gateway() {
     wait_at_most "$STOP_S_MAX" "$gateway" || status=$?
     if kill -0 "$gateway" 2>/dev/null; then
         fault "the gateway did not stop within $STOP_S_MAX s"
-        silence "$gateway" KILL
+        end "$gateway"
     elif ((status != 0)); then
         fault "the gateway ended with status $status"
     fi

@@ -3,7 +3,7 @@
 use cargo_metadata::DependencyKind;
 
 use crate::error::Error;
-use crate::process::{cargo, skip, succeeds};
+use crate::process::{Outcome, cargo, skip, succeeds};
 use crate::workspace;
 
 /// Preemptions per thread that are tried unless `LOOM_MAX_PREEMPTIONS` says otherwise. Nearly all
@@ -11,7 +11,7 @@ use crate::workspace;
 const PREEMPTIONS_MAX: &str = "3";
 
 /// Runs the tests of every crate that names loom, built with `--cfg loom`.
-pub(crate) fn run() -> Result<bool, Error> {
+pub(crate) fn run() -> Result<Outcome, Error> {
     let workspace = workspace::read()?;
     let members = workspace.members.iter().filter(|member| {
         let mut names = member.dependencies.iter().filter(|d| d.kind != DependencyKind::Build);
@@ -19,8 +19,7 @@ pub(crate) fn run() -> Result<bool, Error> {
     });
     let names: Vec<&str> = members.map(|member| member.name.as_str()).collect();
     if names.is_empty() {
-        skip("loom", "no crate depends on it");
-        return Ok(true);
+        return Ok(skip("loom", "no crate depends on it", "name it in a crate with rings"));
     }
     let mut command = cargo(&["test", "--locked", "--release", "--lib", "--tests"]);
     for name in &names {
@@ -31,5 +30,5 @@ pub(crate) fn run() -> Result<bool, Error> {
     if std::env::var_os("LOOM_MAX_PREEMPTIONS").is_none() {
         command.env("LOOM_MAX_PREEMPTIONS", PREEMPTIONS_MAX);
     }
-    succeeds(&mut command)
+    Ok(succeeds(&mut command)?.into())
 }

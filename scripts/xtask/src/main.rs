@@ -10,6 +10,7 @@
 //! cargo xtask miri      undefined behaviour, or AddressSanitizer
 //! cargo xtask fuzz      every fuzz target for some minutes
 //! cargo xtask sim       seeded networks of stacks in virtual time
+//! cargo xtask deb       the Debian packages, with manual and completions
 //! ```
 //!
 //! Exit status: 0 right, 1 a check failed, 2 bad arguments, 3 the machine lacks something.
@@ -17,6 +18,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool prints")]
 
 mod ci;
+mod deb;
 mod error;
 mod fuzz;
 mod loom;
@@ -31,6 +33,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use error::Error;
+use process::Outcome;
 
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", about = "The project's own checks", version)]
@@ -53,16 +56,19 @@ enum Command {
     Fuzz(fuzz::Arguments),
     /// Run seeded networks of stacks in virtual time; exit 1 on any violation.
     Sim(sim::Arguments),
+    /// Make the Debian packages of gateway, abelectl and benchmarks, with manual and completions.
+    Deb,
 }
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Tidy => tidy::run(),
         Command::Ci(arguments) => ci::run(&arguments),
-        Command::Loom => loom::run(),
-        Command::Miri => miri::run(),
+        Command::Loom => loom::run().map(|outcome| outcome != Outcome::Failed),
+        Command::Miri => miri::run().map(|outcome| outcome != Outcome::Failed),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Sim(arguments) => sim::run(&arguments),
+        Command::Deb => deb::run(),
     };
     exit(&result)
 }

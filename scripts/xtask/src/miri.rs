@@ -4,27 +4,29 @@
 use std::process::Command;
 
 use crate::error::Error;
-use crate::process::{answer, cargo, skip, succeeds};
+use crate::process::{Outcome, answer, cargo, skip, succeeds};
 use crate::workspace;
 
 /// Crates whose `unsafe` is about memory and not about the kernel: miri runs no system calls of
 /// rings and devices.
 const CRATES: &[&str] = &["memory", "af_xdp"];
 
-/// Runs what this machine has, or says loudly that it has nothing.
-pub(crate) fn run() -> Result<bool, Error> {
+/// Runs what this machine has, or says loudly that it has nothing. AddressSanitizer is no miri: it
+/// stands for it only where miri is not required.
+pub(crate) fn run() -> Result<Outcome, Error> {
     if answer(&mut cargo(&["+nightly", "miri", "--version"])).is_some() {
-        return miri();
+        return Ok(miri()?.into());
     }
-    let because = "this machine has no `cargo +nightly miri`; \
-                   rustup +nightly component add miri rust-src";
-    if answer(&mut cargo(&["+nightly", "--version"])).is_some() {
-        skip("miri", &format!("{because}; AddressSanitizer instead"));
-        return address_sanitizer();
-    }
-    skip("miri", because);
-    skip("AddressSanitizer", "this machine has no nightly toolchain; rustup toolchain add nightly");
-    Ok(true)
+    let skipped = skip("miri", "not installed", "rustup +nightly component add miri rust-src");
+    let Outcome::Skipped { what, because } = skipped else { return Ok(skipped) };
+    let instead = if answer(&mut cargo(&["+nightly", "--version"])).is_none() {
+        "and no nightly compiler for AddressSanitizer; rustup toolchain add nightly"
+    } else if address_sanitizer()? {
+        "AddressSanitizer ran instead"
+    } else {
+        return Ok(Outcome::Failed);
+    };
+    Ok(Outcome::Skipped { what, because: format!("{because}; {instead}") })
 }
 
 fn miri() -> Result<bool, Error> {

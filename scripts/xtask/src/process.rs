@@ -28,9 +28,41 @@ pub(crate) fn answer(command: &mut Command) -> Option<String> {
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Says on standard error that something is not checked; a reader must not overlook it.
-pub(crate) fn skip(what: &str, because: &str) {
-    eprintln!("\n*** SKIPPED: {what}: {because} ***\n");
+/// What came of a check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Passed,
+    /// What failed has been printed.
+    Failed,
+    /// This machine lacks what it takes; a reader must not overlook it.
+    Skipped {
+        /// As `ABELE_REQUIRE` names it.
+        what: &'static str,
+        /// Why, and what ran instead.
+        because: String,
+    },
+}
+
+impl From<bool> for Outcome {
+    fn from(is_right: bool) -> Self {
+        if is_right { Self::Passed } else { Self::Failed }
+    }
+}
+
+/// Says on standard error that something is not checked, and with what it would be. Where
+/// `ABELE_REQUIRE` names it that is a failure.
+pub(crate) fn skip(what: &'static str, because: &str, mend: &str) -> Outcome {
+    let required = std::env::var("ABELE_REQUIRE").unwrap_or_default();
+    skip_unless(&required, what, because, mend)
+}
+
+fn skip_unless(required: &str, what: &'static str, because: &str, mend: &str) -> Outcome {
+    if required.split(',').any(|name| name.trim() == what) {
+        eprintln!("\n*** ABELE_REQUIRE names {what}: {because}; mend it: {mend} ***\n");
+        return Outcome::Failed;
+    }
+    eprintln!("\n*** SKIPPED: {what}: {because}; mend it: {mend} ***\n");
+    Outcome::Skipped { what, because: because.to_owned() }
 }
 
 /// The error for a command that does not start.
@@ -49,6 +81,15 @@ mod tests {
         assert!(!succeeds(&mut Command::new("false")).expect("it starts"));
         let error = succeeds(&mut Command::new("no-such-program")).expect_err("it is not there");
         assert_eq!(error.status(), 3);
+    }
+
+    #[test]
+    fn skip_of_what_is_required_is_a_failure() {
+        let skip = |required| skip_unless(required, "miri", "not installed", "install it");
+        let skipped = Outcome::Skipped { what: "miri", because: "not installed".to_owned() };
+        assert_eq!(skip(""), skipped);
+        assert_eq!(skip("root,tap"), skipped);
+        assert_eq!(skip("root, miri"), Outcome::Failed);
     }
 
     #[test]

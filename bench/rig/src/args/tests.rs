@@ -17,6 +17,8 @@ fn rr(line: &str) -> RrArgs {
         | Command::Http(_)
         | Command::Idle(_)
         | Command::IdleHolder(_)
+        | Command::Listing(_)
+        | Command::Lister(_)
         | Command::ConnectKernelServer(_)
         | Command::VethServer(_)
         | Command::RrKernelServer(_) => panic!("`{line}` is an rr"),
@@ -26,6 +28,12 @@ fn rr(line: &str) -> RrArgs {
 #[test]
 fn command_line_is_consistent() {
     Cli::command().debug_assert();
+}
+
+#[test]
+fn the_manual_and_the_completions_name_every_option() {
+    let pages = pages::Pages::of_environment();
+    pages.program(Cli::command(), "1", &["abele-bench(1)", "abele-gateway(8)"]);
 }
 
 #[test]
@@ -61,11 +69,29 @@ fn arguments_out_of_bounds_are_usage_errors_that_name_the_bounds() {
         ("limits --rounds 0", "1..="),
         ("connect --queue mem --connections 4097", "1..=4096"),
         ("connect", "--queue"),
+        ("listing --connections 1000001", "1..=1000000"),
+        ("listing --active 0", "1..=16384"),
+        ("listing --seconds 0", "above 0"),
     ] {
         let error = parse(&format!("abele-bench {line}")).expect_err(line);
         assert_eq!(error.exit_code(), 2, "{line}");
         assert!(error.to_string().contains(bound), "{line}: {error}");
     }
+}
+
+#[test]
+fn listing_is_of_a_hundred_thousand_beside_a_hundred_and_quick_makes_it_small() {
+    let listing = |line: &str| {
+        let command = parse(line).expect("the line is right").command;
+        let Command::Listing(args) = command else { panic!("`{line}` is a listing") };
+        args.settled()
+    };
+    let args = listing("abele-bench listing");
+    assert_eq!((args.connections, args.active, args.total()), (100_000, 100, 100_100));
+    assert_eq!((args.cores, args.rounds, args.size), (Cores::One, 9, 64));
+    let args = listing("abele-bench listing --quick");
+    assert_eq!((args.connections, args.rounds), (2_000, 2));
+    assert!(args.seconds <= 0.1 && listing("abele-bench listing --quick --rounds 1").rounds == 1);
 }
 
 #[test]

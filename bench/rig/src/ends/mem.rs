@@ -26,12 +26,7 @@ pub(crate) fn run<S: Asks + Send>(
     stop: &Stop,
 ) -> Result<Round, Error> {
     let placement = cores::placement(cores)?;
-    let frames = 8 * WIRE_DEPTH + 2 * plan.frames();
-    let geometry =
-        FrameGeometry { frames, frame_len: 2_048, headroom: 128, cores: 2, reserve_per_core: 64 };
-    let arena = FrameArena::new(geometry, PageChoice::Best).map_err(lacks_memory)?;
-    let (client, server) = pair(WIRE_DEPTH as usize, MTU).expect("the depth is a power of two");
-    let wires = Wires { arena, client, server, clock: Clock(Instant::now()) };
+    let wires = Wires::new(plan)?;
     match cores {
         Cores::One => on_one_core(plan, service, placement, stop, wires),
         Cores::Two => on_two_cores(plan, service, placement, stop, wires),
@@ -39,11 +34,28 @@ pub(crate) fn run<S: Asks + Send>(
 }
 
 /// What joins the ends.
-struct Wires {
-    arena: FrameArena,
-    client: MemQueue,
-    server: MemQueue,
-    clock: Clock,
+pub(crate) struct Wires {
+    pub(crate) arena: FrameArena,
+    pub(crate) client: MemQueue,
+    pub(crate) server: MemQueue,
+    pub(crate) clock: Clock,
+}
+
+impl Wires {
+    /// Frames for both ends as `plan` has them, and the wire; time begins now.
+    pub(crate) fn new(plan: Plan) -> Result<Self, Error> {
+        let frames = 8 * WIRE_DEPTH + 2 * plan.frames();
+        let geometry = FrameGeometry {
+            frames,
+            frame_len: 2_048,
+            headroom: 128,
+            cores: 2,
+            reserve_per_core: 64,
+        };
+        let arena = FrameArena::new(geometry, PageChoice::Best).map_err(lacks_memory)?;
+        let (client, server) = pair(WIRE_DEPTH as usize, MTU).expect("the depth is a power of two");
+        Ok(Self { arena, client, server, clock: Clock(Instant::now()) })
+    }
 }
 
 /// Both ends in turn on one thread, as a peer in one process does it.
@@ -111,11 +123,13 @@ fn on_two_cores<S: Asks + Send>(
     })
 }
 
-fn share(arena: &FrameArena) -> CoreArena {
+/// An end's share of the frames.
+pub(crate) fn share(arena: &FrameArena) -> CoreArena {
     arena.core().expect("the arena has a share for each end")
 }
 
-fn join<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
+/// What a thread returned; its panic goes on here.
+pub(crate) fn join<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 

@@ -24,7 +24,7 @@ pub(crate) fn run<S: Asks + Send>(
     cable: &Cable,
     stop: &Stop,
 ) -> Result<Round, Error> {
-    let Plan { connections, time_wait, servers } = plan;
+    let Plan { connections, silent: _, time_wait, servers } = plan;
     let arguments = [
         "veth-server".to_owned(),
         format!("--core={}", cable.placement.server.id),
@@ -60,7 +60,7 @@ pub(crate) fn run<S: Asks + Send>(
 pub(crate) fn serve(args: &VethServerArgs) -> Result<(), Error> {
     cores::pin(CoreId { id: args.core })?;
     let &VethServerArgs { connections, time_wait, servers, attach, .. } = args;
-    let plan = Plan { connections, time_wait, servers };
+    let plan = Plan { connections, silent: 0, time_wait, servers };
     let addresses = plan.addresses(Role::Server);
     let (port, core) = plug(Role::Server, attach, &addresses, plan.frames())?;
     let Port { queue, steering: _steering } = port;

@@ -214,6 +214,7 @@ fn notes(args: &IdleArgs, site: &Site, rounds: &[Round], goals: &Goals) -> Vec<S
             holder::PAUSE.as_millis(),
         ),
     ];
+    notes.extend(super::attachment(site.queue));
     if args.rounds < COMPARISON_ROUNDS_MIN {
         notes.push(format!(
             "{} rounds: too few for a comparison, which takes {COMPARISON_ROUNDS_MIN}",

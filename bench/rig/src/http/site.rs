@@ -116,8 +116,8 @@ impl Site {
     /// The section of the gateway's configuration that names its device.
     pub(super) fn interface(&self) -> String {
         match self.queue {
-            // Behind the driver: only there does steering come first, and on a virtual cable it is
-            // the faster place too.
+            // Behind the driver: only there does steering come first, so that both servers' softirqs
+            // are on the serving core. `http::attachment` tells it in the report.
             HttpQueue::Veth => format!(
                 "[interface]\nkind = \"af_xdp\"\nname = \"{}\"\nxdp_mode = \"generic\"\n",
                 lab::SERVER_END

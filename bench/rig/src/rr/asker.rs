@@ -5,12 +5,9 @@ use stack::{CloseReason, Conn, Context, Data, Refuse, Service};
 use wire::Address;
 
 use crate::ends::{Asked, Asks, PORT};
-use crate::limits::DRAIN_MS_MAX;
+use crate::limits::{DRAIN_MS_MAX, OPENING_MAX};
 use crate::pattern::Message;
-use crate::recorder::{Phase, Recorder, Stamp};
-
-/// Connections that are being opened at once: below the acceptor's half-open table.
-const OPENING_MAX: usize = 256;
+use crate::recorder::{Phase, Recorded, Recorder, Stamp};
 
 #[derive(Debug)]
 struct Connection {
@@ -33,11 +30,15 @@ struct Tally {
 
 /// The service of the client's end.
 #[derive(Debug)]
-pub(super) struct Asker {
-    server: Address,
+pub(crate) struct Asker {
+    servers: Vec<Address>,
     connections: Vec<Connection>,
-    opened: usize,
-    opening: usize,
+    /// Connections that are opened after these, and on which nothing is asked.
+    silent: u32,
+    opened: u32,
+    opening: u32,
+    /// Waits to be told to begin.
+    rests: bool,
     asked_first: bool,
     outstanding: usize,
     request: Vec<u8>,
@@ -49,8 +50,9 @@ pub(super) struct Asker {
 }
 
 impl Asker {
-    pub(super) fn new(
-        server: Address,
+    /// Connections to all of `servers` by turns, which ask for one round as soon as all are open.
+    pub(crate) fn new(
+        servers: Vec<Address>,
         connections: u32,
         size: usize,
         round: std::time::Duration,
@@ -63,10 +65,12 @@ impl Asker {
             stamp: Stamp::default(),
         };
         Self {
-            server,
+            servers,
             connections: (0..connections).map(connection).collect(),
+            silent: 0,
             opened: 0,
             opening: 0,
+            rests: false,
             asked_first: false,
             outstanding: 0,
             request: vec![0; size],
@@ -78,11 +82,41 @@ impl Asker {
         }
     }
 
+    /// Opens so many more connections, which stay silent, and asks nothing before [`Self::begin`].
+    pub(crate) fn among_silent(self, silent: u32) -> Self {
+        Self { silent, rests: true, ..self }
+    }
+
+    /// Whether every connection is open.
+    pub(crate) fn is_open(&self) -> bool {
+        self.opened == self.open_max()
+    }
+
+    /// Begins a round; the one before is done.
+    pub(crate) fn begin(&mut self) {
+        self.rests = false;
+        self.asked_first = false;
+        self.over_since = None;
+        self.is_done = false;
+    }
+
+    /// What the round recorded that is done. The next one waits for [`Self::begin`].
+    pub(crate) fn end(&mut self) -> Recorded {
+        self.rests = true;
+        let recorder = Recorder::new(std::time::Duration::ZERO);
+        std::mem::replace(&mut self.recorder, recorder).into_recorded()
+    }
+
+    fn open_max(&self) -> u32 {
+        let asking = u32::try_from(self.connections.len());
+        asking.expect("connections are counted by a u32") + self.silent
+    }
+
     fn open_more(&mut self, cx: &mut Context<'_>) {
-        while self.opening < OPENING_MAX && self.opened + self.opening < self.connections.len() {
-            let next = self.opened + self.opening;
-            let word = u32::try_from(next).expect("connections are counted by a u32");
-            if cx.connect(self.server, PORT, word).is_err() {
+        while self.opening < OPENING_MAX && self.opened + self.opening < self.open_max() {
+            let word = self.opened + self.opening;
+            let server = self.servers[word as usize % self.servers.len()];
+            if cx.connect(server, PORT, word).is_err() {
                 // No room in this turn: the next one tries again.
                 return;
             }
@@ -144,7 +178,9 @@ impl Asks for Asker {
 impl Service for Asker {
     fn on_open(&mut self, cx: &mut Context<'_>, conn: Conn) -> Result<(), Refuse> {
         let word = cx.word(conn).ok_or(Refuse)?;
-        self.connections[word as usize].conn = Some(conn);
+        if let Some(connection) = self.connections.get_mut(word as usize) {
+            connection.conn = Some(conn);
+        }
         self.opening -= 1;
         self.opened += 1;
         Ok(())
@@ -154,7 +190,11 @@ impl Service for Asker {
         let index = cx.word(conn).expect("the handle of a callback is live") as usize;
         let bytes = data.bytes(cx);
         let len = bytes.len();
-        let connection = &mut self.connections[index];
+        let Some(connection) = self.connections.get_mut(index) else {
+            // Nothing was asked there.
+            self.tally.bytes_lost += len as u64;
+            return len;
+        };
         let expected = if connection.is_outstanding { self.request.len() } else { 0 };
         let wrong = connection.message.wrong_bytes(connection.received, bytes);
         connection.received += len;
@@ -173,7 +213,7 @@ impl Service for Asker {
         self.tally.connections_lost += 1;
         self.tally.closed += 1;
         let index = cx.word(conn).expect("the handle of a callback is live") as usize;
-        let connection = &mut self.connections[index];
+        let Some(connection) = self.connections.get_mut(index) else { return };
         if connection.is_outstanding {
             connection.is_outstanding = false;
             self.outstanding = self.outstanding.saturating_sub(1);
@@ -182,8 +222,11 @@ impl Service for Asker {
     }
 
     fn on_turn(&mut self, cx: &mut Context<'_>) {
-        if self.opened < self.connections.len() {
+        if !self.is_open() {
             self.open_more(cx);
+            return;
+        }
+        if self.rests {
             return;
         }
         if !self.asked_first {

@@ -45,6 +45,11 @@ const EARLIER_NS: u64 = 100_000_000_000;
 
 impl Fake {
     pub(crate) fn start(folder: &Path, plan: &Plan) -> Self {
+        Self::try_start(folder, plan).expect("a free place")
+    }
+
+    /// The same, where another process may hold the place; then there is none.
+    pub(crate) fn try_start(folder: &Path, plan: &Plan) -> Option<Self> {
         let schema = schema();
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
         let description = Description {
@@ -56,7 +61,7 @@ impl Fake {
             cores: plan.cores,
             schema: &schema,
         };
-        let mut writer = Writer::create(&[folder], &description).expect("a free place");
+        let mut writer = Writer::create(&[folder], &description).ok()?;
         let zero = description.clock_zero_ns;
         let mut cores: Vec<Core> =
             (0..plan.cores).map(|core| Core::new(writer.core(core), core, plan)).collect();
@@ -75,7 +80,7 @@ impl Fake {
             }
             drop(writer);
         });
-        Self { is_over, thread: Some(thread) }
+        Some(Self { is_over, thread: Some(thread) })
     }
 }
 

@@ -1,6 +1,7 @@
 //! The program as an operator meets it: tables, JSON, exit codes, pipes and Ctrl-C.
 #![forbid(unsafe_code)]
 
+mod clean;
 mod fake;
 
 use std::collections::BTreeSet;
@@ -56,7 +57,7 @@ fn help_names_every_exit_code_and_every_command() {
     for flag in ["--help", "-h"] {
         let output = Command::new(env!("CARGO_BIN_EXE_abelectl")).arg(flag).output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
-        for part in ["stats", "top", "drops", "connections", "\n  3 ", "\n  130 "] {
+        for part in ["stats", "top", "drops", "connections", "clean", "\n  3 ", "\n  130 "] {
             assert!(text.contains(part), "{flag} lacks {part:?}");
         }
     }
@@ -109,17 +110,21 @@ fn stats_prints_counters_by_core_and_what_each_says_of_itself() {
     let folder = folder();
     let _fake = Fake::start(folder.path(), &Plan::new("lab"));
     let text = printed(folder.path(), "stats");
-    let mut parts = text.splitn(3, "\n\n");
+    let mut parts = text.splitn(4, "\n\n");
     let pid = std::process::id();
     let head = parts.next().unwrap();
     assert!(head.starts_with(&format!("gateway lab: pid {pid}, version 0.1.0, up ")), "{head}");
     assert!(head.ends_with(", 2 cores"), "{head}");
     let cores: Vec<Vec<&str>> =
         parts.next().unwrap().lines().map(|line| line.split_whitespace().collect()).collect();
-    assert_eq!(cores[0].join(" "), "core state last sign turns device copy");
-    let of_core = |core: usize| [cores[core][0], cores[core][1], cores[core][5], cores[core][6]];
-    assert_eq!(of_core(1), ["0", "running", "abele0", "zero-copy"]);
-    assert_eq!(of_core(2)[2], "abele1");
+    assert_eq!(cores[0].join(" "), "core state last sign turns");
+    let of_core = |core: usize| [cores[core][0], cores[core][1]];
+    assert_eq!((of_core(1), of_core(2)), (["0", "running"], ["1", "asleep"]));
+    insta::assert_snapshot!(parts.next().unwrap(), @r"
+    fact    value
+    device  abele0, abele1
+    copy    zero-copy
+    ");
     insta::assert_snapshot!(parts.next().unwrap(), @r"
     counter           unit     core 0  core 1  total
     stage.rx          cycles      500     500   1000
@@ -136,7 +141,7 @@ fn stats_prints_counters_by_core_and_what_each_says_of_itself() {
     (3 counters are zero; --all prints them)
     ");
     let rest =
-        |line: &str| printed(folder.path(), line).split("\n\n").nth(2).expect("a table").to_owned();
+        |line: &str| printed(folder.path(), line).split("\n\n").nth(3).expect("a table").to_owned();
     insta::assert_snapshot!(rest("stats tcp --core 1"), @r"
     counter          unit  core 1
     tcp.accepted               10

@@ -12,11 +12,30 @@ pub(crate) enum Fault {
     Machine,
 }
 
+/// Where something stands in a file. Shown, it is the number of its line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    /// Counted from one.
+    pub(crate) line: usize,
+    /// Letters from the beginning of the line, counted from one.
+    pub(crate) column: usize,
+}
+
+impl Place {
+    /// Where a file begins: the place of what is not in it.
+    pub(crate) const START: Self = Self { line: 1, column: 1 };
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.line)
+    }
+}
+
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Finding {
-    /// Counted from one.
-    pub(crate) line: usize,
+    pub(crate) place: Place,
     /// The key with its section, as `tcp.window`.
     pub(crate) key: String,
     /// What is wrong.
@@ -30,7 +49,7 @@ pub(crate) struct Finding {
 #[derive(Clone, Debug)]
 pub(crate) struct Findings {
     file: PathBuf,
-    /// In the order of the lines.
+    /// In the order of the file.
     found: Vec<Finding>,
 }
 
@@ -38,7 +57,7 @@ impl Findings {
     /// At least one finding about `file`.
     pub(crate) fn new(file: &Path, mut found: Vec<Finding>) -> Self {
         assert!(!found.is_empty(), "a refusal has a reason");
-        found.sort_by_key(|finding| finding.line);
+        found.sort_by_key(|finding| finding.place);
         Self { file: file.to_owned(), found }
     }
 
@@ -49,14 +68,15 @@ impl Findings {
 }
 
 impl fmt::Display for Findings {
-    /// A line each: `FILE:LINE: KEY: what is wrong; what would be right`.
+    /// A line each: `FILE:LINE:COLUMN: KEY: what is wrong; what would be right`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, finding) in self.found.iter().enumerate() {
-            let Finding { line, key, wrong, right, fault: _ } = finding;
+            let Finding { place, key, wrong, right, fault: _ } = finding;
+            let Place { line, column } = place;
             if index > 0 {
                 f.write_str("\n")?;
             }
-            write!(f, "{}:{line}: {key}: {wrong}; {right}", self.file.display())?;
+            write!(f, "{}:{line}:{column}: {key}: {wrong}; {right}", self.file.display())?;
         }
         Ok(())
     }

@@ -55,6 +55,13 @@ pub(crate) struct Interface {
     pub(crate) xdp: Xdp,
 }
 
+impl Interface {
+    /// Entries of the ring through which each worker lends frames to the card, if it does.
+    pub(crate) fn ring_size(&self) -> Option<u32> {
+        (self.kind == Kind::AfXdp).then_some(self.xdp.ring_size)
+    }
+}
+
 const NAME: &str = "abele0";
 const MTU: u16 = 1500;
 const NEIGHBOURS: u16 = 1024;
@@ -67,7 +74,7 @@ pub(crate) fn read(
     section: Section<'_>,
     frame_len: Option<u32>,
     own: Option<&[Cidr]>,
-    ledger: &mut Ledger,
+    ledger: &mut Ledger<'_>,
 ) -> Option<Interface> {
     let kind = section.choice("kind", Kind::Tap, KINDS, ledger);
     if let Some(At { value: kind, .. }) = kind {
@@ -91,20 +98,20 @@ pub(crate) fn read(
     })
 }
 
-fn refuse_foreign_keys(section: Section<'_>, kind: Kind, ledger: &mut Ledger) {
+fn refuse_foreign_keys(section: Section<'_>, kind: Kind, ledger: &mut Ledger<'_>) {
     for key in kind.foreign_keys() {
-        if let Some(At { line, .. }) = section.find(key, ledger) {
+        if let Some(At { place, .. }) = section.find(key, ledger) {
             let wrong = format!("kind = \"{}\" has no such key", kind.name());
-            ledger.refuse(line, &section.path(key), wrong, "remove it, or choose the other kind");
+            ledger.refuse(place, &section.path(key), wrong, "remove it, or choose the other kind");
         }
     }
 }
 
-fn name(section: Section<'_>, ledger: &mut Ledger) -> Option<String> {
+fn name(section: Section<'_>, ledger: &mut Ledger<'_>) -> Option<String> {
     if section.find("name", ledger).is_none() {
         return Some(NAME.to_owned());
     }
-    let At { value: name, line } = section.text("name", ledger)?;
+    let At { value: name, place } = section.text("name", ledger)?;
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     let is_name = (1..=NAME_LEN_MAX).contains(&name.len())
         && name.chars().all(is_plain)
@@ -112,28 +119,28 @@ fn name(section: Section<'_>, ledger: &mut Ledger) -> Option<String> {
     if !is_name {
         let right = format!("use 1 to {NAME_LEN_MAX} letters, digits, '-', '_' or '.'");
         let wrong = format!("\"{name}\" cannot name an interface");
-        ledger.refuse(line, &section.path("name"), wrong, right);
+        ledger.refuse(place, &section.path("name"), wrong, right);
     }
     is_name.then(|| name.to_owned())
 }
 
-fn mac(section: Section<'_>, name: Option<&str>, ledger: &mut Ledger) -> Option<MacAddress> {
+fn mac(section: Section<'_>, name: Option<&str>, ledger: &mut Ledger<'_>) -> Option<MacAddress> {
     if section.find("mac", ledger).is_none() {
         return name.map(derived_mac);
     }
-    let At { value: text, line } = section.text("mac", ledger)?;
+    let At { value: text, place } = section.text("mac", ledger)?;
     let key = section.path("mac");
     match text.parse::<MacAddress>() {
         Ok(mac) if mac.is_unicast() => Some(mac),
         Ok(mac) => {
             let wrong =
                 format!("{mac} is {}", if mac.is_multicast() { "a group's" } else { "zero" });
-            ledger.refuse(line, &key, wrong, "use a station's address, such as 02:00:00:00:00:01");
+            ledger.refuse(place, &key, wrong, "use a station's address, such as 02:00:00:00:00:01");
             None
         }
         Err(_malformed) => {
             let wrong = format!("\"{text}\" is no Ethernet address");
-            ledger.refuse(line, &key, wrong, "use six pairs of digits, as 02:00:00:00:00:01");
+            ledger.refuse(place, &key, wrong, "use six pairs of digits, as 02:00:00:00:00:01");
             None
         }
     }
@@ -150,27 +157,31 @@ pub(crate) fn derived_mac(name: &str) -> MacAddress {
     MacAddress([0x02, a, b, c, d, e])
 }
 
-fn mtu(section: Section<'_>, frame_len: Option<u32>, ledger: &mut Ledger) -> Option<u16> {
-    let At { value: mtu, line } = section.number("mtu", MTU, MTU_MIN..=MTU_MAX, ledger)?;
+fn mtu(section: Section<'_>, frame_len: Option<u32>, ledger: &mut Ledger<'_>) -> Option<u16> {
+    let At { value: mtu, place } = section.number("mtu", MTU, MTU_MIN..=MTU_MAX, ledger)?;
     let most = frame_len.map_or(MTU_MAX, mtu_max);
     if mtu > most {
         let wrong = format!("packets of {mtu} bytes do not fit into a frame");
         let right = format!("use at most {most}, or memory.frame_len = \"4 KiB\"");
-        ledger.refuse(line, &section.path("mtu"), wrong, right);
+        ledger.refuse(place, &section.path("mtu"), wrong, right);
         return None;
     }
     Some(mtu)
 }
 
 /// The two ends of the device are two hosts: they share no address.
-fn kernel_addresses(section: Section<'_>, own: &[Cidr], ledger: &mut Ledger) -> Option<Vec<Cidr>> {
+fn kernel_addresses(
+    section: Section<'_>,
+    own: &[Cidr],
+    ledger: &mut Ledger<'_>,
+) -> Option<Vec<Cidr>> {
     const KEY: &str = "kernel_addresses";
     let kernels = network::addresses(section, KEY, ledger)?;
-    for At { value, line } in &kernels {
+    for At { value, place } in &kernels {
         if own.iter().any(|own| own.address() == value.address()) {
             let wrong = format!("{} is the gateway's own address", value.address());
             let right = "give the kernel's end another one of the same network";
-            ledger.refuse(*line, &section.path(KEY), wrong, right);
+            ledger.refuse(*place, &section.path(KEY), wrong, right);
         }
     }
     Some(kernels.into_iter().map(|at| at.value).collect())

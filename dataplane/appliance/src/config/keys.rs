@@ -12,6 +12,7 @@ pub(crate) const SECTIONS: &[(&str, &[&str])] = &[
             "memory",
             "tcp",
             "gateway",
+            "http",
             "listener",
             "workers",
             "access",
@@ -52,6 +53,18 @@ pub(crate) const SECTIONS: &[(&str, &[&str])] = &[
         ],
     ),
     ("gateway", &["sessions", "heads"]),
+    (
+        "http",
+        &[
+            "head_timeout_s",
+            "body_timeout_s",
+            "body_rate_min",
+            "body_len_max",
+            "answer_timeout_s",
+            "answer_rate_min",
+            "linger_timeout_s",
+        ],
+    ),
     ("listener.keep_alive", &["idle_s", "interval_s", "probes_max"]),
     ("workers", &["count", "cores", "idle", "spin_us"]),
     ("access", &["deny", "allow"]),
@@ -84,7 +97,8 @@ pub(crate) fn suggestion(section: &str, key: &str) -> String {
 /// The word of `words` that is written most like `word`, if any is near: at most a third of the
 /// letters differ.
 pub(crate) fn nearest<'a>(word: &str, words: &[&'a str]) -> Option<&'a str> {
-    let ranked = words.iter().map(|known| (distance(word, known), *known));
+    let lower = word.to_ascii_lowercase();
+    let ranked = words.iter().map(|known| (distance(&lower, known), *known));
     let (edits, known) = ranked.min()?;
     (edits <= known.len().max(word.len()) / 3).then_some(known)
 }
@@ -122,6 +136,7 @@ mod tests {
         let keys = ["connections", "window", "half_open"];
         assert_eq!(nearest("conections", &keys), Some("connections"));
         assert_eq!(nearest("half-open", &keys), Some("half_open"));
+        assert_eq!(nearest("Window", &keys), Some("window"));
         assert_eq!(nearest("zzz", &keys), None);
     }
 

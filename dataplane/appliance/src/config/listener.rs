@@ -67,17 +67,17 @@ pub(crate) fn read(
     root: Section<'_>,
     folder: &Path,
     connections: Option<u32>,
-    ledger: &mut Ledger,
+    ledger: &mut Ledger<'_>,
 ) -> Listeners {
     let found_before = ledger.found.len();
     let sections = root.tables("listener", "listener", ledger);
     if sections.is_empty() && ledger.found.len() == found_before {
         let right = "add one, such as [[listener]] with protocol = \"http\"";
-        ledger.refuse(root.line, "listener", "there is none", right);
+        ledger.refuse(root.place, "listener", "there is none", right);
     }
     if let Some(extra) = sections.get(LISTENERS_MAX) {
         let wrong = format!("{} listeners are too many", sections.len());
-        ledger.refuse(extra.line, "listener", wrong, format!("use at most {LISTENERS_MAX}"));
+        ledger.refuse(extra.place, "listener", wrong, format!("use at most {LISTENERS_MAX}"));
     }
     let mut listeners: Vec<At<Listener>> = Vec::new();
     let mut document_root: Option<At<PathBuf>> = None;
@@ -94,12 +94,12 @@ pub(crate) fn read(
     Listeners { listeners, document_root }
 }
 
-fn protocol(section: Section<'_>, ledger: &mut Ledger) -> Option<Protocol> {
+fn protocol(section: Section<'_>, ledger: &mut Ledger<'_>) -> Option<Protocol> {
     const KEY: &str = "protocol";
     const PROTOCOLS: &[(&str, Protocol)] = &[("http", Protocol::Http), ("echo", Protocol::Echo)];
     if section.find(KEY, ledger).is_none() {
         let right = "use \"http\" or \"echo\"";
-        ledger.refuse(section.line, &section.path(KEY), "it is missing", right);
+        ledger.refuse(section.place, &section.path(KEY), "it is missing", right);
         return None;
     }
     section.choice(KEY, Protocol::Http, PROTOCOLS, ledger).map(|at| at.value)
@@ -110,7 +110,7 @@ fn listener(
     section: Section<'_>,
     protocol: Protocol,
     connections: Option<u32>,
-    ledger: &mut Ledger,
+    ledger: &mut Ledger<'_>,
 ) -> Option<At<Listener>> {
     let port = section.number("tcp_port", protocol.tcp_port_default(), 1..=u16::MAX, ledger);
     let udp = udp(section, protocol, ledger);
@@ -118,22 +118,22 @@ fn listener(
     let most = connections.unwrap_or(CONNECTIONS_MAX);
     let connections_max = section.number("connections_max", most, 1..=most, ledger);
     let keep_alive = keep_alive(section, ledger);
-    let At { value: tcp_port, line } = port?;
+    let At { value: tcp_port, place } = port?;
     let options = ListenerOptions {
         local: None,
         is_nodelay: is_nodelay?,
         keep_alive: keep_alive?,
         connections_max: connections_max?.value,
     };
-    Some(At { value: Listener { protocol, tcp_port, udp: udp?, options }, line })
+    Some(At { value: Listener { protocol, tcp_port, udp: udp?, options }, place })
 }
 
-fn udp(section: Section<'_>, protocol: Protocol, ledger: &mut Ledger) -> Option<bool> {
+fn udp(section: Section<'_>, protocol: Protocol, ledger: &mut Ledger<'_>) -> Option<bool> {
     let udp = section.flag("udp", false, ledger)?;
     if udp && protocol != Protocol::Echo {
-        let line = section.find("udp", ledger).map_or(section.line, |at| at.line);
+        let place = section.find("udp", ledger).map_or(section.place, |at| at.place);
         let wrong = format!("{} is not spoken over UDP here", protocol.name());
-        ledger.refuse(line, &section.path("udp"), wrong, "remove it, or use protocol = \"echo\"");
+        ledger.refuse(place, &section.path("udp"), wrong, "remove it, or use protocol = \"echo\"");
         return None;
     }
     Some(udp)
@@ -141,7 +141,7 @@ fn udp(section: Section<'_>, protocol: Protocol, ledger: &mut Ledger) -> Option<
 
 /// `Some(None)` is a listener that does not probe.
 #[expect(clippy::option_option, reason = "outside: noted why not; inside: keep-alive is off")]
-fn keep_alive(listener: Section<'_>, ledger: &mut Ledger) -> Option<Option<KeepAlive>> {
+fn keep_alive(listener: Section<'_>, ledger: &mut Ledger<'_>) -> Option<Option<KeepAlive>> {
     const KEY: &str = "keep_alive";
     if listener.find(KEY, ledger).is_none() {
         return Some(None);
@@ -164,16 +164,16 @@ fn document_root_of(
     section: Section<'_>,
     protocol: Protocol,
     folder: &Path,
-    ledger: &mut Ledger,
+    ledger: &mut Ledger<'_>,
 ) -> Option<At<PathBuf>> {
     const KEY: &str = "document_root";
-    let At { value: text, line } = section.text(KEY, ledger)?;
+    let At { value: text, place } = section.text(KEY, ledger)?;
     if protocol != Protocol::Http {
         let wrong = format!("{} serves no documents", protocol.name());
-        ledger.refuse(line, &section.path(KEY), wrong, "remove it, or use protocol = \"http\"");
+        ledger.refuse(place, &section.path(KEY), wrong, "remove it, or use protocol = \"http\"");
         return None;
     }
-    Some(At { value: folder.join(text), line })
+    Some(At { value: folder.join(text), place })
 }
 
 /// The documents are in memory once, for every listener that serves them.
@@ -181,14 +181,14 @@ fn one_root(
     known: Option<At<PathBuf>>,
     here: Option<At<PathBuf>>,
     section: Section<'_>,
-    ledger: &mut Ledger,
+    ledger: &mut Ledger<'_>,
 ) -> Option<At<PathBuf>> {
     if let (Some(known), Some(here)) = (&known, &here)
         && known.value != here.value
     {
         let wrong = "a second document root; a gateway serves one";
-        let right = format!("use line {}'s, or run another gateway", known.line);
-        ledger.refuse(here.line, &section.path("document_root"), wrong, right);
+        let right = format!("use line {}'s, or run another gateway", known.place);
+        ledger.refuse(here.place, &section.path("document_root"), wrong, right);
     }
     known.or(here)
 }
@@ -197,14 +197,16 @@ fn refuse_taken_port(
     known: &[At<Listener>],
     listener: At<Listener>,
     section: Section<'_>,
-    ledger: &mut Ledger,
+    ledger: &mut Ledger<'_>,
 ) {
     let tcp_port = listener.value.tcp_port;
     let taken = known.iter().find(|at| at.value.tcp_port == tcp_port);
-    if let Some(At { value, line }) = taken {
-        let wrong =
-            format!("TCP port {tcp_port} is taken by the {} of line {line}", value.protocol.name());
+    if let Some(At { value, place }) = taken {
+        let wrong = format!(
+            "TCP port {tcp_port} is taken by the {} of line {place}",
+            value.protocol.name()
+        );
         let right = "choose another port, or remove one of the two";
-        ledger.refuse(listener.line, &section.path("tcp_port"), wrong, right);
+        ledger.refuse(listener.place, &section.path("tcp_port"), wrong, right);
     }
 }

@@ -5,7 +5,9 @@ use memory::{FrameGeometry, PageChoice};
 use super::section::{At, Ledger, Section};
 use super::size;
 use super::workers::Workers;
-use crate::limits::{FRAME_LENS, FRAMES, FRAMES_MAX, FRAMES_MIN, FRAMES_RESERVED, HEADROOM};
+use crate::limits::{
+    FRAME_LENS, FRAMES, FRAMES_FREE_MIN, FRAMES_MAX, FRAMES_MIN, FRAMES_RESERVED, HEADROOM,
+};
 
 /// Frames and pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,34 +29,57 @@ pub(crate) fn pages_name(pages: PageChoice) -> &'static str {
 }
 
 /// Reads the length of a frame, which others depend on.
-pub(crate) fn frame_len(section: Section<'_>, ledger: &mut Ledger) -> Option<u32> {
+pub(crate) fn frame_len(section: Section<'_>, ledger: &mut Ledger<'_>) -> Option<u32> {
     let [short, long] = FRAME_LENS;
-    let At { value, line } = section.size("frame_len", short, 0..=u32::MAX, ledger)?;
+    let At { value, place } = section.size("frame_len", short, 0..=u32::MAX, ledger)?;
     if FRAME_LENS.contains(&value) {
         return Some(value);
     }
     let wrong = format!("a frame of {value} bytes");
     let right = format!("use \"{}\" or \"{}\"", size::show(short.into()), size::show(long.into()));
-    ledger.refuse(line, &section.path("frame_len"), wrong, right);
+    ledger.refuse(place, &section.path("frame_len"), wrong, right);
     None
 }
 
-/// Reads the section. The workers, who share the frames, are known where `[workers]` is right.
+/// Who takes frames, as far as it is known.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Takers<'a> {
+    /// Known where `[workers]` is right.
+    pub(crate) workers: Option<&'a Workers>,
+    /// Entries of the ring through which each worker lends frames to the card, if it does.
+    pub(crate) ring_size: Option<u32>,
+}
+
+/// Reads the section.
 pub(crate) fn read(
     section: Section<'_>,
     frame_len: Option<u32>,
-    workers: Option<&Workers>,
-    ledger: &mut Ledger,
+    takers: Takers<'_>,
+    ledger: &mut Ledger<'_>,
 ) -> Option<Memory> {
-    let count = workers.map_or(1, |workers| workers.count);
-    let least = FRAMES_MIN * u32::from(count);
-    let frames = section.number("frames", FRAMES.max(least), FRAMES_MIN..=FRAMES_MAX, ledger);
+    let count = takers.workers.map_or(1, |workers| workers.count);
+    let (all, ring) = (u32::from(count), takers.ring_size.unwrap_or(0));
+    let default = FRAMES.max((FRAMES_MIN + ring) * all);
+    let frames = section.number("frames", default, FRAMES_MIN..=FRAMES_MAX, ledger);
     let pages = section.choice("pages", PageChoice::Best, PAGES, ledger);
-    if let Some(At { value, line }) = frames
+    // All workers' rings are filled from one arena, and each needs frames besides.
+    let lent_and_free = (ring + FRAMES_FREE_MIN) * all;
+    let least = (FRAMES_MIN * all).max(lent_and_free);
+    if let Some(At { value, place }) = frames
         && value < least
     {
-        let wrong = format!("{value} frames are too few for {count} workers");
-        ledger.refuse(line, &section.path("frames"), wrong, format!("use at least {least}"));
+        let (workers, their) = if all == 1 { ("worker", "its") } else { ("workers", "their") };
+        let (wrong, right) = if lent_and_free > FRAMES_MIN * all {
+            let wrong = format!(
+                "{value} frames are too few for {all} {workers}: {their} rings alone hold {}",
+                ring * all
+            );
+            (wrong, format!("use at least {least}, or a smaller interface.ring_size"))
+        } else {
+            let wrong = format!("{value} frames are too few for {all} {workers}");
+            (wrong, format!("use at least {least}"))
+        };
+        ledger.refuse(place, &section.path("frames"), wrong, right);
         return None;
     }
     let frames = FrameGeometry {

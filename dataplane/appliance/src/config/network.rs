@@ -13,18 +13,18 @@ use crate::limits::ADDRESSES_MAX;
 pub(crate) fn addresses(
     section: Section<'_>,
     key: &str,
-    ledger: &mut Ledger,
+    ledger: &mut Ledger<'_>,
 ) -> Option<Vec<At<Cidr>>> {
     let found_before = ledger.found.len();
     let mut cidrs: Vec<At<Cidr>> = Vec::new();
-    for At { value: text, line } in section.texts(key, ledger) {
+    for At { value: text, place } in section.texts(key, ledger) {
         let verdict = match host_cidr(text) {
             Ok(value) => first_of(&cidrs, value).map_or(Ok(value), Err),
             Err(refusal) => Err(refusal),
         };
         match verdict {
-            Ok(value) => cidrs.push(At { value, line }),
-            Err((wrong, right)) => ledger.refuse(line, &section.path(key), wrong, right),
+            Ok(value) => cidrs.push(At { value, place }),
+            Err((wrong, right)) => ledger.refuse(place, &section.path(key), wrong, right),
         }
     }
     (ledger.found.len() == found_before).then_some(cidrs)
@@ -80,31 +80,31 @@ fn network_of(cidr: Cidr) -> Cidr {
 fn first_of(known: &[At<Cidr>], cidr: Cidr) -> Option<Refusal> {
     let first = known.iter().find(|at| at.value.address() == cidr.address())?;
     let wrong = format!("{} is there twice", cidr.address());
-    Some((wrong, format!("remove this one, or line {}'s", first.line)))
+    Some((wrong, format!("remove this one, or line {}'s", first.place)))
 }
 
 /// Reads our own addresses; there must be one, and none may be the kernel's.
 pub(crate) fn own_addresses(
     root: Section<'_>,
     host: &[HostAddress],
-    ledger: &mut Ledger,
+    ledger: &mut Ledger<'_>,
 ) -> Option<Vec<Cidr>> {
     const KEY: &str = "addresses";
     let own = addresses(root, KEY, ledger)?;
     if own.is_empty() {
-        let line = root.find(KEY, ledger).map_or(root.line, |at| at.line);
+        let place = root.find(KEY, ledger).map_or(root.place, |at| at.place);
         let right = "name the gateway's own, such as addresses = [\"10.77.0.2/24\"]";
-        ledger.refuse(line, KEY, "there is no address", right);
+        ledger.refuse(place, KEY, "there is no address", right);
     }
     if let Some(extra) = own.get(ADDRESSES_MAX) {
         let wrong = format!("{} addresses are too many", own.len());
-        ledger.refuse(extra.line, KEY, wrong, format!("use at most {ADDRESSES_MAX}"));
+        ledger.refuse(extra.place, KEY, wrong, format!("use at most {ADDRESSES_MAX}"));
     }
-    for At { value, line } in &own {
+    for At { value, place } in &own {
         let taken = host.iter().find(|host| Address::from(host.address) == value.address());
         if let Some(HostAddress { interface, address }) = taken {
             ledger.found.push(Finding {
-                line: *line,
+                place: *place,
                 key: KEY.to_owned(),
                 wrong: format!("the kernel has {address} itself, on {interface}"),
                 right: format!(
@@ -122,7 +122,7 @@ pub(crate) fn own_addresses(
 pub(crate) fn routes(
     root: Section<'_>,
     own: Option<&[Cidr]>,
-    ledger: &mut Ledger,
+    ledger: &mut Ledger<'_>,
 ) -> Option<Vec<RouteConfig>> {
     let found_before = ledger.found.len();
     let mut routes: Vec<At<RouteConfig>> = Vec::new();
@@ -130,13 +130,13 @@ pub(crate) fn routes(
         let Some(destination) = destination(section, ledger) else { continue };
         let Some(gateway) = gateway(section, destination, own, ledger) else { continue };
         let known = routes.iter().find(|at| at.value.destination == destination);
-        if let Some(At { line, .. }) = known {
+        if let Some(At { place, .. }) = known {
             let wrong = format!("there are two routes to {destination}");
-            let right = format!("remove this one, or line {line}'s");
-            ledger.refuse(section.line, &section.path("destination"), wrong, right);
+            let right = format!("remove this one, or line {place}'s");
+            ledger.refuse(section.place, &section.path("destination"), wrong, right);
         }
         let value = RouteConfig { destination, gateway };
-        routes.push(At { value, line: section.line });
+        routes.push(At { value, place: section.place });
     }
     refuse_too_many(&routes, own.unwrap_or_default(), ledger);
     let is_right = ledger.found.len() == found_before;
@@ -144,7 +144,7 @@ pub(crate) fn routes(
 }
 
 /// `ip` bounds the routes of each family, those of the connected networks included.
-fn refuse_too_many(routes: &[At<RouteConfig>], own: &[Cidr], ledger: &mut Ledger) {
+fn refuse_too_many(routes: &[At<RouteConfig>], own: &[Cidr], ledger: &mut Ledger<'_>) {
     for is_v4 in [true, false] {
         let own = own.iter().filter(|cidr| cidr.address().is_v4() == is_v4).count();
         let most = ROUTES_MAX.saturating_sub(own + usize::from(!is_v4));
@@ -153,19 +153,19 @@ fn refuse_too_many(routes: &[At<RouteConfig>], own: &[Cidr], ledger: &mut Ledger
             let wrong =
                 format!("more than {most} routes of a family beside the connected networks");
             let right = "put routes through the same router together";
-            ledger.refuse(extra.line, "route", wrong, right);
+            ledger.refuse(extra.place, "route", wrong, right);
         }
     }
 }
 
-fn destination(section: Section<'_>, ledger: &mut Ledger) -> Option<Cidr> {
+fn destination(section: Section<'_>, ledger: &mut Ledger<'_>) -> Option<Cidr> {
     const KEY: &str = "destination";
     if section.find(KEY, ledger).is_none() {
         let right = "name the network, such as destination = \"0.0.0.0/0\"";
-        ledger.refuse(section.line, &section.path(KEY), "it is missing", right);
+        ledger.refuse(section.place, &section.path(KEY), "it is missing", right);
         return None;
     }
-    let At { value: text, line } = section.text(KEY, ledger)?;
+    let At { value: text, place } = section.text(KEY, ledger)?;
     let verdict = cidr(text).and_then(|cidr| {
         let network = network_of(cidr);
         if network == cidr {
@@ -174,7 +174,7 @@ fn destination(section: Section<'_>, ledger: &mut Ledger) -> Option<Cidr> {
         let right = format!("write \"{network}\"");
         Err((format!("{cidr} has bits beyond its prefix"), right))
     });
-    verdict.map_err(|(wrong, right)| ledger.refuse(line, &section.path(KEY), wrong, right)).ok()
+    verdict.map_err(|(wrong, right)| ledger.refuse(place, &section.path(KEY), wrong, right)).ok()
 }
 
 /// `Some(None)` is a route whose hosts are neighbours themselves.
@@ -183,13 +183,13 @@ fn gateway(
     section: Section<'_>,
     destination: Cidr,
     own: Option<&[Cidr]>,
-    ledger: &mut Ledger,
+    ledger: &mut Ledger<'_>,
 ) -> Option<Option<Address>> {
     const KEY: &str = "gateway";
     if section.find(KEY, ledger).is_none() {
         return Some(None);
     }
-    let At { value: text, line } = section.text(KEY, ledger)?;
+    let At { value: text, place } = section.text(KEY, ledger)?;
     let verdict = match text.parse::<Address>() {
         Ok(gateway) => judge_gateway(gateway, destination, own),
         Err(_malformed) => {
@@ -197,7 +197,9 @@ fn gateway(
             Err((format!("\"{text}\" is no address"), right.to_owned()))
         }
     };
-    verdict.map_err(|(wrong, right)| ledger.refuse(line, &section.path(KEY), wrong, right)).ok()?;
+    verdict
+        .map_err(|(wrong, right)| ledger.refuse(place, &section.path(KEY), wrong, right))
+        .ok()?;
     text.parse().ok().map(Some)
 }
 

@@ -6,47 +6,55 @@ use std::ops::RangeInclusive;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::finding::{Fault, Finding};
+use super::finding::{Fault, Finding, Place};
 use super::keys;
 use super::size;
 
 /// What has been found so far, and where the lines of the text begin.
 #[derive(Debug)]
-pub(crate) struct Ledger {
+pub(crate) struct Ledger<'t> {
+    text: &'t str,
     line_starts: Vec<usize>,
     pub(crate) found: Vec<Finding>,
 }
 
-impl Ledger {
-    pub(crate) fn new(text: &str) -> Self {
+impl<'t> Ledger<'t> {
+    pub(crate) fn new(text: &'t str) -> Self {
         let ends = text.match_indices('\n').map(|(at, _)| at + 1);
-        Self { line_starts: std::iter::once(0).chain(ends).collect(), found: Vec::new() }
+        Self { text, line_starts: std::iter::once(0).chain(ends).collect(), found: Vec::new() }
     }
 
-    /// The line that holds byte `offset`, counted from one.
-    pub(crate) fn line(&self, offset: usize) -> usize {
-        self.line_starts.partition_point(|start| *start <= offset)
+    /// Where byte `offset` stands.
+    pub(crate) fn place(&self, offset: usize) -> Place {
+        let line = self.line_starts.partition_point(|start| *start <= offset);
+        // The first line begins at zero, so there is one.
+        let before = &self.text[self.line_starts[line - 1]..offset];
+        Place { line, column: before.chars().count() + 1 }
     }
 
-    /// Notes that `key` on `line` is wrong.
+    /// Notes that `key` at `place` is wrong.
     pub(crate) fn refuse(
         &mut self,
-        line: usize,
+        place: Place,
         key: &str,
         wrong: impl Into<String>,
         right: impl Into<String>,
     ) {
         let (wrong, right, fault) = (wrong.into(), right.into(), Fault::Configuration);
-        self.found.push(Finding { line, key: key.to_owned(), wrong, right, fault });
+        self.found.push(Finding { place, key: key.to_owned(), wrong, right, fault });
     }
 }
 
-/// A value, and the line that gave it; the section's line for a default.
+/// A value, and where it was given; the section's place for a default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct At<T> {
     pub(crate) value: T,
-    pub(crate) line: usize,
+    pub(crate) place: Place,
 }
+
+/// What a value should have been, as messages say it.
+const NUMBER: &str = "a whole number";
+const FLAG: &str = "true or false";
 
 /// One table of the file. Its readers return `None` where they have noted why, so that the caller
 /// can go on and find the rest.
@@ -55,7 +63,7 @@ pub(crate) struct Section<'a> {
     name: &'static str,
     /// `None` where the file does not have the section: everything is at its default.
     entries: Option<&'a DeTable<'a>>,
-    pub(crate) line: usize,
+    pub(crate) place: Place,
 }
 
 impl<'a> Section<'a> {
@@ -63,15 +71,15 @@ impl<'a> Section<'a> {
     pub(crate) fn new(
         name: &'static str,
         entries: Option<&'a DeTable<'a>>,
-        line: usize,
-        ledger: &mut Ledger,
+        place: Place,
+        ledger: &mut Ledger<'_>,
     ) -> Self {
-        let section = Self { name, entries, line };
+        let section = Self { name, entries, place };
         for key in entries.into_iter().flat_map(|table| table.keys()) {
-            let (line, key) = (ledger.line(key.span().start), key.get_ref().as_ref());
+            let (place, key) = (ledger.place(key.span().start), key.get_ref().as_ref());
             if !keys::keys_of(name).contains(&key) {
                 let right = keys::suggestion(name, key);
-                ledger.refuse(line, &section.path(key), "unknown key", right);
+                ledger.refuse(place, &section.path(key), "unknown key", right);
             }
         }
         section
@@ -82,23 +90,28 @@ impl<'a> Section<'a> {
         if self.name.is_empty() { key.to_owned() } else { format!("{}.{key}", self.name) }
     }
 
-    /// The value of `key` and its line.
-    pub(crate) fn find(&self, key: &str, ledger: &Ledger) -> Option<At<&'a DeValue<'a>>> {
+    /// The value of `key` and its place.
+    pub(crate) fn find(&self, key: &str, ledger: &Ledger<'_>) -> Option<At<&'a DeValue<'a>>> {
         assert!(keys::keys_of(self.name).contains(&key), "{key} is not in the table of keys");
         let value = self.entries?.get(key)?;
-        Some(At { value: value.get_ref(), line: ledger.line(value.span().start) })
+        Some(At { value: value.get_ref(), place: ledger.place(value.span().start) })
     }
 
     /// The table under `key`, empty if there is none.
-    pub(crate) fn table(&self, key: &str, name: &'static str, ledger: &mut Ledger) -> Section<'a> {
-        let Some(At { value, line }) = self.find(key, ledger) else {
-            return Section { name, entries: None, line: self.line };
+    pub(crate) fn table(
+        &self,
+        key: &str,
+        name: &'static str,
+        ledger: &mut Ledger<'_>,
+    ) -> Section<'a> {
+        let Some(At { value, place }) = self.find(key, ledger) else {
+            return Section { name, entries: None, place: self.place };
         };
         let entries = value.as_table();
         if entries.is_none() {
-            self.refuse_type(key, line, value, "a table", ledger);
+            self.refuse_type(key, place, value, "a table", ledger);
         }
-        Section::new(name, entries, line, ledger)
+        Section::new(name, entries, place, ledger)
     }
 
     /// The tables under `[[key]]`, in order.
@@ -106,60 +119,60 @@ impl<'a> Section<'a> {
         &self,
         key: &str,
         name: &'static str,
-        ledger: &mut Ledger,
+        ledger: &mut Ledger<'_>,
     ) -> Vec<Section<'a>> {
-        let Some(At { value, line }) = self.find(key, ledger) else { return Vec::new() };
+        let Some(At { value, place }) = self.find(key, ledger) else { return Vec::new() };
         let Some(array) = value.as_array() else {
             let wrong = format!("one {}", value.type_str());
-            ledger.refuse(line, &self.path(key), wrong, format!("begin each with [[{key}]]"));
+            ledger.refuse(place, &self.path(key), wrong, format!("begin each with [[{key}]]"));
             return Vec::new();
         };
         let mut sections = Vec::new();
         for element in array {
-            let line = ledger.line(element.span().start);
+            let place = ledger.place(element.span().start);
             match element.get_ref().as_table() {
-                Some(entries) => sections.push(Section::new(name, Some(entries), line, ledger)),
-                None => self.refuse_type(key, line, element.get_ref(), "a table", ledger),
+                Some(entries) => sections.push(Section::new(name, Some(entries), place, ledger)),
+                None => self.refuse_type(key, place, element.get_ref(), "a table", ledger),
             }
         }
         sections
     }
 
     /// Text, if the key is there.
-    pub(crate) fn text(&self, key: &str, ledger: &mut Ledger) -> Option<At<&'a str>> {
-        let At { value, line } = self.find(key, ledger)?;
+    pub(crate) fn text(&self, key: &str, ledger: &mut Ledger<'_>) -> Option<At<&'a str>> {
+        let At { value, place } = self.find(key, ledger)?;
         match value.as_str() {
-            Some(value) => Some(At { value, line }),
+            Some(value) => Some(At { value, place }),
             None => {
-                self.refuse_type(key, line, value, "text in quotes", ledger);
+                self.refuse_type(key, place, value, "text in quotes", ledger);
                 None
             }
         }
     }
 
     /// The texts of a list; an absent key is an empty list.
-    pub(crate) fn texts(&self, key: &str, ledger: &mut Ledger) -> Vec<At<&'a str>> {
-        let Some(At { value, line }) = self.find(key, ledger) else { return Vec::new() };
+    pub(crate) fn texts(&self, key: &str, ledger: &mut Ledger<'_>) -> Vec<At<&'a str>> {
+        let Some(At { value, place }) = self.find(key, ledger) else { return Vec::new() };
         let Some(array) = value.as_array() else {
-            self.refuse_type(key, line, value, "a list in brackets", ledger);
+            self.refuse_type(key, place, value, "a list in brackets", ledger);
             return Vec::new();
         };
         let mut texts = Vec::new();
         for element in array {
-            let line = ledger.line(element.span().start);
+            let place = ledger.place(element.span().start);
             match element.get_ref().as_str() {
-                Some(value) => texts.push(At { value, line }),
-                None => self.refuse_type(key, line, element.get_ref(), "text in quotes", ledger),
+                Some(value) => texts.push(At { value, place }),
+                None => self.refuse_type(key, place, element.get_ref(), "text in quotes", ledger),
             }
         }
         texts
     }
 
     /// Yes or no.
-    pub(crate) fn flag(&self, key: &str, default: bool, ledger: &mut Ledger) -> Option<bool> {
-        let Some(At { value, line }) = self.find(key, ledger) else { return Some(default) };
+    pub(crate) fn flag(&self, key: &str, default: bool, ledger: &mut Ledger<'_>) -> Option<bool> {
+        let Some(At { value, place }) = self.find(key, ledger) else { return Some(default) };
         if value.as_bool().is_none() {
-            self.refuse_type(key, line, value, "true or false", ledger);
+            self.refuse_type(key, place, value, FLAG, ledger);
         }
         value.as_bool()
     }
@@ -170,20 +183,20 @@ impl<'a> Section<'a> {
         key: &str,
         default: T,
         range: RangeInclusive<T>,
-        ledger: &mut Ledger,
+        ledger: &mut Ledger<'_>,
     ) -> Option<At<T>>
     where
         T: Copy + Display + PartialOrd + TryFrom<i128>,
     {
-        let line = self.line;
-        let Some(At { value, line }) = self.find(key, ledger) else {
-            return Some(At { value: default, line });
+        let place = self.place;
+        let Some(At { value, place }) = self.find(key, ledger) else {
+            return Some(At { value: default, place });
         };
         let Some(wide) = integer(value) else {
-            self.refuse_type(key, line, value, "a whole number", ledger);
+            self.refuse_type(key, place, value, NUMBER, ledger);
             return None;
         };
-        self.in_range(key, At { value: wide, line }, &range, ledger)
+        self.in_range(key, At { value: wide, place }, &range, ledger)
     }
 
     /// The whole numbers of a list, each in `range`; an absent key is an empty list.
@@ -191,24 +204,24 @@ impl<'a> Section<'a> {
         &self,
         key: &str,
         range: RangeInclusive<T>,
-        ledger: &mut Ledger,
+        ledger: &mut Ledger<'_>,
     ) -> Vec<At<T>>
     where
         T: Copy + Display + PartialOrd + TryFrom<i128>,
     {
-        let Some(At { value, line }) = self.find(key, ledger) else { return Vec::new() };
+        let Some(At { value, place }) = self.find(key, ledger) else { return Vec::new() };
         let Some(array) = value.as_array() else {
-            self.refuse_type(key, line, value, "a list in brackets", ledger);
+            self.refuse_type(key, place, value, "a list in brackets", ledger);
             return Vec::new();
         };
         let mut numbers = Vec::new();
         for element in array {
-            let line = ledger.line(element.span().start);
+            let place = ledger.place(element.span().start);
             match integer(element.get_ref()) {
                 Some(value) => {
-                    numbers.extend(self.in_range(key, At { value, line }, &range, ledger));
+                    numbers.extend(self.in_range(key, At { value, place }, &range, ledger));
                 }
-                None => self.refuse_type(key, line, element.get_ref(), "a whole number", ledger),
+                None => self.refuse_type(key, place, element.get_ref(), NUMBER, ledger),
             }
         }
         numbers
@@ -220,21 +233,24 @@ impl<'a> Section<'a> {
         key: &str,
         default: u32,
         range: RangeInclusive<u32>,
-        ledger: &mut Ledger,
+        ledger: &mut Ledger<'_>,
     ) -> Option<At<u32>> {
-        let line = self.line;
-        let Some(At { value, line }) = self.find(key, ledger) else {
-            return Some(At { value: default, line });
+        let place = self.place;
+        let Some(At { value, place }) = self.find(key, ledger) else {
+            return Some(At { value: default, place });
         };
         let bytes = match value.as_str() {
             Some(text) => size::parse(text).map(i128::from),
             None => integer(value),
         };
         let Some(bytes) = bytes else {
-            ledger.refuse(line, &self.path(key), format!("{} is no size", show(value)), size::FORM);
+            let near = value.as_str().and_then(size::near);
+            let near = near.map_or(String::new(), |near| format!("did you mean \"{near}\"? "));
+            let (wrong, right) = (format!("{} is no size", show(value)), size::FORM);
+            ledger.refuse(place, &self.path(key), wrong, format!("{near}{right}"));
             return None;
         };
-        self.in_range(key, At { value: bytes, line }, &range, ledger)
+        self.in_range(key, At { value: bytes, place }, &range, ledger)
     }
 
     /// One of the words of `choices`, as what it stands for.
@@ -243,18 +259,22 @@ impl<'a> Section<'a> {
         key: &str,
         default: T,
         choices: &[(&'static str, T)],
-        ledger: &mut Ledger,
+        ledger: &mut Ledger<'_>,
     ) -> Option<At<T>> {
         if self.find(key, ledger).is_none() {
-            return Some(At { value: default, line: self.line });
+            return Some(At { value: default, place: self.place });
         }
-        let At { value: word, line } = self.text(key, ledger)?;
+        let At { value: word, place } = self.text(key, ledger)?;
         if let Some((_, value)) = choices.iter().find(|(name, _)| *name == word) {
-            return Some(At { value: *value, line });
+            return Some(At { value: *value, place });
         }
         let words: Vec<_> = choices.iter().map(|(name, _)| format!("\"{name}\"")).collect();
+        let known: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
+        let near = keys::nearest(word, &known);
+        let near = near.map_or(String::new(), |near| format!("did you mean \"{near}\"? "));
         let wrong = format!("\"{word}\" is unknown");
-        ledger.refuse(line, &self.path(key), wrong, format!("use {}", words.join(" or ")));
+        let right = format!("{near}use {}", words.join(" or "));
+        ledger.refuse(place, &self.path(key), wrong, right);
         None
     }
 
@@ -263,32 +283,43 @@ impl<'a> Section<'a> {
         key: &str,
         given: At<i128>,
         range: &RangeInclusive<T>,
-        ledger: &mut Ledger,
+        ledger: &mut Ledger<'_>,
     ) -> Option<At<T>>
     where
         T: Copy + Display + PartialOrd + TryFrom<i128>,
     {
-        let At { value: wide, line } = given;
+        let At { value: wide, place } = given;
         let value = T::try_from(wide).ok().filter(|value| range.contains(value));
         if value.is_none() {
             let (wrong, least, most) =
                 (format!("{wide} is out of range"), range.start(), range.end());
-            ledger.refuse(line, &self.path(key), wrong, format!("use {least} to {most}"));
+            ledger.refuse(place, &self.path(key), wrong, format!("use {least} to {most}"));
         }
-        Some(At { value: value?, line })
+        Some(At { value: value?, place })
     }
 
     fn refuse_type(
         &self,
         key: &str,
-        line: usize,
+        place: Place,
         value: &DeValue<'_>,
         right: &str,
-        ledger: &mut Ledger,
+        ledger: &mut Ledger<'_>,
     ) {
         let wrong = format!("{} is {}", show(value), with_article(value.type_str()));
-        ledger.refuse(line, &self.path(key), wrong, format!("use {right}"));
+        let right = match value.as_str() {
+            // A number or a truth in quotes is a common slip.
+            Some(text) if is_quoted(text, right) => format!("write {text} without quotes"),
+            Some(_) | None => format!("use {right}"),
+        };
+        ledger.refuse(place, &self.path(key), wrong, right);
     }
+}
+
+/// Whether a text would be the number or the truth that is wanted, without its quotes.
+fn is_quoted(text: &str, wanted: &str) -> bool {
+    (wanted == NUMBER && text.parse::<i128>().is_ok())
+        || (wanted == FLAG && text.parse::<bool>().is_ok())
 }
 
 /// The number in a value, if it is a whole one.
@@ -315,6 +346,6 @@ fn with_article(noun: &str) -> String {
 }
 
 /// The table of a whole file.
-pub(crate) fn root<'a>(table: &'a Spanned<DeTable<'a>>, ledger: &mut Ledger) -> Section<'a> {
-    Section::new("", Some(table.get_ref()), 1, ledger)
+pub(crate) fn root<'a>(table: &'a Spanned<DeTable<'a>>, ledger: &mut Ledger<'_>) -> Section<'a> {
+    Section::new("", Some(table.get_ref()), Place::START, ledger)
 }

@@ -25,7 +25,7 @@ impl Service {
 pub(crate) fn read(
     section: Section<'_>,
     connections: Option<u32>,
-    ledger: &mut Ledger,
+    ledger: &mut Ledger<'_>,
 ) -> Option<Service> {
     let most = connections.unwrap_or(SESSIONS_MAX);
     let (sessions, heads) = (SESSIONS_MAX_DEFAULT.min(most), HEADS_MAX_DEFAULT.min(most));

@@ -16,6 +16,19 @@ pub(crate) fn parse(text: &str) -> Option<u64> {
     number.parse::<u64>().ok()?.checked_mul(*factor)
 }
 
+/// The size that the writer of a wrong one may have meant: a decimal unit, or one in other letters.
+pub(crate) fn near(text: &str) -> Option<String> {
+    let text = text.trim();
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let unit = unit.trim_start().to_ascii_lowercase();
+    let letters = |name: &str| name.to_ascii_lowercase().replace('i', "");
+    let known = UNITS.iter().find(|(name, _)| {
+        letters(name) == unit.replace('i', "") || letters(name).trim_end_matches('b') == unit
+    });
+    known.filter(|_| digits > 0).map(|(name, _)| format!("{number} {name}"))
+}
+
 /// A size as people read it, exact where a unit divides it, else with one digit.
 pub(crate) fn show(bytes: u64) -> String {
     let unit = UNITS.iter().rev().find(|(_, factor)| bytes >= *factor);
@@ -27,7 +40,19 @@ pub(crate) fn show(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{parse, show};
+    use super::{near, parse, show};
+
+    #[test]
+    fn a_decimal_unit_finds_its_binary_one() {
+        for (text, meant) in
+            [("256 KB", "256 KiB"), ("1m", "1 MiB"), ("2 gib", "2 GiB"), ("7 b", "7 B")]
+        {
+            assert_eq!(near(text).as_deref(), Some(meant), "{text}");
+        }
+        for text in ["KB", "", "1.5 MB", "1 TB"] {
+            assert_eq!(near(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn sizes_are_read_with_their_unit() {

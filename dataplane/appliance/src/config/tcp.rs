@@ -6,7 +6,7 @@ use super::section::{At, Ledger, Section};
 use crate::limits::{CONNECTIONS_MAX, FRAMES_FREE_MIN, WINDOW_MAX, WINDOW_MIN};
 
 /// Reads the section; the MTU and the pages come from others.
-pub(crate) fn read(section: Section<'_>, ledger: &mut Ledger) -> Option<Config> {
+pub(crate) fn read(section: Section<'_>, ledger: &mut Ledger<'_>) -> Option<Config> {
     let default = Config::default();
     let connections = section.number("connections", default.records, 1..=CONNECTIONS_MAX, ledger);
     // The defaults of the other tables are for many connections; few need no more than themselves.
@@ -34,11 +34,11 @@ pub(crate) fn read(section: Section<'_>, ledger: &mut Ledger) -> Option<Config> 
     })
 }
 
-fn is_within(busy: At<u32>, section: Section<'_>, records: u32, ledger: &mut Ledger) -> bool {
-    let At { value, line } = busy;
+fn is_within(busy: At<u32>, section: Section<'_>, records: u32, ledger: &mut Ledger<'_>) -> bool {
+    let At { value, place } = busy;
     if value > records {
         let wrong = format!("{value} are more than there are connections");
-        ledger.refuse(line, &section.path("busy"), wrong, format!("use at most {records}"));
+        ledger.refuse(place, &section.path("busy"), wrong, format!("use at most {records}"));
     }
     value <= records
 }

@@ -4,10 +4,12 @@ use std::fs;
 use std::path::Path;
 
 use super::keys::SECTIONS;
-use super::{Host, HostAddress, HostMemory, parse};
+use super::{Host, parse};
+use crate::host::{HostAddress, HostMemory, Machine};
 use crate::plan::Plan;
 use wire::MacAddress;
 
+mod kinds;
 mod wrong;
 
 const EXAMPLE: &str =
@@ -16,11 +18,14 @@ const EXAMPLE: &str =
 /// The least that is right.
 const LEAST: &str = "addresses = [\"10.77.0.2/24\"]\n[[listener]]\nprotocol = \"http\"\n";
 
-/// A machine with the address 192.0.2.9, and 1 GiB of memory left.
+/// A machine with the address 192.0.2.9, 64 cores, and 1 GiB of memory left.
 fn host() -> Host {
     let address = "192.0.2.9".parse().expect("a literal");
     let addresses = vec![HostAddress { interface: "eth0".to_owned(), address }];
-    Host { addresses, memory: Some(HostMemory { available: 1 << 30, huge: 0 }) }
+    let memory = HostMemory { total: 2 << 30, available: 1 << 30, huge: 0 };
+    let machine =
+        Machine { cores: Some((0..64).collect()), memory: Some(memory), locked_max: None };
+    Host { addresses, machine }
 }
 
 fn right(text: &str) -> Plan {
@@ -69,6 +74,7 @@ fn the_example_shows_the_defaults() {
     example.stack.ip.routes.clone_from(&least.stack.ip.routes);
     example.interface.kernel_addresses.clear();
     example.listeners.truncate(1);
+    example.whole.listeners.truncate(1);
     assert_eq!(format!("{example:?}"), format!("{least:?}"));
 }
 
@@ -112,9 +118,22 @@ fn a_plan_is_printed_with_its_arithmetic() {
 }
 
 #[test]
+fn a_plan_of_ten_million_connections_says_what_each_part_takes() {
+    let text = "addresses = [\"10.77.0.2/24\"]\n[[listener]]\nprotocol = \"echo\"\n\
+                [interface]\nkind = \"af_xdp\"\n[workers]\ncores = [2, 3]\n\
+                [tcp]\nconnections = 10_000_000\nbusy = 20_000\n[memory]\nframes = 65_536\n";
+    let file = Path::new("abele.toml");
+    let memory = HostMemory { total: 8 << 30, available: 6 << 30, huge: 512 << 21 };
+    let mut host = host();
+    host.machine.memory = Some(memory);
+    let plan = parse(file, text, &host).unwrap_or_else(|found| panic!("{found}"));
+    insta::assert_snapshot!(plan);
+}
+
+#[test]
 fn the_sum_is_that_of_the_tables_and_the_tables_are_those_of_the_design() {
     let plan = right(LEAST);
-    let rows = super::memory_rows(&plan);
+    let rows = crate::plan::memory_rows(&plan);
     let bytes = |name: &str| rows.iter().find(|row| row.name == name).expect(name).bytes();
     assert_eq!(bytes("records"), 65_536 * 64);
     assert!(bytes("extensions") <= 4_096 * 256, "at most 256 bytes each");
@@ -125,7 +144,7 @@ fn the_sum_is_that_of_the_tables_and_the_tables_are_those_of_the_design() {
     assert_eq!(bytes("flow index"), (107_520_u64.div_ceil(9) + 15) * 64);
     assert_eq!(bytes("frames"), 16_384 * 2_048);
     let sum: u64 = rows.iter().map(|row| row.count * row.each).sum();
-    assert_eq!(super::memory_sum(&rows), sum);
+    assert_eq!(crate::plan::memory_sum(&rows), sum);
 }
 
 #[test]
@@ -176,7 +195,7 @@ fn workers_share_every_table_and_each_has_what_it_needs() {
     let most = plan.listeners.iter().map(|listener| listener.options.connections_max);
     assert!(most.eq([4, 3]));
     assert_eq!((plan.memory.frames.cores, plan.workers.count), (3, 3));
-    let rows = super::memory_rows(&plan);
+    let rows = crate::plan::memory_rows(&plan);
     let count = |name: &str| rows.iter().find(|row| row.name == name).expect(name).count;
     assert_eq!((count("records"), count("frames"), count("frame counts")), (12, 16_384, 49_152));
     assert_eq!(count("hand-over"), 6 * 512);

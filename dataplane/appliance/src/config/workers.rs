@@ -38,7 +38,7 @@ const IDLE: &[(&str, IdlePolicy)] =
     &[("spin", IdlePolicy::Spin), ("adaptive", IdlePolicy::Adaptive), ("wait", IdlePolicy::Wait)];
 
 /// Reads `[workers]`.
-pub(crate) fn read(section: Section<'_>, ledger: &mut Ledger) -> Option<Workers> {
+pub(crate) fn read(section: Section<'_>, ledger: &mut Ledger<'_>) -> Option<Workers> {
     let default = Workers::default();
     let cores = cores(section, ledger);
     // Named cores need not be counted.
@@ -51,11 +51,11 @@ pub(crate) fn read(section: Section<'_>, ledger: &mut Ledger) -> Option<Workers>
     let idle = section.choice("idle", default.idle, IDLE, ledger);
     let spin = section.number("spin_us", default.spin_us, 0..=SPIN_US_MAX, ledger);
     let (count, cores) = (count?.value, cores?);
-    if let Some(At { value: cores, line }) = &cores
+    if let Some(At { value: cores, place }) = &cores
         && cores.len() != usize::from(count)
     {
-        let wrong = format!("{} cores for {count} workers", cores.len());
-        ledger.refuse(*line, &section.path("cores"), wrong, "name one core for each worker");
+        let wrong = format!("{count} workers and {} named cores", cores.len());
+        ledger.refuse(*place, &section.path("cores"), wrong, "name one core for each worker");
         return None;
     }
     let cores = cores.map(|at| at.value);
@@ -64,23 +64,23 @@ pub(crate) fn read(section: Section<'_>, ledger: &mut Ledger) -> Option<Workers>
 
 /// `Some(None)` is a file that names none.
 #[expect(clippy::option_option, reason = "outside: noted why not; inside: the default")]
-fn cores(section: Section<'_>, ledger: &mut Ledger) -> Option<Option<At<Vec<usize>>>> {
+fn cores(section: Section<'_>, ledger: &mut Ledger<'_>) -> Option<Option<At<Vec<usize>>>> {
     const KEY: &str = "cores";
-    let Some(At { line, .. }) = section.find(KEY, ledger) else { return Some(None) };
+    let Some(At { place, .. }) = section.find(KEY, ledger) else { return Some(None) };
     let found_before = ledger.found.len();
     let mut cores: Vec<usize> = Vec::new();
-    for At { value: core, line } in section.numbers(KEY, 0..=CORE_MAX, ledger) {
+    for At { value: core, place } in section.numbers(KEY, 0..=CORE_MAX, ledger) {
         if cores.contains(&core) {
             let wrong = format!("core {core} is there twice");
-            ledger.refuse(line, &section.path(KEY), wrong, "give each worker a core of its own");
+            ledger.refuse(place, &section.path(KEY), wrong, "give each worker a core of its own");
         }
         cores.push(core);
     }
     if cores.is_empty() && ledger.found.len() == found_before {
         let right = "name one for each worker, or leave the key out";
-        ledger.refuse(line, &section.path(KEY), "there is no core", right);
+        ledger.refuse(place, &section.path(KEY), "there is no core", right);
     }
-    (ledger.found.len() == found_before).then_some(Some(At { value: cores, line }))
+    (ledger.found.len() == found_before).then_some(Some(At { value: cores, place }))
 }
 
 const LEVELS: &[(&str, LevelFilter)] = &[
@@ -92,6 +92,6 @@ const LEVELS: &[(&str, LevelFilter)] = &[
 ];
 
 /// Reads `[log]`.
-pub(crate) fn log(section: Section<'_>, ledger: &mut Ledger) -> Option<LevelFilter> {
+pub(crate) fn log(section: Section<'_>, ledger: &mut Ledger<'_>) -> Option<LevelFilter> {
     section.choice("level", LevelFilter::INFO, LEVELS, ledger).map(|at| at.value)
 }

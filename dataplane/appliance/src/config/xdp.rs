@@ -33,7 +33,7 @@ const RING_SIZE: u32 = 2048;
 const BUSY_POLL_BUDGET: u16 = 64;
 
 /// Reads the keys of `[interface]`.
-pub(super) fn read(section: Section<'_>, ledger: &mut Ledger) -> Option<Xdp> {
+pub(super) fn read(section: Section<'_>, ledger: &mut Ledger<'_>) -> Option<Xdp> {
     let mode = section.choice("xdp_mode", Mode::Auto, MODES, ledger);
     let copy = section.choice("copy", CopyMode::Auto, COPIES, ledger);
     let require = section.choice("require", false, REQUIRE, ledger);
@@ -43,14 +43,14 @@ pub(super) fn read(section: Section<'_>, ledger: &mut Ledger) -> Option<Xdp> {
     let (copy, require, ring_size) = (copy?, require?, ring_size?);
     if copy.value == CopyMode::Copy && require.value {
         let right = "use copy = \"auto\", or require nothing";
-        ledger.refuse(copy.line, &section.path("copy"), "zero-copy is required as well", right);
+        ledger.refuse(copy.place, &section.path("copy"), "zero-copy is required as well", right);
         return None;
     }
     let tx_budget = tx_budget?;
     if tx_budget.value != 0 && !(TX_BUDGET_MIN..=ring_size).contains(&tx_budget.value) {
         let wrong = format!("{} is out of range", tx_budget.value);
         let right = format!("use {TX_BUDGET_MIN} to {ring_size}, the size of the ring, or 0");
-        ledger.refuse(tx_budget.line, &section.path("tx_budget"), wrong, right);
+        ledger.refuse(tx_budget.place, &section.path("tx_budget"), wrong, right);
         return None;
     }
     let busy_poll_us = busy_poll_us?.value;
@@ -64,34 +64,34 @@ pub(super) fn read(section: Section<'_>, ledger: &mut Ledger) -> Option<Xdp> {
     })
 }
 
-fn ring_size(section: Section<'_>, ledger: &mut Ledger) -> Option<u32> {
+fn ring_size(section: Section<'_>, ledger: &mut Ledger<'_>) -> Option<u32> {
     const KEY: &str = "ring_size";
     let range = RING_SIZE_MIN..=RING_SIZE_MAX;
-    let At { value, line } = section.number(KEY, RING_SIZE, range, ledger)?;
+    let At { value, place } = section.number(KEY, RING_SIZE, range, ledger)?;
     if !value.is_power_of_two() {
         let right =
             format!("use {} or {}", value.next_power_of_two() / 2, value.next_power_of_two());
-        ledger.refuse(line, &section.path(KEY), format!("{value} is no power of two"), right);
+        ledger.refuse(place, &section.path(KEY), format!("{value} is no power of two"), right);
         return None;
     }
     Some(value)
 }
 
 /// Reads `[access]`: who is let in, and who is dropped before he costs a frame.
-pub(super) fn access(section: Section<'_>, ledger: &mut Ledger) -> Option<Vec<(Prefix, Rule)>> {
+pub(super) fn access(section: Section<'_>, ledger: &mut Ledger<'_>) -> Option<Vec<(Prefix, Rule)>> {
     let found_before = ledger.found.len();
     let mut rules: Vec<(Prefix, Rule)> = Vec::new();
     for (key, rule) in [("deny", Rule::Deny), ("allow", Rule::Allow)] {
-        for At { value: text, line } in section.texts(key, ledger) {
+        for At { value: text, place } in section.texts(key, ledger) {
             match text.parse::<Prefix>() {
                 Ok(prefix) if rules.iter().any(|(known, _)| *known == prefix) => {
                     let wrong = format!("{prefix} is there twice");
-                    ledger.refuse(line, &section.path(key), wrong, "keep one of them");
+                    ledger.refuse(place, &section.path(key), wrong, "keep one of them");
                 }
                 Ok(prefix) => rules.push((prefix, rule)),
                 Err(error) => {
                     let (wrong, right) = split(&error.to_string());
-                    ledger.refuse(line, &section.path(key), wrong, right);
+                    ledger.refuse(place, &section.path(key), wrong, right);
                 }
             }
         }
@@ -99,7 +99,7 @@ pub(super) fn access(section: Section<'_>, ledger: &mut Ledger) -> Option<Vec<(P
     if rules.len() > ACCESS_RULES_MAX {
         let wrong = format!("{} ranges are too many", rules.len());
         let right = format!("use at most {ACCESS_RULES_MAX} in `deny` and `allow` together");
-        ledger.refuse(section.line, "access", wrong, right);
+        ledger.refuse(section.place, "access", wrong, right);
     }
     (ledger.found.len() == found_before).then_some(rules)
 }
@@ -115,7 +115,7 @@ const BURST: u32 = 256;
 const BURST_RANGE: RangeInclusive<u32> = 1..=1_000_000_000;
 
 /// Reads `[syn_budget]`.
-pub(super) fn syn_budget(section: Section<'_>, ledger: &mut Ledger) -> Option<SynBudget> {
+pub(super) fn syn_budget(section: Section<'_>, ledger: &mut Ledger<'_>) -> Option<SynBudget> {
     let mut rate = |per_s, burst| {
         let per_s = section.number(per_s, 0, PER_S_RANGE, ledger);
         let burst = section.number(burst, BURST, BURST_RANGE, ledger);

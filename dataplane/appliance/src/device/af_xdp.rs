@@ -9,6 +9,7 @@ use base::{CoreId, QueueId};
 use ethtool::{Groups, HashFunction, Link, Rss};
 use loader::{Counters, Steering};
 use memory::{CoreArena, FrameArena};
+use nix::net::if_::if_indextoname;
 use stack::Owners;
 use tracing::{info, warn};
 use wire::{MacAddress, toeplitz};
@@ -80,11 +81,31 @@ impl Device for AfXdpDevice {
         Ok(queue)
     }
 
-    fn attach(&mut self, plan: &Plan) -> Result<(), Error> {
+    fn facts(queue: &AfXdpQueue) -> Vec<(&'static str, String)> {
+        let truth = queue.truth();
+        let refused = truth.zero_copy_refused.map(|errno| errno.desc().to_owned());
+        vec![
+            ("driver", truth.driver.clone()),
+            ("zero_copy_refused", refused.unwrap_or_default()),
+            ("xsk", truth.options()),
+            ("rings", truth.rings.to_string()),
+        ]
+    }
+
+    /// The name may be another's by now, and the number is nobody's again.
+    fn is_gone(&self) -> bool {
+        if_indextoname(self.link.index).is_err()
+    }
+
+    fn attach(&mut self, plan: &Plan) -> Result<Option<String>, Error> {
         let attached = self.steering.attach()?;
         let interface = plan.interface.name.as_str();
         info!(interface, mode = %attached, access = plan.access.len(), "xdp program");
-        Ok(())
+        Ok(Some(attached.to_string()))
+    }
+
+    fn steering(&self) -> Option<&Steering> {
+        Some(&self.steering)
     }
 
     fn detach(&mut self) {

@@ -35,11 +35,11 @@ impl Device for TapDevice {
     }
 
     /// The kernel's end goes up, so that what is sent from there on finds the gateway.
-    fn attach(&mut self, plan: &Plan) -> Result<(), Error> {
+    fn attach(&mut self, plan: &Plan) -> Result<Option<String>, Error> {
         for cidr in &plan.interface.kernel_addresses {
             self.interface.add_address(cidr.address().to_ip(), cidr.prefix_len())?;
         }
         self.interface.set_up()?;
-        Ok(())
+        Ok(None)
     }
 }

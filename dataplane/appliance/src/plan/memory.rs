@@ -21,9 +21,15 @@ impl Row {
 /// The stack's timers: key, two links, slot and tick.
 const TIMER_LEN: u64 = 24;
 /// A session of the gateway, as its documentation has it.
-const SESSION_LEN: usize = 80;
+const SESSION_LEN: usize = 96;
 /// A frame's references, in an array beside the frames.
 const FRAME_COUNT_LEN: usize = 4;
+
+/// An entry of each of a queue's four rings: an address to fill, one that is sent, and a descriptor
+/// in each direction.
+const RING_ENTRY_LEN: usize = 8 + 8 + 16 + 16;
+/// Whether the kernel has a frame, in each queue's own array.
+const FRAME_MARK_LEN: usize = 2;
 
 /// What one core says to another, and the words that a ring keeps it in.
 const HAND_OVER_ENTRY_LEN: u64 = 32;
@@ -52,6 +58,10 @@ pub(crate) fn rows(plan: &Plan) -> Vec<Row> {
         row("frame counts", frames.frames, FRAME_COUNT_LEN),
         Row { name: "documents", count: plan.catalogue.len(), each: 1 },
     ];
+    if let Some(ring_size) = plan.interface.ring_size() {
+        rows.push(row("rings", ring_size, RING_ENTRY_LEN));
+        rows.push(row("frame marks", frames.frames, FRAME_MARK_LEN));
+    }
     if workers > 1 {
         // A ring from each to each other.
         let count = workers * (workers - 1) * stack::HAND_OVER_LEN as u64;

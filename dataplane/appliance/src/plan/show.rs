@@ -4,9 +4,13 @@ use std::fmt;
 
 use af_xdp::CopyMode;
 use loader::{Mode, Rate, Rule};
+use memory::PageChoice;
 
-use super::{Plan, memory_rows, memory_sum};
+use super::memory::Row;
+use super::{Plan, huge_pages, memory_rows, memory_sum};
+use crate::affinity::choose_among;
 use crate::config::{Kind, Listener, Workers, pages_name, show_size};
+use crate::host::HostMemory;
 use crate::idle::IdlePolicy;
 
 impl fmt::Display for Plan {
@@ -90,11 +94,18 @@ impl Plan {
     fn show_workers(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Workers { count, cores, idle, spin_us } = &self.workers;
         write!(f, "workers    {count}")?;
-        match cores {
-            Some(cores) => write!(f, " on cores {cores:?}")?,
+        let chosen = self.machine.cores.as_ref();
+        let chosen = chosen.and_then(|allowed| choose_among(allowed, &self.workers).ok());
+        match chosen.as_ref().or(cores.as_ref()) {
+            Some(cores) if *count == 1 => write!(f, " on core {}", cores[0])?,
+            Some(cores) => write!(f, " on cores {}", listed(cores))?,
             None if *count == 1 => f.write_str(" on the last core")?,
             None => write!(f, " on the last {count} cores")?,
         }
+        if let Some(allowed) = &self.machine.cores {
+            write!(f, " of {}", allowed.len())?;
+        }
+        f.write_str(if *count == 1 { ", with one queue" } else { ", with a queue each" })?;
         write!(f, ", idle = \"{}\"", idle.name())?;
         match idle {
             IdlePolicy::Adaptive => writeln!(f, " after {spin_us} us"),
@@ -104,7 +115,10 @@ impl Plan {
 
     fn show_memory(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rows = memory_rows(self);
-        write!(f, "memory     pages = \"{}\"", pages_name(self.memory.pages))?;
+        let count = |name| rows.iter().find(|row| row.name == name).map_or(0, |row| row.count);
+        let (connections, active) = (grouped(count("records")), grouped(count("extensions")));
+        let sum = memory_sum(&rows);
+        write!(f, "memory     {connections} connections, {active} active: {}", show_size(sum))?;
         match self.workers.count {
             1 => writeln!(f)?,
             count => writeln!(f, "; all but the frames and documents in {count} equal shares")?,
@@ -113,9 +127,47 @@ impl Plan {
             let (count, each, size) = (row.count, row.each, show_size(row.bytes()));
             writeln!(f, "  {:<14}{count:>12} x {each:>4} = {:>14}  {size}", row.name, row.bytes())?;
         }
-        let sum = memory_sum(&rows);
-        writeln!(f, "  {:<14}{:>21}{sum:>15}  {}", "sum", "", show_size(sum))
+        writeln!(f, "  {:<14}{:>21}{sum:>15}  {}", "sum", "", show_size(sum))?;
+        self.show_machine(&rows, f)
     }
+
+    /// What of the machine's memory the plan takes.
+    fn show_machine(&self, rows: &[Row], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (pages, choice) = (huge_pages(rows), pages_name(self.memory.pages));
+        if let Some(HostMemory { total, available, huge }) = self.machine.memory {
+            let (total, available) = (show_size(total), show_size(available));
+            writeln!(
+                f,
+                "machine    {total} of memory, {available} free; beside it {} of huge pages free",
+                show_size(huge)
+            )?;
+        }
+        write!(f, "pages      \"{choice}\"")?;
+        match self.memory.pages {
+            PageChoice::Base => writeln!(f),
+            PageChoice::Best | PageChoice::RequireHuge => {
+                writeln!(f, ": {pages} huge pages of 2 MiB hold all of it")
+            }
+        }
+    }
+}
+
+/// Numbers with commas between them.
+fn listed(numbers: &[usize]) -> String {
+    numbers.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// A number in groups of three digits.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 fn show_listener(listener: &Listener, plan: &Plan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -138,4 +190,17 @@ fn show_listener(listener: &Listener, plan: &Plan, f: &mut fmt::Formatter<'_>) -
         write!(f, ", keep-alive after {idle_s} s, {probes_max} probes each {interval_s} s")?;
     }
     writeln!(f)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::grouped;
+
+    #[test]
+    fn digits_are_grouped_by_three() {
+        let cases = [(0, "0"), (999, "999"), (1_000, "1,000"), (10_000_000, "10,000,000")];
+        for (number, text) in cases {
+            assert_eq!(grouped(number), text);
+        }
+    }
 }

@@ -9,12 +9,13 @@ use memory::{CoreArena, FrameArena, FrameGeometry, PageChoice};
 use nic::MemQueue;
 use stack::{CloseReason, Conn, Context, Data, Refuse, Service, Stack};
 
-use super::{End, Terms, serve};
+use super::{End, Ordered, Terms, serve};
 use crate::assembly::{Parts, assemble};
 use crate::bell::Bell;
 use crate::clock::Clock;
 use crate::config::{Host, parse};
 use crate::idle::IdlePolicy;
+use crate::order;
 use crate::plan::Plan;
 use crate::stop::Stop;
 use crate::summary::Summary;
@@ -106,15 +107,18 @@ fn ask(tcp_port: u16, question: &'static [u8]) -> (Asker, Summary) {
                 path: "/index.html".to_owned(),
                 content_type: "text/html".to_owned(),
                 body: b"hello from memory".to_vec(),
+                modified: None,
             };
             let documents = Documents::new(vec![index]).unwrap();
             let parts = parts(documents, queue, arena);
-            let mut engine = assemble(&plan(), parts, clock.now()).unwrap();
+            let (mut engine, serving) = assemble(&plan(), parts, clock.now()).unwrap();
+            let (_clerk, desk) = order::pair();
+            let mut ordered = Ordered { serving, desk };
             let (idle, spin) = (IdlePolicy::Adaptive, Duration::from_micros(50));
             let bells = [Bell::new().unwrap()];
             let terms =
                 Terms { clock, stop: &stop, until: None, idle, spin, bells: &bells, bell: 0 };
-            assert_eq!(serve(&mut engine, &terms, &mut None).unwrap(), End::Signal);
+            assert_eq!(serve(&mut engine, &terms, &mut None, &mut ordered).unwrap(), End::Signal);
             Summary::of(&engine)
         });
         let mut asker = asker(peer_queue, peer_arena, question);
@@ -168,10 +172,13 @@ fn the_loop_ends_when_its_time_is_over() {
     let (queue, _peer) = nic::mem::pair(64, 1500).unwrap();
     let (clock, stop) = (Clock::start(), Stop::new().unwrap());
     let documents = Documents::new(Vec::new()).unwrap();
-    let mut engine = assemble(&plan(), parts(documents, queue, arena), clock.now()).unwrap();
+    let parts = parts(documents, queue, arena);
+    let (mut engine, serving) = assemble(&plan(), parts, clock.now()).unwrap();
+    let (_clerk, desk) = order::pair();
+    let mut ordered = Ordered { serving, desk };
     let until = Some(clock.now() + Duration::from_millis(5));
     let (idle, spin, bells) = (IdlePolicy::Wait, Duration::ZERO, [Bell::new().unwrap()]);
     let terms = Terms { clock, stop: &stop, until, idle, spin, bells: &bells, bell: 0 };
-    assert_eq!(serve(&mut engine, &terms, &mut None).unwrap(), End::Time);
+    assert_eq!(serve(&mut engine, &terms, &mut None, &mut ordered).unwrap(), End::Time);
     assert!(until.is_some_and(|until| clock.now() >= until));
 }

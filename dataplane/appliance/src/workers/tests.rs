@@ -3,6 +3,7 @@
 use std::env;
 use std::os::fd::BorrowedFd;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
 use gateway::Documents;
@@ -14,6 +15,7 @@ use crate::clock::Clock;
 use crate::config::{Host, parse};
 use crate::device::Device;
 use crate::error::Error;
+use crate::notify::Notify;
 use crate::plan::Plan;
 use crate::serve::End;
 use crate::stop::Stop;
@@ -42,6 +44,8 @@ enum Second {
     Fails,
     /// Its queue pair panics after some bursts.
     Panics,
+    /// It serves, and the device is gone without telling it.
+    Vanishes,
 }
 
 /// Two in-memory queue pairs, to which nothing comes.
@@ -76,9 +80,13 @@ impl Device for Quiet {
         Ok(QuietQueue { queue, _far: far, bursts_left: (seat == Second::Panics).then_some(100) })
     }
 
-    fn attach(&mut self, _plan: &Plan) -> Result<(), Error> {
+    fn is_gone(&self) -> bool {
+        self.second == Second::Vanishes
+    }
+
+    fn attach(&mut self, _plan: &Plan) -> Result<Option<String>, Error> {
         assert_ne!(self.second, Second::Fails, "it is attached although a worker has no queue");
-        Ok(())
+        Ok(None)
     }
 }
 
@@ -118,7 +126,20 @@ fn run(second: Second, time: Duration) -> (usize, Result<(End, usize), Error>) {
     let cores = vec![core; 2];
     let run_for = Some(time);
     let clock = Clock::start();
-    let works = Works { plan: &plan, documents, frames, cores, stop: &stop, run_for, clock };
+    let notify = Notify::of_environment("serves".to_owned());
+    let (stop_at, reload) = (&stop, None);
+    let works = Works {
+        plan: &plan,
+        documents,
+        frames,
+        cores,
+        stop: stop_at,
+        run_for,
+        clock,
+        notify,
+        board: Arc::default(),
+        reload,
+    };
     let mut ready = 0;
     let outcome = work(&works, Quiet { second }, None, |queues| ready += queues.len());
     assert!(stop.is_raised() || outcome.is_err());
@@ -129,6 +150,12 @@ fn run(second: Second, time: Duration) -> (usize, Result<(End, usize), Error>) {
 fn all_workers_end_when_their_time_is_over() {
     let (ready, outcome) = run(Second::Serves, Duration::from_millis(20));
     assert_eq!((ready, outcome.unwrap()), (2, (End::Time, 2)));
+}
+
+#[test]
+fn a_device_that_vanishes_under_silent_queues_ends_all_and_is_told() {
+    let (ready, outcome) = run(Second::Vanishes, Duration::from_secs(600));
+    assert_eq!((ready, outcome.unwrap()), (2, (End::DeviceGone, 2)));
 }
 
 #[test]

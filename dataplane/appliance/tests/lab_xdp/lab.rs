@@ -7,13 +7,17 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 /// The longest that a right answer takes on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The longest that a gateway takes to end by itself.
+const GRACE: Duration = Duration::from_secs(3);
 
 #[allow(clippy::print_stdout, reason = "what was measured is told")]
 fn tell(told: &str) {
@@ -154,7 +158,15 @@ pub(crate) fn refused(configuration: &str) -> Output {
 impl Gateway {
     /// Starts one and waits until it is ready.
     pub(crate) fn start(configuration: &str) -> Self {
+        Self::start_with(configuration, &[])
+    }
+
+    /// The same, with further documents.
+    pub(crate) fn start_with(configuration: &str, documents: &[(&str, Vec<u8>)]) -> Self {
         let folder = folder(configuration);
+        for (name, bytes) in documents {
+            fs::write(folder.path().join("www").join(name), bytes).expect("it is ours");
+        }
         let log = fs::File::create(folder.path().join("log")).expect("it is ours");
         let mut child = command(&folder).stderr(log).spawn().expect("nsenter is there");
         let mut lines = BufReader::new(child.stdout.take().expect("it is piped"));
@@ -169,6 +181,17 @@ impl Gateway {
     pub(crate) fn instance(&self) -> String {
         let name = self._folder.path().file_name().expect("it has a name").to_string_lossy();
         name.trim_start_matches('.').to_owned()
+    }
+
+    /// A file beside its configuration.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self._folder.path().join(name)
+    }
+
+    /// Writes its configuration anew, as [`Gateway::start`] did.
+    pub(crate) fn configure(&self, configuration: &str) {
+        let file = format!("instance = \"{}\"\n{configuration}", self.instance());
+        fs::write(self.path("abele.toml"), file).expect("it is ours");
     }
 
     /// What it has logged so far.
@@ -197,17 +220,56 @@ impl Gateway {
         (summary, log)
     }
 
-    /// Ends it with SIGKILL.
+    /// Waits until it ends by itself; its exit code and what it has logged.
+    pub(crate) fn ended(&mut self) -> (Option<i32>, String) {
+        assert!(self.has_ended(), "it goes on: {}", self.log());
+        (self.child.wait().expect("it is our child").code(), self.log())
+    }
+
+    /// Ends it with SIGKILL, as a crash would.
     pub(crate) fn kill(mut self) {
         self.signal(Signal::SIGKILL);
         self.child.wait().expect("it is our child");
     }
+
+    /// Whether it ends within the time that a gateway takes at most which nobody asks.
+    fn has_ended(&mut self) -> bool {
+        let deadline = Instant::now() + GRACE;
+        loop {
+            let has_ended = !matches!(self.child.try_wait(), Ok(None));
+            if has_ended || Instant::now() > deadline {
+                return has_ended;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
 }
 
 impl Drop for Gateway {
+    /// It has ended, unless the test has failed. One that was killed has left files for the tools,
+    /// which would stay for ever: no other is called like it.
     fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
+        if let Ok(None) = self.child.try_wait() {
+            self.signal(Signal::SIGTERM);
+        }
+        if !self.has_ended() {
+            self.child.kill().ok();
+            self.child.wait().ok();
+        }
+        remove_instance(&self.instance());
+    }
+}
+
+/// Removes what the gateway of that name shows the tools, once it runs no more.
+fn remove_instance(name: &str) {
+    let own = env::var_os("XDG_RUNTIME_DIR").map(|own| PathBuf::from(own).join("abele"));
+    for place in [Some(PathBuf::from("/run/abele")), own].into_iter().flatten() {
+        let folder = place.join(name);
+        // Where the folder is no memory, the words lie elsewhere.
+        if let Ok(words) = fs::read_link(folder.join("stats")) {
+            fs::remove_file(words).ok();
+        }
+        fs::remove_dir_all(folder).ok();
     }
 }
 

@@ -19,7 +19,7 @@ const TWO: &str = "[workers]\ncount = 2";
 const ONE: &str = "[workers]\ncount = 1";
 
 /// The line by which a gateway says why it does not start: the last one, after what it logged.
-fn line(output: &Output) -> String {
+pub(crate) fn line(output: &Output) -> String {
     let told = text(&output.stderr);
     assert_eq!(output.status.code(), Some(3), "{told}");
     assert_eq!(text(&output.stdout), "", "it was never ready: {told}");
@@ -37,7 +37,7 @@ fn line(output: &Output) -> String {
 }
 
 /// That it starts, and ends by itself.
-fn starts(output: &Output) {
+pub(crate) fn starts(output: &Output) {
     let told = text(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{told}");
     assert!(text(&output.stdout).starts_with("ready: "), "{told}");
@@ -288,7 +288,7 @@ fn a_limit_on_locked_memory_is_told_with_both_figures_and_what_lifts_it() {
         let run = |wrapper: &[&str]| gateway_as(wrapper, binary.as_ref(), &configuration("", TWO));
         let line = line(&run(&[&limited[..], &poor].concat()));
         assert!(line.contains("registering 32768 KiB of frames"), "{line}");
-        assert!(line.contains("RLIMIT_MEMLOCK is 64 KiB. Mend it: ulimit -l unlimited"), "{line}");
+        assert!(line.contains("RLIMIT_MEMLOCK is 64 KiB; mend it: ulimit -l unlimited"), "{line}");
         assert_eq!(rights(&line).len(), 5, "{line}");
         // With the right that it names the limit is none.
         assert!(rights(&line).contains(&"+ipc_lock".to_owned()), "{line}");

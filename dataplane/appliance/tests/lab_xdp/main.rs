@@ -9,3 +9,6 @@ mod flood;
 mod frames;
 mod lab;
 mod lacks;
+mod reloads;
+mod rights;
+mod tools;

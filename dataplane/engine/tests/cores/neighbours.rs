@@ -87,7 +87,7 @@ fn a_meter_is_told_of_every_stage_of_a_turn_in_order() {
     let mut bed = Bed::new(sizes, Echo::new, Askers::new(1, 1, 1));
     let mut marks = Marks::default();
     bed.cores[1].turn_with(bed.now, &mut marks);
-    // What passes between two turns is not the engine's to know.
-    let [stages @ .., Stage::Idle] = Stage::ALL else { panic!("idle is last") };
+    // What tools are shown, and what passes between two turns, is not the engine's to know.
+    let [stages @ .., Stage::Tools, Stage::Idle] = Stage::ALL else { panic!("idle is last") };
     assert_eq!(marks.0, stages);
 }

@@ -1,37 +1,50 @@
-//! HTTP/1.1 (RFC 9110, RFC 9112): GET and HEAD of documents in memory.
+//! HTTP/1.1 (RFC 9110, RFC 9112): GET, HEAD and OPTIONS of documents in memory.
 //!
 //! Requests of a connection are answered in order, and the next one is not looked at before the
 //! answer to the last is wholly queued: what a client sends meanwhile stays in the stack, which
-//! closes its window. After an error whose request has no certain end, and where the client asks
-//! for it, the connection ends: our direction is finished, and what still comes is thrown away for
-//! a while, as a reset would destroy the answer that the client has not read yet.
+//! closes its window. Content that comes with a request is read to its end first, so that what is
+//! wrong with it is answered too. After an error whose request has no certain end, and where the
+//! client asks for it, the connection ends: our direction is finished, and what still comes is
+//! thrown away for a while, as a reset would destroy the answer that the client has not read yet.
 //!
 //! ```text
-//!              whole head in one segment, answer fits the send queue
-//!            +------------------------------------------------------+
-//!            v                                                      |
-//!   idle (no session) --half a head--> Head --its end--> Answer --> +--> Body --its end--> idle
-//!                                        |                  |
-//!                                        +--refused---------+--> Linger --peer's end--> closed
+//!              whole head in one segment, no content, answer fits the send queue
+//!            +-------------------------------------------------------------------+
+//!            v                                                                   |
+//!   idle (no session) --half a head--> Head --its end--> Body --its end--> Answer --> idle
+//!                                        |                 |                 |
+//!                                        +-----refused-----+-----close-------+
+//!                                                                            v
+//!                                                     closed <--peer's end-- Linger
 //! ```
 
 pub(crate) mod answer;
+mod body;
+mod condition;
 mod date;
 mod documents;
+mod framing;
+mod host;
 mod path;
+mod range;
 mod request;
+mod select;
 mod session;
+mod stored;
 
 use stack::{CloseReason, Conn, Context, Data, Datagram, Refuse, SendError, Service};
 
 use base::{Instant, NIL};
 use memory::ArenaError;
 
-use self::answer::{Answer, Persistence, status_of};
+use self::answer::{Answer, DateLine, Persistence, status_of};
+use self::body::{Body, Progress};
 pub use self::documents::{Document, Documents, DocumentsError};
 use self::path::PathBuffer;
-use self::request::{Request, find_end, parse};
-use self::session::{Phase, Sessions};
+use self::request::{Rejection, find_end, parse, slots, too_long};
+use self::select::{closing, decide};
+use self::session::{Due, Phase, Sessions};
+use self::stored::Stored;
 use crate::GatewayConfig;
 use crate::counters::{HttpCounters, Refusal, Status};
 use crate::limits::{
@@ -45,8 +58,9 @@ pub(crate) struct Http {
     documents: Documents,
     sessions: Sessions,
     counters: HttpCounters,
-    /// Seconds since 1970; zero until somebody tells.
-    date: u64,
+    /// Seconds since 1970, and as a field; zero until somebody tells.
+    date: DateLine,
+    body_len_max: u32,
     is_sweeping: bool,
     /// Where paths are decoded and heads are written: one request at a time.
     path: Box<PathBuffer>,
@@ -61,13 +75,19 @@ enum Next {
     Began(u32),
     /// A request to be answered.
     Answer(Answer),
+    /// A request whose content comes first; the client may wait to be told that it should.
+    Body { answer: Answer, body: Body, is_awaited: bool },
     /// A request that ends the connection.
-    Refuse(Refusal),
-    /// The body is through: the next request begins.
-    BodyEnd,
+    Refuse(Rejection),
+    /// An empty line that came in two pieces: there is nothing to remember of it.
+    Blank,
     /// More than a connection that lingers is worth.
     Overrun,
 }
+
+//= https://www.rfc-editor.org/rfc/rfc9110#section-15.2.1
+//# 100 (Continue) ... the initial part of a request has been received and has not yet been rejected
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// Whether the connection still has something to say to us.
 #[derive(PartialEq, Eq)]
@@ -78,12 +98,13 @@ enum Flow {
 
 impl Http {
     pub(crate) fn new(config: GatewayConfig) -> Result<Self, ArenaError> {
-        let GatewayConfig { sessions_max, heads_max, documents, pages } = config;
+        let GatewayConfig { sessions_max, heads_max, documents, http, pages } = config;
         Ok(Self {
             documents,
-            sessions: Sessions::new(sessions_max, heads_max, pages)?,
+            sessions: Sessions::new(sessions_max, heads_max, pages, http)?,
             counters: HttpCounters::default(),
-            date: 0,
+            date: DateLine::new(0),
+            body_len_max: http.body_len_max,
             is_sweeping: false,
             path: Box::new([0; HEAD_LEN_MAX]),
             head: Box::new([0; ANSWER_HEAD_LEN_MAX]),
@@ -91,7 +112,9 @@ impl Http {
     }
 
     pub(crate) fn set_wall_time(&mut self, unix_seconds: u64) {
-        self.date = unix_seconds;
+        if self.date.seconds != unix_seconds {
+            self.date = DateLine::new(unix_seconds);
+        }
     }
 
     pub(crate) fn counters(&self) -> HttpCounters {
@@ -111,19 +134,14 @@ impl Http {
         bytes: &[u8],
         now: Instant,
     ) -> (usize, Next) {
-        let Some(index) = session else { return self.read_idle(conn, bytes, now) };
+        let Some(index) = session else {
+            return self.read_idle(conn, bytes, now);
+        };
         match self.sessions.phase(index) {
             Phase::Head { buffer, len } => self.read_head(index, buffer, len as usize, bytes),
-            Phase::Answer(answer) => {
-                let (len, body_rest) = self.discard(bytes, answer.body_rest);
-                self.sessions.update(index, Phase::Answer(Answer { body_rest, ..answer }));
-                (len, Next::Wait)
-            }
-            Phase::Body { rest } => {
-                let (len, rest) = self.discard(bytes, rest);
-                self.sessions.update(index, Phase::Body { rest });
-                (len, if rest == 0 { Next::BodyEnd } else { Next::Wait })
-            }
+            // The next request waits in the stack.
+            Phase::Answer(_) => (0, Next::Wait),
+            Phase::Body { answer, body } => self.read_body(index, answer, body, bytes),
             Phase::Linger { rest } => {
                 let (len, rest) = self.discard(bytes, rest);
                 self.sessions.update(index, Phase::Linger { rest });
@@ -144,25 +162,41 @@ impl Http {
         //= https://www.rfc-editor.org/rfc/rfc9112#section-2.2
         //# a server that is expecting to receive and parse a request-line SHOULD ignore at least
         //# one empty line (CRLF) received prior to the request-line
-        let is_blank = |byte: &&u8| matches!(byte, b'\r' | b'\n');
-        let blank = bytes.iter().take_while(is_blank).count();
-        let head = &bytes[blank..];
-        if head.is_empty() {
-            return (blank, Next::Wait);
+        let mut head = bytes;
+        while let Some(after) = head.strip_prefix(b"\r\n") {
+            head = after;
         }
-        if let Some((len, result)) = parse(head, &mut self.path) {
-            return (blank + len, next_of(result, &self.documents, self.date, &mut self.counters));
+        let blank = bytes.len() - head.len();
+        match head {
+            [] => return (blank, Next::Wait),
+            [b'\n', ..] | [b'\r', _, ..] => {
+                let rejection = Rejection { refusal: Refusal::HeadMalformed, is_head: false };
+                return (blank, Next::Refuse(rejection));
+            }
+            _ => {}
         }
+        let mut slots = slots();
+        if let Some((len, parsed)) = parse(head, &mut slots, &mut self.path, self.body_len_max) {
+            let now = self.date.seconds;
+            return (blank + len, decide(parsed, &self.documents, now, &mut self.counters));
+        }
+        self.keep_head(conn, head, bytes.len(), now)
+    }
+
+    /// The beginning of a head, of which more must come.
+    fn keep_head(&mut self, conn: Conn, head: &[u8], taken: usize, now: Instant) -> (usize, Next) {
+        let is_head = head.starts_with(b"HEAD ");
+        let lacks = |refusal| (taken, Next::Refuse(Rejection { refusal, is_head }));
         let Some(buffer) = self.sessions.allocate_head() else {
-            return (bytes.len(), Next::Refuse(Refusal::ResourceHeads));
+            return lacks(Refusal::ResourceHeads);
         };
         self.sessions.head_mut(buffer)[..head.len()].copy_from_slice(head);
         let len = u32::try_from(head.len()).expect("shorter than a head may be");
         match self.sessions.begin(conn, Phase::Head { buffer, len }, now) {
-            Some(index) => (bytes.len(), Next::Began(index)),
+            Some(index) => (taken, Next::Began(index)),
             None => {
                 self.sessions.free_head(buffer);
-                (bytes.len(), Next::Refuse(Refusal::ResourceSessions))
+                lacks(Refusal::ResourceSessions)
             }
         }
     }
@@ -173,19 +207,78 @@ impl Http {
         let head = self.sessions.head_mut(buffer);
         head[known..known + count].copy_from_slice(&bytes[..count]);
         let len = known + count;
+        let malformed = Rejection { refusal: Refusal::HeadMalformed, is_head: false };
+        if head[0] == b'\r' {
+            // Only as the first half of an empty line before the request it came this far.
+            return if head[1] == b'\n' { (1, Next::Blank) } else { (0, Next::Refuse(malformed)) };
+        }
         // The end has at most three bytes that may be cut apart.
         if let Some(end) = find_end(&head[..len], known.saturating_sub(3)) {
-            let parsed = parse(&self.sessions.head(buffer)[..end], &mut self.path);
-            let result = parsed.map_or(Err(Refusal::HeadMalformed), |(_, result)| result);
-            let next = next_of(result, &self.documents, self.date, &mut self.counters);
-            return (end - known, next);
+            let head = &self.sessions.head(buffer)[..end];
+            let mut slots = slots();
+            let parsed = parse(head, &mut slots, &mut self.path, self.body_len_max);
+            let parsed = parsed.map_or(Err(malformed), |(_, parsed)| parsed);
+            let now = self.date.seconds;
+            return (end - known, decide(parsed, &self.documents, now, &mut self.counters));
         }
         if len == HEAD_LEN_MAX {
-            return (count, Next::Refuse(Refusal::HeadTooLong));
+            let refusal = too_long(head);
+            let is_head = head.starts_with(b"HEAD ");
+            return (count, Next::Refuse(Rejection { refusal, is_head }));
         }
         let len = u32::try_from(len).expect("shorter than a head may be");
         self.sessions.update(index, Phase::Head { buffer, len });
         (count, Next::Wait)
+    }
+
+    /// Content: it is taken and thrown away; at its end the answer is due.
+    fn read_body(
+        &mut self,
+        index: u32,
+        answer: Answer,
+        mut body: Body,
+        bytes: &[u8],
+    ) -> (usize, Next) {
+        let (len, progress) = body.take(bytes, self.body_len_max);
+        self.counters.bytes_discarded += len as u64;
+        let next = match progress {
+            Progress::More => {
+                self.sessions.update(index, Phase::Body { answer, body });
+                Next::Wait
+            }
+            Progress::End => Next::Answer(answer),
+            Progress::Wrong(refusal) => {
+                Next::Refuse(Rejection { refusal, is_head: answer.is_head })
+            }
+        };
+        (len, next)
+    }
+
+    /// Content is to come: the client is told so if it waits for that.
+    //= https://www.rfc-editor.org/rfc/rfc9110#section-10.1.1
+    //# A server that receives a 100-continue expectation ... MUST send either an immediate response
+    //# containing the final status code or a 100 (Continue) response
+    fn begin_body(
+        &mut self,
+        cx: &mut Context<'_>,
+        conn: Conn,
+        session: Option<u32>,
+        (answer, body, is_awaited): (Answer, Body, bool),
+    ) -> Flow {
+        if session.is_none() && !self.sessions.has_free() {
+            let refusal = Refusal::ResourceSessions;
+            return self.refuse(cx, conn, session, Rejection { refusal, is_head: answer.is_head });
+        }
+        if is_awaited {
+            if cx.send_room(conn) < CONTINUE.len() {
+                return self.answer(cx, conn, session, closing(answer));
+            }
+            if cx.send(conn, CONTINUE) != Ok(CONTINUE.len()) {
+                return self.drop_for(cx, conn, Refusal::SendRefused);
+            }
+            self.counters.continues += 1;
+        }
+        self.hold(cx, conn, session, Phase::Body { answer, body })
     }
 
     /// An answer that tells of a refusal and ends the connection.
@@ -194,19 +287,21 @@ impl Http {
         cx: &mut Context<'_>,
         conn: Conn,
         session: Option<u32>,
-        refusal: Refusal,
+        rejection: Rejection,
     ) -> Flow {
+        let Rejection { refusal, is_head } = rejection;
         self.counters.refuse_for(refusal);
         let status = status_of(refusal).expect("refusals of requests have a status");
         let answer = Answer {
             status,
-            document: NIL,
-            is_head: false,
+            is_head,
             persistence: Persistence::Close,
             has_peer_ended: false,
-            date: self.date,
+            document: NIL,
+            date: self.date.seconds,
             sent: 0,
-            body_rest: 0,
+            from: 0,
+            to: 0,
         };
         self.answer(cx, conn, session, answer)
     }
@@ -222,8 +317,8 @@ impl Http {
         if session.is_none() && !self.sessions.has_free() && !self.fits(cx, conn, &answer) {
             // It would stop half-way with nobody to remember where. The refusal is short.
             self.counters.refuse_for(Refusal::ResourceSessions);
-            answer.status = Status::ServiceUnavailable;
-            answer.persistence = Persistence::Close;
+            answer =
+                Answer { status: Status::ServiceUnavailable, document: NIL, ..closing(answer) };
         }
         self.counters.answer_with(answer.status);
         match self.push(cx, conn, &mut answer) {
@@ -234,13 +329,10 @@ impl Http {
     }
 
     fn fits(&mut self, cx: &Context<'_>, conn: Conn, answer: &Answer) -> bool {
-        let document = self.document(answer);
+        let Self { documents, head, date, .. } = self;
+        let document = document_of(documents, answer);
         let body_len = if answer.is_head { 0 } else { answer.body(document).len() };
-        body_len + ANSWER_HEAD_LEN_MAX <= cx.send_room(conn)
-    }
-
-    fn document(&self, answer: &Answer) -> Option<&Document> {
-        (answer.status == Status::Ok).then(|| self.documents.document(answer.document))
+        answer.write_head(document, date, head) + body_len <= cx.send_room(conn)
     }
 
     /// Queues as much of an answer as there is room for. True once all of it is queued.
@@ -250,9 +342,9 @@ impl Http {
         conn: Conn,
         answer: &mut Answer,
     ) -> Result<bool, SendError> {
-        let Self { documents, head, counters, .. } = self;
-        let document = (answer.status == Status::Ok).then(|| documents.document(answer.document));
-        let head_len = answer.write_head(document, head);
+        let Self { documents, head, counters, date, .. } = self;
+        let document = document_of(documents, answer);
+        let head_len = answer.write_head(document, date, head);
         let body = if answer.is_head { &[] } else { answer.body(document) };
         for (start, part) in [(0, &head[..head_len]), (head_len, body)] {
             let from = usize::try_from(answer.sent).expect("within head and body") - start;
@@ -281,9 +373,6 @@ impl Http {
         }
         match answer.persistence {
             Persistence::Close => self.linger(cx, conn, session),
-            Persistence::Keep | Persistence::KeepSaid if answer.body_rest > 0 => {
-                self.hold(cx, conn, session, Phase::Body { rest: answer.body_rest })
-            }
             Persistence::Keep | Persistence::KeepSaid => {
                 self.release(cx, conn);
                 Flow::Continue
@@ -365,17 +454,20 @@ impl Http {
     fn expire(&mut self, cx: &mut Context<'_>, conn: Conn, index: u32, phase: Phase) {
         // Each of these ends the phase or the session, so that the next look finds another.
         match phase {
-            Phase::Head { .. } => {
-                //= https://www.rfc-editor.org/rfc/rfc9110#section-15.5.9
-                //# the server did not receive a complete request message within the time that it was
-                //# prepared to wait
-                self.refuse(cx, conn, Some(index), Refusal::HeadTimeout)
+            //= https://www.rfc-editor.org/rfc/rfc9110#section-15.5.9
+            //# the server did not receive a complete request message within the time that it was
+            //# prepared to wait
+            Phase::Head { buffer, .. } => {
+                let is_head = self.sessions.head(buffer).starts_with(b"HEAD ");
+                let rejection = Rejection { refusal: Refusal::HeadTimeout, is_head };
+                self.refuse(cx, conn, Some(index), rejection)
+            }
+            Phase::Body { answer, .. } => {
+                let is_head = answer.is_head;
+                let rejection = Rejection { refusal: Refusal::BodyTimeout, is_head };
+                self.refuse(cx, conn, Some(index), rejection)
             }
             Phase::Answer(_) => self.drop_for(cx, conn, Refusal::AnswerTimeout),
-            Phase::Body { .. } => {
-                self.counters.refuse_for(Refusal::BodyTimeout);
-                self.linger(cx, conn, Some(index))
-            }
             Phase::Linger { .. } => {
                 self.counters.refuse_for(Refusal::LingerTimeout);
                 self.close(cx, conn)
@@ -405,8 +497,11 @@ impl Service for Http {
                     Flow::Continue
                 }
                 Next::Answer(answer) => self.answer(cx, conn, session, answer),
-                Next::Refuse(refusal) => self.refuse(cx, conn, session, refusal),
-                Next::BodyEnd => {
+                Next::Body { answer, body, is_awaited } => {
+                    self.begin_body(cx, conn, session, (answer, body, is_awaited))
+                }
+                Next::Refuse(rejection) => self.refuse(cx, conn, session, rejection),
+                Next::Blank => {
                     self.release(cx, conn);
                     Flow::Continue
                 }
@@ -425,10 +520,7 @@ impl Service for Http {
             && let Phase::Answer(answer) = self.sessions.phase(index)
         {
             // The client sends no more, and still reads.
-            if answer.body_rest > 0 {
-                self.counters.refuse_for(Refusal::PeerTruncated);
-            }
-            let answer = Answer { has_peer_ended: true, body_rest: 0, ..answer };
+            let answer = Answer { has_peer_ended: true, ..answer };
             self.sessions.update(index, Phase::Answer(answer));
             return;
         }
@@ -439,15 +531,16 @@ impl Service for Http {
     }
 
     fn on_writable(&mut self, cx: &mut Context<'_>, conn: Conn) {
-        let Some(index) = session_of(cx, conn) else { return };
-        let Phase::Answer(mut answer) = self.sessions.phase(index) else { return };
-        let sent_before = answer.sent;
+        let Some(index) = session_of(cx, conn) else {
+            return;
+        };
+        let Phase::Answer(mut answer) = self.sessions.phase(index) else {
+            return;
+        };
         let flow = match self.push(cx, conn, &mut answer) {
             Ok(true) => self.answered(cx, conn, Some(index), answer),
             Ok(false) => {
-                if answer.sent > sent_before {
-                    self.sessions.enter(index, Phase::Answer(answer), cx.now());
-                }
+                self.sessions.update(index, Phase::Answer(answer));
                 return;
             }
             Err(_) => self.drop_for(cx, conn, Refusal::SendRefused),
@@ -468,8 +561,11 @@ impl Service for Http {
     fn on_timer(&mut self, cx: &mut Context<'_>, _key: u64) {
         self.is_sweeping = false;
         for _ in 0..EXPIRED_PER_SWEEP {
-            let Some((index, conn, phase)) = self.sessions.poll_expired(cx.now()) else { break };
-            self.expire(cx, conn, index, phase);
+            match self.sessions.poll_due(cx.now()) {
+                None => break,
+                Some(Due::Renewed) => {}
+                Some(Due::Expired { index, conn, phase }) => self.expire(cx, conn, index, phase),
+            }
         }
         if self.sessions.used() > 0 {
             self.arm(cx);
@@ -486,35 +582,7 @@ fn session_of(cx: &Context<'_>, conn: Conn) -> Option<u32> {
     cx.word(conn)?.checked_sub(1)
 }
 
-/// What a parsed head asks for.
-fn next_of(
-    result: Result<Request<'_>, Refusal>,
-    documents: &Documents,
-    date: u64,
-    counters: &mut HttpCounters,
-) -> Next {
-    let Request { is_head, persistence, body_len: body_rest, path } = match result {
-        Ok(request) => request,
-        Err(refusal) => return Next::Refuse(refusal),
-    };
-    let found = path.and_then(|path| documents.find(path).ok_or(Refusal::NotFound));
-    let (status, document) = match found {
-        Ok(document) => (Status::Ok, document),
-        Err(refusal) => {
-            counters.refuse_for(refusal);
-            (status_of(refusal).expect("refusals of requests have a status"), NIL)
-        }
-    };
-    // Whoever sends a malformed request once is not trusted with where the next one begins.
-    let persistence = if status == Status::BadRequest { Persistence::Close } else { persistence };
-    Next::Answer(Answer {
-        status,
-        document,
-        is_head,
-        persistence,
-        has_peer_ended: false,
-        date,
-        sent: 0,
-        body_rest,
-    })
+/// The document that an answer is about.
+fn document_of<'d>(documents: &'d Documents, answer: &Answer) -> Option<&'d Stored> {
+    (answer.document != NIL).then(|| documents.document(answer.document))
 }

@@ -23,6 +23,9 @@ pub(crate) const CLIENT_UDP_PORT: u16 = 4_000;
 /// 2001-09-09 01:46:40.
 pub(crate) const WALL_TIME: u64 = 1_000_000_000;
 
+/// When every document was last changed: 1994-11-06 08:49:37.
+pub(crate) const MODIFIED: u64 = 784_111_777;
+
 /// What the client has of one connection.
 #[derive(Debug)]
 pub(crate) struct Peer {
@@ -126,7 +129,8 @@ pub(crate) struct Bed {
 
 pub(crate) fn document(path: &str, body: Vec<u8>) -> Document {
     let content_type = if path.ends_with(".html") { "text/html" } else { "text/plain" };
-    Document { path: path.to_owned(), content_type: content_type.to_owned(), body }
+    let (path, content_type) = (path.to_owned(), content_type.to_owned());
+    Document { path, content_type, body, modified: Some(MODIFIED) }
 }
 
 /// A body in which every stretch is different.
@@ -140,6 +144,7 @@ pub(crate) fn documents() -> Vec<Document> {
     vec![
         document("/index.html", b"<p>abele</p>".to_vec()),
         document("/a.txt", b"alpha".to_vec()),
+        document("/a b.txt", b"space".to_vec()),
         document("/empty.txt", Vec::new()),
         document("/sub/index.html", b"<p>sub</p>".to_vec()),
         document("/stolen.txt", b"stolen".to_vec()),
@@ -291,9 +296,9 @@ impl Bed {
 
     /// One turn of each side.
     pub(crate) fn step(&mut self) -> bool {
-        let Turn { received: _, is_busy: is_client_busy } = self.client.turn(self.now);
+        let Turn { is_busy: is_client_busy, .. } = self.client.turn(self.now);
         let guard = self.forbids.then(memory::counting::forbid);
-        let Turn { received: _, is_busy: is_server_busy } = self.server.turn(self.now);
+        let Turn { is_busy: is_server_busy, .. } = self.server.turn(self.now);
         drop(guard);
         is_client_busy || is_server_busy || self.client.service().has_pieces()
     }

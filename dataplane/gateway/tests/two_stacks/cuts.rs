@@ -9,11 +9,11 @@ type Case = (&'static str, fn() -> String);
 const STREAMS: [Case; 5] = [
     (
         "GET /a.txt HTTP/1.1\r\nHost: a\r\n\r\n\r\nPUT /b HTTP/1.1\r\nHost: a\r\nContent-Length: 18\r\n\r\n\
-         GET / HTTP/1.1\r\n\r\nHEAD /sub/ HTTP/1.1\r\nHost: a\r\n\r\nGET /b HTTP/1.1\nHost: a\n\n",
+         GET / HTTP/1.1\r\n\r\nHEAD /sub/ HTTP/1.1\r\nHost: a\r\n\r\nGET /b HTTP/1.1\r\nHost: a\r\n\r\n",
         || {
             let sub = ok("<p>sub</p>");
             ok("alpha")
-                + &error("405 Method Not Allowed", "Allow: GET, HEAD\r\n")
+                + &error("405 Method Not Allowed", "Allow: GET, HEAD, OPTIONS\r\n")
                 + &sub[..sub.len() - "<p>sub</p>".len()]
                 + &error("404 Not Found", "")
         },
@@ -24,7 +24,7 @@ const STREAMS: [Case; 5] = [
     ),
     (
         "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
-        || error("501 Not Implemented", "Connection: close\r\n"),
+        || error("405 Method Not Allowed", "Allow: GET, HEAD, OPTIONS\r\n"),
     ),
     (
         "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 4\r\n\r\nGET GET / HTTP/1.1\r\n\r\n",

@@ -27,10 +27,16 @@ fn a_client_that_half_closes_gets_all_its_answers() {
 #[test]
 fn a_client_that_half_closes_gets_the_whole_of_a_large_document() {
     let mut bed = Bed::new();
-    let number = bed.http(&[b"GET /large.txt HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nabc"]);
+    let number = bed.http(&[b"GET /large.txt HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"]);
     bed.peer(number).ends = true;
     bed.settle();
     assert!(bed.peer(number).received.len() > super::bed::LARGE_LEN);
+    assert_eq!(bed.closed(number), Some(CloseReason::Finished));
+    // Half a body is half a request.
+    let number = bed.http(&[b"GET /a.txt HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nabc"]);
+    bed.peer(number).ends = true;
+    bed.settle();
+    assert_eq!(bed.received(number), "");
     assert_eq!(bed.closed(number), Some(CloseReason::Finished));
     assert_eq!(bed.counters().http.refused(Refusal::PeerTruncated), 1);
     bed.assert_nothing_is_left();

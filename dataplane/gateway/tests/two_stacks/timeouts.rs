@@ -1,10 +1,10 @@
 //! Clients that are slow on purpose.
 
 use base::Duration;
-use gateway::{Refusal, limits};
+use gateway::{GatewayConfig, HttpLimits, Refusal, limits};
 use stack::CloseReason;
 
-use super::bed::Bed;
+use super::bed::{Bed, LARGE_LEN, gateway_config};
 use super::http::{error, ok};
 
 /// A time-out may be late by the interval of the sweep, and the wire takes its time.
@@ -41,16 +41,69 @@ fn an_idle_connection_is_kept() {
     bed.assert_nothing_is_left();
 }
 
+/// A gateway with limits of its own.
+fn bed_with(http: HttpLimits) -> Bed {
+    Bed::with(GatewayConfig { http, ..gateway_config(64, 16) })
+}
+
 #[test]
-fn a_body_that_never_ends_ends_the_connection() {
+fn a_body_that_never_ends_is_answered_408() {
     let mut bed = Bed::new();
-    let number =
-        bed.http(&[b"GET /a.txt HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n12345678"]);
-    bed.run(limits::BODY_TIMEOUT);
-    assert_eq!((bed.received(number), bed.closed(number)), (ok("alpha"), None));
+    let heads: [&[u8]; 3] = [
+        b"GET /a.txt HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n12345678",
+        b"GET /a.txt HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n1",
+        b"GET /a.txt HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\na: b\r\n",
+    ];
+    let numbers = heads.map(|head| bed.http(&[head]));
+    bed.run(limits::BODY_TIMEOUT_DEFAULT);
+    for number in numbers {
+        assert_eq!((bed.received(number), bed.closed(number)), (String::new(), None));
+    }
     bed.run(LATE);
     bed.settle();
-    assert_eq!(bed.closed(number), Some(CloseReason::Finished));
+    for number in numbers {
+        let refusal = error("408 Request Timeout", "Connection: close\r\n");
+        assert_eq!(bed.received(number), refusal);
+        assert_eq!(bed.closed(number), Some(CloseReason::Finished));
+    }
+    assert_eq!(bed.counters().http.refused(Refusal::BodyTimeout), 3);
+    bed.assert_nothing_is_left();
+}
+
+#[test]
+fn a_head_of_a_head_is_refused_without_content() {
+    let mut bed = Bed::new();
+    let pieces: [&[u8]; 2] =
+        [b"HEAD /a.txt HT", b"HEAD /a.txt HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n"];
+    for piece in pieces {
+        let number = bed.http(&[piece]);
+        bed.run(limits::HEAD_TIMEOUT_DEFAULT + LATE);
+        let whole = error("408 Request Timeout", "Connection: close\r\n");
+        assert_eq!(bed.received(number), whole.strip_suffix("408 Request Timeout\n").unwrap());
+    }
+    bed.assert_nothing_is_left();
+}
+
+#[test]
+fn a_body_above_its_least_rate_takes_its_time_and_below_it_does_not() {
+    let http = HttpLimits { body_rate_min: 100, ..HttpLimits::default() };
+    let mut bed = bed_with(http);
+    let head: &[u8] = b"GET /a.txt HTTP/1.1\r\nHost: a\r\nContent-Length: 6000\r\n\r\n";
+    // 10 s ask for 1,000 bytes.
+    for (step, is_fast_enough) in [(120, true), (90, false)] {
+        let number = bed.http(&[head]);
+        for _ in 0..50 {
+            bed.peer(number).pieces.push_back(vec![b'x'; step]);
+            bed.run(Duration::from_secs(1));
+        }
+        bed.settle();
+        let answer = if is_fast_enough {
+            ok("alpha")
+        } else {
+            error("408 Request Timeout", "Connection: close\r\n")
+        };
+        assert_eq!(bed.received(number), answer, "{step} bytes a second");
+    }
     assert_eq!(bed.counters().http.refused(Refusal::BodyTimeout), 1);
     bed.assert_nothing_is_left();
 }
@@ -61,19 +114,40 @@ fn a_reader_that_takes_nothing_is_reset_in_the_end() {
     let number = bed.http(&[b"GET /large.txt HTTP/1.1\r\nHost: a\r\n\r\n"]);
     bed.peer(number).appetite = 100_000;
     bed.run(Duration::from_secs(50));
-    // Some progress, and the time begins anew.
+    // Some progress, and it has another minute when this one ends.
     bed.feed(number, 300_000);
-    bed.run(Duration::from_secs(50));
+    bed.run(Duration::from_secs(60));
     assert_eq!(bed.closed(number), None);
     assert_eq!(bed.counters().http.refused(Refusal::AnswerTimeout), 0);
-    // The last bytes of its window it took by probes, some seconds later.
-    bed.run(Duration::from_secs(20));
+    bed.run(Duration::from_secs(12));
     let http = bed.counters().http;
     assert_eq!((http.refused(Refusal::AnswerTimeout), http.sessions_used), (1, 0));
     // Once the client reads again it finds the connection gone.
     bed.feed(number, usize::MAX);
     bed.run(Duration::from_secs(1));
     assert_eq!(bed.closed(number), Some(CloseReason::PeerReset));
+    bed.assert_nothing_is_left();
+}
+
+#[test]
+fn a_reader_above_the_least_rate_takes_its_time_and_below_it_does_not() {
+    let answer_timeout = Duration::from_secs(10);
+    let http = HttpLimits { answer_timeout, answer_rate_min: 20_000, ..HttpLimits::default() };
+    let mut bed = bed_with(http);
+    // What is taken makes room in steps of the windows: the rates are apart by more than that.
+    for (step, is_fast_enough) in [(60_000, true), (2_000, false)] {
+        let number = bed.http(&[b"GET /large.txt HTTP/1.1\r\nHost: a\r\n\r\n"]);
+        bed.peer(number).appetite = 0;
+        for _ in 0..100 {
+            bed.feed(number, step);
+            bed.run(Duration::from_secs(1));
+        }
+        bed.feed(number, usize::MAX);
+        bed.run(Duration::from_secs(5));
+        let is_whole = bed.peer(number).received.len() > LARGE_LEN;
+        assert_eq!(is_whole, is_fast_enough, "{step} bytes a second");
+    }
+    assert_eq!(bed.counters().http.refused(Refusal::AnswerTimeout), 1);
     bed.assert_nothing_is_left();
 }
 

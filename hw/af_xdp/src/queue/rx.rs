@@ -68,7 +68,7 @@ impl AfXdpQueue {
         } else {
             return;
         };
-        self.socket_counters.rx_wakeups += 1;
+        self.device_counters.rx_wakeups += 1;
         if let Err(errno) = outcome
             && Link::of(errno) == Some(Link::Gone)
         {
@@ -157,14 +157,14 @@ impl AfXdpQueue {
         let (index, offset) = self.umem.place(descriptor.addr);
         let range = self.umem.range(offset, descriptor.len);
         if !self.ledger.take_back(index) {
-            self.socket_counters.rx_bad_descriptors += 1;
+            self.device_counters.rx_bad_descriptors += 1;
             return None;
         }
         // SAFETY: this queue lent the frame (the ledger says so), and the kernel has put it into
         // the rx ring: it is done with it.
         let lent = unsafe { arena.lent(index) };
         let Some((offset, len)) = range else {
-            self.socket_counters.rx_bad_descriptors += 1;
+            self.device_counters.rx_bad_descriptors += 1;
             let frame = arena.reclaim(lent, 0, 0);
             arena.free(frame);
             return None;

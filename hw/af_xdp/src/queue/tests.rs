@@ -163,7 +163,7 @@ fn what_the_kernel_makes_up_is_counted_and_touches_nothing() {
         (two + 256, 61, false),
     ]);
     assert_eq!(played.received(), [(61, false)]);
-    assert_eq!(played.queue.socket_counters().rx_bad_descriptors, 5);
+    assert_eq!(played.queue.device_counters().rx_bad_descriptors, 5);
     assert!(played.core.is_unshared(&mine));
     played.core.free(mine);
     assert_eq!(played.queue.counters().rx_dropped(), 0, "there was no packet");
@@ -184,7 +184,7 @@ fn a_completion_that_names_no_frame_on_its_way_is_counted() {
     played.queue.tx_burst(&mut played.core, nothing);
     assert_eq!((played.queue.descriptors_in_flight(), played.core.frames_held()), (0, 0));
     // The second return of the same frame is one of them.
-    assert_eq!(played.queue.socket_counters().tx_bad_completions, 4);
+    assert_eq!(played.queue.device_counters().tx_bad_completions, 4);
 }
 
 #[test]
@@ -209,15 +209,15 @@ fn a_slow_kernel_keeps_packets_with_the_caller_and_frames_with_itself() {
 fn a_driver_that_polls_is_called_only_when_it_sleeps() {
     let mut played = played(true);
     assert!(played.send().is_some());
-    assert_eq!(played.queue.socket_counters().tx_kicks, 0, "its flag is down");
+    assert_eq!(played.queue.device_counters().tx_kicks, 0, "its flag is down");
     played.tx_ring.flags.store(libc::XDP_RING_NEED_WAKEUP, Ordering::Relaxed);
     let nothing = &mut Burst::with_capacity(1);
     played.queue.tx_burst(&mut played.core, nothing);
-    assert_eq!(played.queue.socket_counters().tx_kicks, 1, "it fell asleep over a packet");
+    assert_eq!(played.queue.device_counters().tx_kicks, 1, "it fell asleep over a packet");
     played.tx.take();
     played.tx.release();
     played.queue.tx_burst(&mut played.core, nothing);
-    assert_eq!(played.queue.socket_counters().tx_kicks, 1, "nothing waits any more");
+    assert_eq!(played.queue.device_counters().tx_kicks, 1, "nothing waits any more");
     assert_eq!(played.queue.counters().copied_bytes, 0);
 }
 

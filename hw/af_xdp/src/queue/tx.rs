@@ -63,7 +63,7 @@ impl AfXdpQueue {
                 // Which of a frame's references it is makes no difference.
                 arena.release(Stowed { index, offset: 0, len: 0 });
             } else {
-                self.socket_counters.tx_bad_completions += 1;
+                self.device_counters.tx_bad_completions += 1;
             }
         }
         self.completion.release();
@@ -112,7 +112,7 @@ impl AfXdpQueue {
 
     /// One system call, and what it says of the interface.
     fn call_kernel(&mut self) {
-        self.socket_counters.tx_kicks += 1;
+        self.device_counters.tx_kicks += 1;
         match self.socket.kick() {
             Ok(()) => self.link = Link::Up,
             // Copying, the kernel says so of one packet that it completed and did not send; a driver
@@ -128,7 +128,7 @@ impl AfXdpQueue {
             }
             Err(errno) => match Link::of(errno) {
                 Some(link) => self.link = link,
-                None => self.socket_counters.tx_odd_refusals += 1,
+                None => self.device_counters.tx_odd_refusals += 1,
             },
         }
     }

@@ -245,11 +245,10 @@ impl Rig for Bed {
     }
 
     fn dismantle(mut self) -> u32 {
-        let counters = self.queue.socket_counters();
+        let counters = self.queue.device_counters();
         assert_eq!((counters.rx_bad_descriptors, counters.tx_bad_completions), (0, 0));
+        assert_eq!((counters.rx_invalid_descs, counters.tx_invalid_descs), (0, 0));
         assert_eq!(counters.tx_odd_refusals, 0);
-        let statistics = self.queue.statistics().expect("the socket is open");
-        assert_eq!((statistics.rx_invalid_descs, statistics.tx_invalid_descs), (0, 0));
         assert_eq!(self.queue.close(&mut self.core), 0, "copy mode keeps nothing");
         drop((self.program, self.cable));
         self.arena.geometry().frames - self.core.frames_free() - self.arena.frames_home()

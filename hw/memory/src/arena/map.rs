@@ -105,7 +105,8 @@ pub(super) fn named(path: &Path, len: usize, choice: PageChoice) -> Result<Arena
     let prot = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
     // SAFETY: no address is asked for, so no existing mapping is replaced.
     let base = unsafe { mmap(None, length, prot, MapFlags::MAP_SHARED, file.as_fd(), 0) };
-    Ok(Arena { base: base.map_err(refused)?.cast(), len, touched: 0, pages })
+    let base = base.and_then(|base| undumped(base.cast(), len)).map_err(refused)?;
+    Ok(Arena { base, len, touched: 0, pages })
 }
 
 /// The first `len` bytes of an open file, shared; never to be written unless `may_write`.
@@ -116,7 +117,7 @@ pub(crate) fn shared(file: &File, len: usize, may_write: bool) -> Result<Arena, 
     let prot = ProtFlags::PROT_READ | write;
     // SAFETY: no address is asked for, so no existing mapping is replaced.
     let base = unsafe { mmap(None, length, prot, MapFlags::MAP_SHARED, file.as_fd(), 0) };
-    Ok(Arena { base: base?.cast(), len, touched: 0, pages: Pages::Base })
+    Ok(Arena { base: undumped(base?.cast(), len)?, len, touched: 0, pages: Pages::Base })
 }
 
 /// Gives the file its length and its memory, so that no later access is a bus error.
@@ -183,10 +184,23 @@ fn unmap_range(start: *mut u8, len: usize) {
 }
 
 fn anonymous(len: usize, flags: MapFlags) -> Result<NonNull<u8>, Errno> {
-    let len = NonZeroUsize::new(len).ok_or(Errno::EINVAL)?;
+    let length = NonZeroUsize::new(len).ok_or(Errno::EINVAL)?;
     let prot = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
     // SAFETY: no address is asked for, so no existing mapping is replaced.
-    unsafe { mmap_anonymous(None, len, prot, flags) }.map(NonNull::cast)
+    let base = unsafe { mmap_anonymous(None, length, prot, flags) }?;
+    undumped(base.cast(), len)
+}
+
+/// Keeps a new mapping out of core dumps: what peers have sent is nobody's to keep on a disk, and
+/// a dump of all arenas would be as long as the machine's memory.
+fn undumped(base: NonNull<u8>, len: usize) -> Result<NonNull<u8>, Errno> {
+    // SAFETY: callers pass a whole mapping just made, and the advice does not change its content.
+    let advised = unsafe { madvise(base.cast(), len, MmapAdvise::MADV_DONTDUMP) };
+    if advised.is_err() {
+        // Nobody else knows of it yet.
+        unmap_range(base.as_ptr(), len);
+    }
+    advised.map(|()| base)
 }
 
 /// Touches one word of the first huge page and looks whether its far end came with it.

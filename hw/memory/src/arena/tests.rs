@@ -55,10 +55,8 @@ fn best_takes_aligned_huge_pages_where_the_machine_has_them() {
     }
 }
 
-#[test]
-fn what_was_got_agrees_with_what_the_kernel_says() {
-    let mut arena = Arena::anonymous(8 * HUGE_PAGE_LEN, PageChoice::Best).unwrap();
-    arena.touch_all().unwrap();
+/// What the kernel says of the mapping that an arena begins in.
+fn mapping_of(arena: &Arena) -> String {
     let first = arena.as_ptr().addr();
     let smaps = std::fs::read_to_string("/proc/self/smaps").unwrap();
     let is_ours = |line: &&str| {
@@ -70,13 +68,53 @@ fn what_was_got_agrees_with_what_the_kernel_says() {
         }
     };
     let ours = smaps.lines().skip_while(|line| !is_ours(line));
+    // The flags are the last line of each mapping.
+    let mut is_over = false;
+    let lines = ours.take_while(|line| !std::mem::replace(&mut is_over, is_last(line)));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn is_last(line: &str) -> bool {
+    line.starts_with("VmFlags:")
+}
+
+#[test]
+fn what_was_got_agrees_with_what_the_kernel_says() {
+    let mut arena = Arena::anonymous(8 * HUGE_PAGE_LEN, PageChoice::Best).unwrap();
+    arena.touch_all().unwrap();
+    let smaps = mapping_of(&arena);
     let is_zero = |line: &str| line.split_whitespace().nth(1) == Some("0");
-    let find = |key| ours.clone().find(|line| line.starts_with(key)).unwrap();
+    let find = |key| smaps.lines().find(|line| line.starts_with(key)).unwrap();
     match arena.pages() {
         Pages::Huge => assert!(!is_zero(find("Private_Hugetlb:"))),
         Pages::Transparent => assert!(!is_zero(find("AnonHugePages:"))),
         Pages::Base => assert!(is_zero(find("AnonHugePages:"))),
     }
+}
+
+#[test]
+fn no_arena_is_part_of_a_core_dump() {
+    let is_left_out = |arena: &Arena| {
+        let mapping = mapping_of(arena);
+        let flags = mapping.lines().find(|line| is_last(line)).unwrap_or_default();
+        flags.split_whitespace().any(|flag| flag == "dd")
+    };
+    let choices = [(PageChoice::Base, 1), (PageChoice::Best, 3 * HUGE_PAGE_LEN)];
+    for (choice, len) in choices {
+        let mut arena = Arena::anonymous(len, choice).unwrap();
+        arena.touch_all().unwrap();
+        assert!(is_left_out(&arena), "{choice:?}: {}", mapping_of(&arena));
+    }
+    // The pool may be empty, and then the one above has shown transparent pages.
+    if let Ok(arena) = Arena::anonymous(HUGE_PAGE_LEN, PageChoice::RequireHuge) {
+        assert!(is_left_out(&arena), "{}", mapping_of(&arena));
+    }
+    let Some(dir) = on_tmpfs() else { return };
+    let path = dir.path().join("arena");
+    let named = Arena::named(&path, 10_000, PageChoice::Base).unwrap();
+    assert!(is_left_out(&named), "{}", mapping_of(&named));
+    let shared = map_shared(&std::fs::File::open(&path).unwrap(), 10_000, false).unwrap();
+    assert!(is_left_out(&shared), "{}", mapping_of(&shared));
 }
 
 #[test]

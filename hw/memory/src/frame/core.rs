@@ -278,6 +278,12 @@ impl CoreArena {
         count_u32(self.pool.len())
     }
 
+    /// Free frames of the home pool, which are no core's.
+    #[must_use]
+    pub fn frames_home(&self) -> u32 {
+        self.shared.frames_home.load(core::sync::atomic::Ordering::Relaxed)
+    }
+
     /// Frames of the whole arena.
     #[inline]
     #[must_use]

@@ -150,16 +150,35 @@ pub(crate) struct Lab {
     aside: TempDir,
     /// Network namespaces that were seen.
     namespaces: RefCell<BTreeSet<String>>,
+    /// Processes of runs that were started, and with them the names of their gateways' instances.
+    started: RefCell<Vec<u32>>,
+    /// Files in memory that were seen to hold what a gateway shows its tools.
+    words: RefCell<BTreeSet<PathBuf>>,
 }
 
 impl Drop for Lab {
-    /// The folders are removed when nobody writes into them any more.
+    /// The folders are removed when nobody writes into them any more; also what a run has left that
+    /// the test has killed.
     fn drop(&mut self) {
         let deadline = Instant::now() + Duration::from_secs(10);
         while !self.processes().is_empty() && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(50));
         }
+        self.note_what_runs();
+        for file in self.instances().iter().flat_map(|folder| files_in(folder)).chain(self.words())
+        {
+            fs::remove_file(file).ok();
+        }
+        for folder in self.instances() {
+            fs::remove_dir(folder).ok();
+        }
     }
+}
+
+fn files_in(folder: &Path) -> Vec<PathBuf> {
+    // There may be no such folder, and others may close theirs.
+    let entries = fs::read_dir(folder).into_iter().flatten();
+    entries.filter_map(|entry| Some(entry.ok()?.path())).collect()
 }
 
 impl Lab {
@@ -178,7 +197,13 @@ impl Lab {
             fs::set_permissions(folder.path(), everybody).expect("it is ours");
             folder
         };
-        Some(Self { temporary: folder(), aside: folder(), namespaces: RefCell::default() })
+        Some(Self {
+            temporary: folder(),
+            aside: folder(),
+            namespaces: RefCell::default(),
+            started: RefCell::default(),
+            words: RefCell::default(),
+        })
     }
 
     /// Starts the script.
@@ -240,6 +265,7 @@ impl Lab {
             .process_group(0)
             .spawn()
             .expect("bash is there");
+        self.started.borrow_mut().push(child.id());
         Run { child, began: Instant::now(), stdout, stderr }
     }
 
@@ -265,7 +291,7 @@ impl Lab {
 
     /// Runs a shell's line where the first line that the script offers for another terminal leads.
     pub(crate) fn inside(&self, run: &Run, line: &str) -> String {
-        self.note_namespaces();
+        self.note_what_runs();
         let said = run.said();
         let offer = said.lines().find(|line| line.trim().starts_with("nsenter"));
         let (enter, _) = offer.and_then(|offer| offer.split_once(" curl")).expect("it has one");
@@ -289,20 +315,24 @@ impl Lab {
         marked.collect()
     }
 
-    /// Kills the gateway, as a crash would end it.
-    pub(crate) fn kill_gateway(&self) {
-        self.note_namespaces();
+    /// Sends a signal to the gateway alone; SIGKILL ends it as a crash would.
+    pub(crate) fn signal_gateway(&self, signal: Signal) {
+        self.note_what_runs();
         let mut processes = self.processes().into_iter();
         let gateway = processes.find(|(_, line)| {
             let words: Vec<_> = line.split_whitespace().collect();
             words.windows(2).any(|two| two[0] == "run" && two[1].ends_with("/abele-gateway.toml"))
         });
         let (number, _) = gateway.expect("it runs");
-        kill(Pid::from_raw(number), Signal::SIGKILL).expect("it is of the same user");
+        kill(Pid::from_raw(number), signal).expect("it is of the same user");
     }
 
-    /// Remembers the network namespaces of what runs now.
-    pub(crate) fn note_namespaces(&self) {
+    /// Remembers the network namespaces of what runs now, and the files of its gateways.
+    pub(crate) fn note_what_runs(&self) {
+        for folder in self.instances() {
+            // On a memory file system it is no link.
+            self.words.borrow_mut().extend(fs::read_link(folder.join("stats")).ok());
+        }
         let own = fs::read_link("/proc/self/ns/net").expect("Linux has it");
         for (number, _) in self.processes() {
             // A process may have ended in between.
@@ -347,9 +377,30 @@ impl Lab {
         there.lines().map(|line| line.trim().to_owned()).filter(|ns| seen.contains(ns)).collect()
     }
 
+    /// The folders of this test's gateways, in which they show the tools what they do.
+    pub(crate) fn instances(&self) -> Vec<PathBuf> {
+        let own = std::env::var_os("XDG_RUNTIME_DIR").map(|own| Path::new(&own).join("abele"));
+        let places = [Some(PathBuf::from("/run/abele")), own].into_iter().flatten();
+        let started = self.started.borrow();
+        let is_ours = |folder: &PathBuf| {
+            let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let name = name.strip_prefix("abele-run.").unwrap_or_default();
+            let process = name.split('.').next().and_then(|process| process.parse().ok());
+            process.is_some_and(|process| started.contains(&process))
+        };
+        places.flat_map(|place| files_in(&place)).filter(is_ours).collect()
+    }
+
+    /// The files in memory that were seen and are left.
+    pub(crate) fn words(&self) -> Vec<PathBuf> {
+        self.words.borrow().iter().filter(|file| file.exists()).cloned().collect()
+    }
+
     /// Nothing of any run is there any more, not even a file.
     pub(crate) fn assert_nothing_left(&self) {
         self.assert_no_process_left();
         assert!(self.folders().is_empty(), "{:?}", self.folders());
+        assert!(self.instances().is_empty(), "{:?}", self.instances());
+        assert!(self.words().is_empty(), "{:?}", self.words());
     }
 }

@@ -277,5 +277,5 @@ fn a_machine_that_lacks_something_is_told_apart_from_a_wrong_file() {
 #[test]
 fn a_finding_names_its_line_and_key() {
     let found = findings(Path::new("etc"), &with("[log]\nlevel = 3"));
-    assert!(found.to_string().starts_with("etc/abele.toml:5: log.level: "), "{found}");
+    assert!(found.to_string().starts_with("etc/abele.toml:5:9: log.level: "), "{found}");
 }

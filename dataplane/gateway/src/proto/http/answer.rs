@@ -1,7 +1,7 @@
 //! An answer: what is to be sent, as a value from which any part of it can be written again.
 
 use super::date::{self, DATE_LEN};
-use super::documents::Document;
+use super::stored::Stored;
 use crate::counters::{Refusal, Status};
 use crate::limits::ANSWER_HEAD_LEN_MAX;
 
@@ -21,91 +21,163 @@ pub(crate) enum Persistence {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) status: Status,
-    /// The number of the document; only with `Status::Ok`.
-    pub(crate) document: u32,
     /// HEAD: the head alone is sent.
     pub(crate) is_head: bool,
     pub(crate) persistence: Persistence,
     /// The peer sends no more: there is nothing to linger for.
     pub(crate) has_peer_ended: bool,
+    /// The number of the document that the answer is about, or `NIL`.
+    pub(crate) document: u32,
     /// Seconds since 1970; zero while nobody has told the time.
     pub(crate) date: u64,
     /// Bytes of head and body that are queued.
     pub(crate) sent: u64,
-    /// Bytes of the request's body that are still to be thrown away.
-    pub(crate) body_rest: u32,
+    /// The stretch of the document that is sent, with `Ok` and `PartialContent`.
+    pub(crate) from: u64,
+    pub(crate) to: u64,
+}
+
+/// The date as a field, written once a second and not once a request.
+#[derive(Clone, Debug)]
+pub(crate) struct DateLine {
+    pub(crate) seconds: u64,
+    text: [u8; DATE_LINE_LEN],
+}
+
+const DATE_LINE_LEN: usize = b"Date: \r\n".len() + DATE_LEN;
+
+impl DateLine {
+    pub(crate) fn new(seconds: u64) -> Self {
+        let mut date = [0; DATE_LEN];
+        date::write(seconds, &mut date);
+        let mut text = [0; DATE_LINE_LEN];
+        text[..6].copy_from_slice(b"Date: ");
+        text[6..6 + DATE_LEN].copy_from_slice(&date);
+        text[6 + DATE_LEN..].copy_from_slice(b"\r\n");
+        Self { seconds, text }
+    }
 }
 
 impl Answer {
-    /// The body: the document's, or a line that says the status.
-    pub(crate) fn body<'d>(&self, document: Option<&'d Document>) -> &'d [u8] {
-        match document {
-            Some(document) => &document.body,
-            None => message(self.status),
+    /// The content: of the document, or a line that says the status, or none.
+    pub(crate) fn body<'d>(&self, document: Option<&'d Stored>) -> &'d [u8] {
+        match (self.status, document) {
+            (Status::Ok | Status::PartialContent, Some(document)) => {
+                let at = |place| usize::try_from(place).expect("within a document in memory");
+                &document.body[at(self.from)..at(self.to)]
+            }
+            //= https://www.rfc-editor.org/rfc/rfc9110#section-6.4.1
+            //# All ... 204 (No Content), and 304 (Not Modified) responses do not include content.
+            (Status::NoContent | Status::NotModified, _) => &[],
+            _ => lines(self.status).1,
         }
     }
 
     /// Writes the head and returns its length.
     pub(crate) fn write_head(
         &self,
-        document: Option<&Document>,
+        document: Option<&Stored>,
+        now: &DateLine,
         out: &mut [u8; ANSWER_HEAD_LEN_MAX],
     ) -> usize {
         let mut head = Writer { out, len: 0 };
-        head.put(b"HTTP/1.1 ");
-        head.put(reason(self.status));
-        head.put(b"\r\nServer: abele\r\n");
+        head.put(lines(self.status).0);
         //= https://www.rfc-editor.org/rfc/rfc9110#section-6.6.1
         //# An origin server with a clock MUST generate a Date header field in all 2xx, 3xx, 4xx;
         //# without a clock MUST NOT generate a Date header field
-        if self.date != 0 {
-            let mut text = [0; DATE_LEN];
-            date::write(self.date, &mut text);
-            head.put(b"Date: ");
-            head.put(&text);
-            head.put(b"\r\n");
+        if self.date == now.seconds && self.date != 0 {
+            head.put(&now.text);
+        } else if self.date != 0 {
+            head.put(&DateLine::new(self.date).text);
         }
-        head.put(b"Content-Type: ");
-        head.put(document.map_or(b"text/plain", |document| document.content_type.as_bytes()));
         //= https://www.rfc-editor.org/rfc/rfc9110#section-9.3.2
         //# The server SHOULD send the same header fields in response to a HEAD request as GET
-        head.put(b"\r\nContent-Length: ");
-        head.put_decimal(self.body(document).len());
-        head.put(b"\r\n");
-        //= https://www.rfc-editor.org/rfc/rfc9110#section-15.5.6
-        //# The origin server MUST generate an Allow header field in a 405 response
-        if self.status == Status::MethodNotAllowed {
-            head.put(b"Allow: GET, HEAD\r\n");
+        match (self.status, document) {
+            (Status::Ok, Some(document)) => head.put(document.fields()),
+            _ => self.put_rare_fields(document, &mut head),
         }
         match self.persistence {
-            Persistence::Keep => {}
-            Persistence::KeepSaid => head.put(b"Connection: keep-alive\r\n"),
-            Persistence::Close => head.put(b"Connection: close\r\n"),
+            Persistence::Keep => head.put(b"\r\n"),
+            Persistence::KeepSaid => head.put(b"Connection: keep-alive\r\n\r\n"),
+            Persistence::Close => head.put(b"Connection: close\r\n\r\n"),
         }
-        head.put(b"\r\n");
         head.len
     }
+
+    /// The fields of every answer but that with a whole document.
+    fn put_rare_fields(&self, document: Option<&Stored>, head: &mut Writer<'_>) {
+        match (self.status, document) {
+            (Status::PartialContent, Some(document)) => {
+                head.put(document.fields_of_a_part());
+                head.put_decimal(b"Content-Length: ", self.to - self.from);
+                //= https://www.rfc-editor.org/rfc/rfc9110#section-14.4
+                //# byte-content-range = first-pos "-" last-pos "/" complete-length
+                head.put_decimal(b"\r\nContent-Range: bytes ", self.from);
+                head.put_decimal(b"-", self.to - 1);
+                head.put_decimal(b"/", document.body.len() as u64);
+                head.put(b"\r\n");
+                return;
+            }
+            //= https://www.rfc-editor.org/rfc/rfc9110#section-15.4.5
+            //# MUST generate ... Content-Location, Date, ETag, and Vary
+            (Status::NotModified, Some(document)) => return head.put(document.etag_line()),
+            //= https://www.rfc-editor.org/rfc/rfc9110#section-8.6
+            //# A server MUST NOT send a Content-Length header field in any response with a status
+            //# code of 1xx (Informational) or 204 (No Content).
+            (Status::NoContent, _) => return head.put(ALLOW),
+            _ => {}
+        }
+        head.put(b"Content-Type: text/plain\r\n");
+        head.put_decimal(b"Content-Length: ", self.body(document).len() as u64);
+        head.put(b"\r\n");
+        match (self.status, document) {
+            (Status::MovedPermanently, Some(document)) => head.put(document.location_line()),
+            //= https://www.rfc-editor.org/rfc/rfc9110#section-15.5.17
+            //# SHOULD generate a Content-Range header field specifying the current length
+            (Status::RangeNotSatisfiable, Some(document)) => {
+                head.put_decimal(b"Content-Range: bytes */", document.body.len() as u64);
+                head.put(b"\r\n");
+            }
+            //= https://www.rfc-editor.org/rfc/rfc9110#section-15.5.6
+            //# The origin server MUST generate an Allow header field in a 405 response
+            (Status::MethodNotAllowed, _) => head.put(ALLOW),
+            _ => {}
+        }
+    }
 }
+
+const ALLOW: &[u8] = b"Allow: GET, HEAD, OPTIONS\r\n";
 
 /// The status that tells of a refusal. Those that end a connection without an answer have none.
 pub(crate) fn status_of(refusal: Refusal) -> Option<Status> {
     match refusal {
         Refusal::HeadMalformed
+        | Refusal::LineFeedAlone
         | Refusal::HostMissing
         | Refusal::HostMalformed
         | Refusal::TargetMalformed
         | Refusal::PathEscapes
         | Refusal::ContentLengthMalformed
-        | Refusal::FramingAmbiguous => Some(Status::BadRequest),
+        | Refusal::FramingAmbiguous
+        | Refusal::CodingUnending
+        | Refusal::ChunkMalformed => Some(Status::BadRequest),
         Refusal::NotFound => Some(Status::NotFound),
         Refusal::MethodNotAllowed => Some(Status::MethodNotAllowed),
-        Refusal::HeadTimeout => Some(Status::RequestTimeout),
+        Refusal::HeadTimeout | Refusal::BodyTimeout => Some(Status::RequestTimeout),
+        Refusal::LengthRequired => Some(Status::LengthRequired),
+        Refusal::PreconditionFailed => Some(Status::PreconditionFailed),
         Refusal::BodyTooLong => Some(Status::ContentTooLarge),
-        Refusal::HeadTooLong | Refusal::HeadersTooMany => Some(Status::HeaderFieldsTooLarge),
+        Refusal::TargetTooLong => Some(Status::UriTooLong),
+        Refusal::RangeUnsatisfiable => Some(Status::RangeNotSatisfiable),
+        Refusal::ExpectationUnknown => Some(Status::ExpectationFailed),
+        Refusal::SchemeMisdirected => Some(Status::MisdirectedRequest),
+        Refusal::HeadTooLong | Refusal::HeadersTooMany | Refusal::TrailersTooLong => {
+            Some(Status::HeaderFieldsTooLarge)
+        }
         Refusal::TransferCoding | Refusal::MethodUnknown => Some(Status::NotImplemented),
         Refusal::ResourceSessions | Refusal::ResourceHeads => Some(Status::ServiceUnavailable),
+        Refusal::VersionUnsupported => Some(Status::VersionNotSupported),
         Refusal::PeerTruncated
-        | Refusal::BodyTimeout
         | Refusal::AnswerTimeout
         | Refusal::LingerTimeout
         | Refusal::LingerTooLong
@@ -117,23 +189,38 @@ pub(crate) fn status_of(refusal: Refusal) -> Option<Status> {
     }
 }
 
-fn reason(status: Status) -> &'static [u8] {
-    let message = message(status);
-    &message[..message.len() - 1]
+/// The head's first lines, and the line that is the content where there is no document.
+macro_rules! lines {
+    ($text:literal) => {
+        (
+            concat!("HTTP/1.1 ", $text, "\r\nServer: abele\r\n").as_bytes(),
+            concat!($text, "\n").as_bytes(),
+        )
+    };
 }
 
-/// The status as a line, which is also the body of an answer without a document.
-fn message(status: Status) -> &'static [u8] {
+fn lines(status: Status) -> (&'static [u8], &'static [u8]) {
     match status {
-        Status::Ok => b"200 OK\n",
-        Status::BadRequest => b"400 Bad Request\n",
-        Status::NotFound => b"404 Not Found\n",
-        Status::MethodNotAllowed => b"405 Method Not Allowed\n",
-        Status::RequestTimeout => b"408 Request Timeout\n",
-        Status::ContentTooLarge => b"413 Content Too Large\n",
-        Status::HeaderFieldsTooLarge => b"431 Request Header Fields Too Large\n",
-        Status::NotImplemented => b"501 Not Implemented\n",
-        Status::ServiceUnavailable => b"503 Service Unavailable\n",
+        Status::Ok => lines!("200 OK"),
+        Status::NoContent => lines!("204 No Content"),
+        Status::PartialContent => lines!("206 Partial Content"),
+        Status::MovedPermanently => lines!("301 Moved Permanently"),
+        Status::NotModified => lines!("304 Not Modified"),
+        Status::BadRequest => lines!("400 Bad Request"),
+        Status::NotFound => lines!("404 Not Found"),
+        Status::MethodNotAllowed => lines!("405 Method Not Allowed"),
+        Status::RequestTimeout => lines!("408 Request Timeout"),
+        Status::LengthRequired => lines!("411 Length Required"),
+        Status::PreconditionFailed => lines!("412 Precondition Failed"),
+        Status::ContentTooLarge => lines!("413 Content Too Large"),
+        Status::UriTooLong => lines!("414 URI Too Long"),
+        Status::RangeNotSatisfiable => lines!("416 Range Not Satisfiable"),
+        Status::ExpectationFailed => lines!("417 Expectation Failed"),
+        Status::MisdirectedRequest => lines!("421 Misdirected Request"),
+        Status::HeaderFieldsTooLarge => lines!("431 Request Header Fields Too Large"),
+        Status::NotImplemented => lines!("501 Not Implemented"),
+        Status::ServiceUnavailable => lines!("503 Service Unavailable"),
+        Status::VersionNotSupported => lines!("505 HTTP Version Not Supported"),
     }
 }
 
@@ -148,7 +235,8 @@ impl Writer<'_> {
         self.len += bytes.len();
     }
 
-    fn put_decimal(&mut self, number: usize) {
+    fn put_decimal(&mut self, before: &[u8], number: u64) {
+        self.put(before);
         let mut digits = [b'0'; 20];
         let mut at = digits.len();
         let mut rest = number;
@@ -165,76 +253,4 @@ impl Writer<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{Answer, Persistence, status_of};
-    use crate::counters::{Refusal, Status};
-    use crate::limits::{ANSWER_HEAD_LEN_MAX, CONTENT_TYPE_LEN_MAX};
-    use crate::proto::http::Document;
-
-    fn answer(status: Status, persistence: Persistence, date: u64) -> Answer {
-        Answer {
-            status,
-            document: 0,
-            is_head: false,
-            persistence,
-            has_peer_ended: false,
-            date,
-            sent: 0,
-            body_rest: 0,
-        }
-    }
-
-    fn head(answer: &Answer, document: Option<&Document>) -> String {
-        let mut out = [0; ANSWER_HEAD_LEN_MAX];
-        let len = answer.write_head(document, &mut out);
-        String::from_utf8(out[..len].to_vec()).unwrap()
-    }
-
-    #[test]
-    fn heads_are_these_bytes() {
-        let document = Document {
-            path: "/a".to_owned(),
-            content_type: "text/html; charset=utf-8".to_owned(),
-            body: vec![0; 1_204],
-        };
-        let ok = answer(Status::Ok, Persistence::Keep, 784_111_777);
-        assert_eq!(
-            head(&ok, Some(&document)),
-            "HTTP/1.1 200 OK\r\nServer: abele\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\
-             Content-Type: text/html; charset=utf-8\r\nContent-Length: 1204\r\n\r\n"
-        );
-        let told = answer(Status::NotFound, Persistence::KeepSaid, 0);
-        assert_eq!(
-            head(&told, None),
-            "HTTP/1.1 404 Not Found\r\nServer: abele\r\nContent-Type: text/plain\r\n\
-             Content-Length: 14\r\nConnection: keep-alive\r\n\r\n"
-        );
-        assert_eq!(told.body(None), b"404 Not Found\n");
-        let closing = answer(Status::MethodNotAllowed, Persistence::Close, 0);
-        assert_eq!(
-            head(&closing, None),
-            "HTTP/1.1 405 Method Not Allowed\r\nServer: abele\r\nContent-Type: text/plain\r\n\
-             Content-Length: 23\r\nAllow: GET, HEAD\r\nConnection: close\r\n\r\n"
-        );
-    }
-
-    #[test]
-    fn the_longest_head_fits() {
-        let document = Document {
-            path: "/a".to_owned(),
-            content_type: "a".repeat(CONTENT_TYPE_LEN_MAX),
-            body: Vec::new(),
-        };
-        for &status in Status::ALL {
-            let answer = answer(status, Persistence::KeepSaid, u64::MAX);
-            let longest_number = "18446744073709551615".len();
-            assert!(head(&answer, Some(&document)).len() + longest_number < ANSWER_HEAD_LEN_MAX);
-        }
-    }
-
-    #[test]
-    fn only_what_ends_a_connection_without_a_word_has_no_status() {
-        let silent = Refusal::ALL.iter().filter(|&&refusal| status_of(refusal).is_none()).count();
-        assert_eq!((silent, Refusal::ALL.len()), (10, 27));
-    }
-}
+mod tests;

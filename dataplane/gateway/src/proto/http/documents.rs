@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use super::path::INDEX;
+use super::stored::Stored;
 use crate::limits::{CONTENT_TYPE_LEN_MAX, DOCUMENTS_MAX, PATH_LEN_MAX};
 
 /// One document.
@@ -16,6 +18,8 @@ pub struct Document {
     pub content_type: String,
     /// Its bytes.
     pub body: Vec<u8>,
+    /// When it was last changed, in seconds since 1970 (UTC), if that is known; not in the future.
+    pub modified: Option<u64>,
 }
 
 /// What is wrong with a set of documents.
@@ -59,7 +63,7 @@ pub enum DocumentsError {
 #[derive(Clone, Debug)]
 pub struct Documents {
     /// By path, ascending.
-    sorted: Arc<[Document]>,
+    sorted: Arc<[Stored]>,
 }
 
 impl Documents {
@@ -71,7 +75,7 @@ impl Documents {
         if documents.len() > DOCUMENTS_MAX {
             return Err(DocumentsError::ConfigCount { count: documents.len() });
         }
-        for Document { path, content_type, body: _ } in &documents {
+        for Document { path, content_type, body: _, modified: _ } in &documents {
             if !is_nameable(path) {
                 return Err(DocumentsError::ConfigPath { path: path.clone() });
             }
@@ -84,7 +88,7 @@ impl Documents {
         if let Some(pair) = documents.windows(2).find(|pair| pair[0].path == pair[1].path) {
             return Err(DocumentsError::ConfigPathTwice { path: pair[0].path.clone() });
         }
-        Ok(Self { sorted: documents.into() })
+        Ok(Self { sorted: documents.into_iter().map(Stored::new).collect() })
     }
 
     /// How many there are.
@@ -101,13 +105,19 @@ impl Documents {
 
     /// The number of the document with this path.
     pub(crate) fn find(&self, path: &[u8]) -> Option<u32> {
-        let at =
-            self.sorted.binary_search_by(|document| document.path.as_bytes().cmp(path)).ok()?;
+        let at = self.sorted.binary_search_by(|stored| stored.path.as_bytes().cmp(path)).ok()?;
         Some(u32::try_from(at).expect("at most DOCUMENTS_MAX"))
     }
 
+    /// The number of the index of the folder with this path, which has no `/` at its end.
+    pub(crate) fn find_index(&self, folder: &[u8]) -> Option<u32> {
+        let wanted = || folder.iter().chain(b"/").chain(INDEX);
+        let at = self.sorted.binary_search_by(|stored| stored.path.as_bytes().iter().cmp(wanted()));
+        Some(u32::try_from(at.ok()?).expect("at most DOCUMENTS_MAX"))
+    }
+
     /// The document of a number that [`Self::find`] gave.
-    pub(crate) fn document(&self, number: u32) -> &Document {
+    pub(crate) fn document(&self, number: u32) -> &Stored {
         &self.sorted[number as usize]
     }
 }
@@ -132,7 +142,7 @@ mod tests {
 
     fn document(path: &str, content_type: &str) -> Document {
         let (path, content_type) = (path.to_owned(), content_type.to_owned());
-        Document { path, content_type, body: Vec::new() }
+        Document { path, content_type, body: Vec::new(), modified: None }
     }
 
     #[test]
@@ -148,6 +158,22 @@ mod tests {
             assert_eq!(documents.find(missing.as_bytes()), None, "{missing}");
         }
         assert_eq!(documents.len(), 5);
+    }
+
+    #[test]
+    fn a_folder_is_found_by_its_index() {
+        let paths = ["/index.html", "/a/index.html", "/a/b/index.html", "/ab", "/c/index.htm"];
+        let documents =
+            Documents::new(paths.map(|path| document(path, "text/plain")).into()).unwrap();
+        for (folder, path) in
+            [("", "/index.html"), ("/a", "/a/index.html"), ("/a/b", "/a/b/index.html")]
+        {
+            let number = documents.find_index(folder.as_bytes()).unwrap();
+            assert_eq!(documents.document(number).path, path);
+        }
+        for none in ["/", "/a/", "/ab", "/c", "/a/index.html", "a"] {
+            assert_eq!(documents.find_index(none.as_bytes()), None, "{none}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! From a request's target to the path of a document: decoded, without dots, inside the root.
 
+use super::host::is_host;
 use crate::counters::Refusal;
 use crate::limits::HEAD_LEN_MAX;
 
@@ -8,7 +9,7 @@ use crate::limits::HEAD_LEN_MAX;
 pub(crate) type PathBuffer = [u8; HEAD_LEN_MAX];
 
 /// What a path that ends in `/` is completed with.
-const INDEX: &[u8] = b"index.html";
+pub(crate) const INDEX: &[u8] = b"index.html";
 const _: () = assert!(b"GET  HTTP/1.1\r\n\r\n".len() > INDEX.len());
 
 /// The path of the document that `target` names.
@@ -17,7 +18,7 @@ const _: () = assert!(b"GET  HTTP/1.1\r\n\r\n".len() > INDEX.len());
 /// `TargetMalformed`, `PathEscapes`, or `NotFound` for a name that no document can have.
 pub(crate) fn resolve<'b>(target: &[u8], buffer: &'b mut PathBuffer) -> Result<&'b [u8], Refusal> {
     if target.len() + INDEX.len() > buffer.len() {
-        return Err(Refusal::HeadTooLong);
+        return Err(Refusal::TargetTooLong);
     }
     let path = path_of(target)?;
     let path = path.split(|&byte| byte == b'?').next().expect("split gives at least one");
@@ -66,22 +67,26 @@ fn path_of(target: &[u8]) -> Result<&[u8], Refusal> {
     if target.first() == Some(&b'/') {
         return Ok(target);
     }
-    let after_scheme = strip_scheme(target).ok_or(Refusal::TargetMalformed)?;
+    //= https://www.rfc-editor.org/rfc/rfc9110#section-7.4
+    //# a request for an "https" resource MUST be rejected unless it has been received over a
+    //# connection that has been secured
+    if strip_scheme(target, b"https://").is_some() {
+        return Err(Refusal::SchemeMisdirected);
+    }
+    let after_scheme = strip_scheme(target, b"http://").ok_or(Refusal::TargetMalformed)?;
     let authority_len = after_scheme.iter().position(|byte| b"/?".contains(byte));
     let (authority, path) = after_scheme.split_at(authority_len.unwrap_or(after_scheme.len()));
     //= https://www.rfc-editor.org/rfc/rfc9110#section-4.2.1
     //# A recipient that processes such a URI reference MUST reject it as invalid (an empty host)
-    if authority.is_empty() || !super::request::is_host(authority) {
+    if authority.is_empty() || !is_host(authority) {
         return Err(Refusal::TargetMalformed);
     }
     Ok(if path.first() == Some(&b'/') { path } else { b"/" })
 }
 
-fn strip_scheme(target: &[u8]) -> Option<&[u8]> {
-    [&b"http://"[..], b"https://"].into_iter().find_map(|scheme| {
-        let (head, rest) = target.split_at_checked(scheme.len())?;
-        head.eq_ignore_ascii_case(scheme).then_some(rest)
-    })
+fn strip_scheme<'t>(target: &'t [u8], scheme: &[u8]) -> Option<&'t [u8]> {
+    let (head, rest) = target.split_at_checked(scheme.len())?;
+    head.eq_ignore_ascii_case(scheme).then_some(rest)
 }
 
 /// Where the last segment of `path` begins; `None` if there is none.
@@ -159,7 +164,7 @@ mod tests {
             ("http://example.org", "/index.html"),
             ("http://example.org?q", "/index.html"),
             ("HTTP://example.org:80/a?b", "/a"),
-            ("https://[::1]/a/", "/a/index.html"),
+            ("http://[::1]/a/", "/a/index.html"),
         ] {
             if path.is_empty() {
                 assert_eq!(resolved(target), Err(Refusal::TargetMalformed), "{target}");
@@ -200,6 +205,13 @@ mod tests {
     }
 
     #[test]
+    fn what_is_for_tls_is_not_answered_without_it() {
+        for target in ["https://a/", "HTTPS://a", "https:///"] {
+            assert_eq!(resolved(target), Err(Refusal::SchemeMisdirected), "{target}");
+        }
+    }
+
+    #[test]
     fn malformed_targets_are_refused() {
         for target in [
             "",
@@ -235,6 +247,6 @@ mod tests {
             let target = format!("/{}{last}", "a".repeat(longest - 1 - last.len()));
             assert!(resolved(&target).is_ok());
         }
-        assert_eq!(resolved(&"/".repeat(HEAD_LEN_MAX)), Err(Refusal::HeadTooLong));
+        assert_eq!(resolved(&"/".repeat(HEAD_LEN_MAX)), Err(Refusal::TargetTooLong));
     }
 }

@@ -5,52 +5,100 @@ use core::mem::MaybeUninit;
 use httparse::Header;
 
 use super::answer::Persistence;
+use super::body::Body;
+use super::condition::Fields;
+use super::framing::{Expectation, Framing};
 use super::path::{PathBuffer, resolve};
 use crate::counters::Refusal;
-use crate::limits::{BODY_LEN_MAX, HEAD_LEN_MAX, HEADERS_MAX};
+use crate::limits::{HEAD_LEN_MAX, HEADERS_MAX};
 
-/// A request whose end is known, so that the connection can go on after it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Request<'b> {
-    /// HEAD: the answer has no body.
-    pub(crate) is_head: bool,
-    /// Whether the connection goes on.
-    pub(crate) persistence: Persistence,
-    /// Bytes of body that follow the head.
-    pub(crate) body_len: u32,
-    /// The document's path, or why there cannot be one.
-    pub(crate) path: Result<&'b [u8], Refusal>,
+/// Where the fields of a head are listed while it is looked at.
+pub(crate) type Slots<'h> = [MaybeUninit<Header<'h>>; HEADERS_MAX];
+
+/// Slots for the fields of one head; making them costs nothing.
+pub(crate) const fn slots<'h>() -> Slots<'h> {
+    [const { MaybeUninit::uninit() }; HEADERS_MAX]
 }
 
-/// What the bytes of a connection begin with: the length of a head, and what it asks for or why
-/// nothing after it can be trusted. `None` while the head has not ended.
+/// What a request wants done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Method {
+    Get,
+    /// As `Get`; the answer has no content.
+    Head,
+    /// What can be done with a document, or with all of them.
+    Options,
+    /// POST and PUT by their nature come with content.
+    Sending,
+    /// Another one that is known.
+    Other,
+    Unknown,
+}
+
+/// A request whose end is known, so that the connection can go on after it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Request<'h, 'b> {
+    pub(crate) method: Method,
+    /// Whether the connection goes on.
+    pub(crate) persistence: Persistence,
+    /// The content that follows the head, if any does.
+    pub(crate) body: Option<Body>,
+    pub(crate) expectation: Expectation,
+    /// The fields, if there are conditions or ranges among them.
+    pub(crate) fields: Option<Fields<'h>>,
+    /// The document's path, or why there cannot be one; none for `OPTIONS *`.
+    pub(crate) path: Option<Result<&'b [u8], Refusal>>,
+}
+
+/// A request after which nothing can be trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rejection {
+    pub(crate) refusal: Refusal,
+    /// It was a HEAD, as far as it could be read.
+    pub(crate) is_head: bool,
+}
+
+/// A head that has ended: its length, and what it asks for.
+pub(crate) type Parsed<'h, 'b> = (usize, Result<Request<'h, 'b>, Rejection>);
+
+/// What the bytes of a connection begin with: a head, or `None` while it has not ended.
 ///
 /// A head that is wrong is refused when it ends, not before, so that the answer does not depend on
 /// how the bytes were cut into segments.
-pub(crate) fn parse<'b>(
-    bytes: &[u8],
+pub(crate) fn parse<'h, 'b>(
+    bytes: &'h [u8],
+    slots: &'h mut Slots<'h>,
     buffer: &'b mut PathBuffer,
-) -> Option<(usize, Result<Request<'b>, Refusal>)> {
+    body_len_max: u32,
+) -> Option<Parsed<'h, 'b>> {
     let bytes = &bytes[..bytes.len().min(HEAD_LEN_MAX)];
-    let mut fields = [const { MaybeUninit::<Header<'_>>::uninit() }; HEADERS_MAX];
     let mut head = httparse::Request::new(&mut []);
-    let refusal = match head.parse_with_uninit_headers(bytes, &mut fields) {
-        Ok(httparse::Status::Complete(len)) => return Some((len, judge(&head, buffer))),
-        Ok(httparse::Status::Partial) => Refusal::HeadMalformed,
+    let refusal = match head.parse_with_uninit_headers(bytes, slots) {
+        Ok(httparse::Status::Complete(len)) => {
+            let is_head = head.method == Some("HEAD");
+            let result = match has_lone_line_feed(&bytes[..len]) {
+                true => Err(Refusal::LineFeedAlone),
+                false => judge(head, buffer, body_len_max),
+            };
+            return Some((len, result.map_err(|refusal| Rejection { refusal, is_head })));
+        }
         Err(httparse::Error::TooManyHeaders) => Refusal::HeadersTooMany,
-        Err(_) => Refusal::HeadMalformed,
+        Err(httparse::Error::Version) if is_other_version(bytes) => Refusal::VersionUnsupported,
+        Ok(httparse::Status::Partial) | Err(_) => Refusal::HeadMalformed,
     };
+    let is_head = bytes.starts_with(b"HEAD ");
     match find_end(bytes, 0) {
-        Some(len) => Some((len, Err(refusal))),
-        None if bytes.len() == HEAD_LEN_MAX => Some((HEAD_LEN_MAX, Err(Refusal::HeadTooLong))),
+        Some(len) => Some((len, Err(Rejection { refusal, is_head }))),
+        None if bytes.len() == HEAD_LEN_MAX => {
+            Some((HEAD_LEN_MAX, Err(Rejection { refusal: too_long(bytes), is_head })))
+        }
         None => None,
     }
 }
 
 /// Where the head ends that `bytes` begin with: after its empty line. Nothing before `from` ends a
-/// line that is followed by the empty one.
-//= https://www.rfc-editor.org/rfc/rfc9112#section-2.2
-//# a recipient MAY recognize a single LF as a line terminator and ignore any preceding CR
+/// line that is followed by the empty one. Lines of a line feed alone are found too: such a head is
+/// refused, and at its own end.
 pub(crate) fn find_end(bytes: &[u8], from: usize) -> Option<usize> {
     let mut at = from;
     loop {
@@ -63,155 +111,90 @@ pub(crate) fn find_end(bytes: &[u8], from: usize) -> Option<usize> {
     }
 }
 
-/// The fields that decide where the request ends and whether the connection goes on.
-#[derive(Default)]
-struct Framing {
-    host_count: u32,
-    is_host_valid: bool,
-    content_length: Option<u64>,
-    has_coding: bool,
-    has_close: bool,
-    has_keep_alive: bool,
-    expects_continue: bool,
+/// Whether a line ends without a carriage return. RFC 9112 (2.2) lets a server take that for a line
+/// end; a proxy that does not would find other fields in the same head.
+fn has_lone_line_feed(head: &[u8]) -> bool {
+    let pairs = head.iter().zip(head.iter().skip(1));
+    pairs.fold(false, |found, (&before, &byte)| found | ((byte == b'\n') & (before != b'\r')))
 }
 
-fn judge<'b>(
-    head: &httparse::Request<'_, '_>,
+/// What is wrong with a head that has no end among the first [`HEAD_LEN_MAX`] bytes.
+//= https://www.rfc-editor.org/rfc/rfc9112#section-3
+//# A server that receives a method longer than any that it implements SHOULD respond with a 501;
+//# a request-target longer than any URI it wishes to parse MUST respond with a 414
+pub(crate) fn too_long(bytes: &[u8]) -> Refusal {
+    if bytes.contains(&b'\n') {
+        Refusal::HeadTooLong
+    } else if bytes.contains(&b' ') {
+        Refusal::TargetTooLong
+    } else {
+        Refusal::MethodUnknown
+    }
+}
+
+/// Whether the first line is a request of HTTP, but of a version that is not spoken here.
+//= https://www.rfc-editor.org/rfc/rfc9110#section-15.6.6
+//# does not support, or refuses to support, the major version of HTTP that was used
+fn is_other_version(bytes: &[u8]) -> bool {
+    let line = bytes.split(|&byte| byte == b'\n').next().unwrap_or(bytes);
+    let mut words = line.trim_ascii_end().split(|&byte| byte == b' ');
+    let (Some(_), Some(_), Some(version), None) =
+        (words.next(), words.next(), words.next(), words.next())
+    else {
+        return false;
+    };
+    matches!(version, [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'])
+}
+
+fn judge<'h, 'b>(
+    head: httparse::Request<'h, 'h>,
     buffer: &'b mut PathBuffer,
-) -> Result<Request<'b>, Refusal> {
-    let (Some(method), Some(target), Some(minor)) = (head.method, head.path, head.version) else {
+    body_len_max: u32,
+) -> Result<Request<'h, 'b>, Refusal> {
+    let httparse::Request { method, path, version, headers } = head;
+    let (Some(method), Some(target), Some(minor)) = (method, path, version) else {
         return Err(Refusal::HeadMalformed);
     };
-    let is_1_0 = minor == 0;
-    let framing = read_fields(head.headers)?;
-    let body_len = body_len(&framing, is_1_0)?;
-    //= https://www.rfc-editor.org/rfc/rfc9112#section-3.2
-    //# MUST respond with a 400 ... to any HTTP/1.1 request message that lacks a Host header field
-    //# and to any request message that contains more than one Host header field line or ... an
-    //# invalid field value
-    if framing.host_count == 0 && !is_1_0 {
-        return Err(Refusal::HostMissing);
-    }
-    if framing.host_count > 1 || (framing.host_count == 1 && !framing.is_host_valid) {
-        return Err(Refusal::HostMalformed);
-    }
+    let (is_1_0, method) = (minor == 0, method_of(method));
+    let framing = Framing::read(headers)?;
+    let body = framing.body(is_1_0, method == Method::Sending, body_len_max)?;
+    framing.check_host(is_1_0)?;
+    //= https://www.rfc-editor.org/rfc/rfc9110#section-10.1.1
+    //# A server that receives a 100-continue expectation in an HTTP/1.0 request MUST ignore that
+    //# expectation.
+    let expectation = if is_1_0 { Expectation::None } else { framing.expectation };
+    let path = match (method, target) {
+        //= https://www.rfc-editor.org/rfc/rfc9112#section-3.2.4
+        //# The asterisk-form of request-target is only used for a server-wide OPTIONS request.
+        (Method::Options, "*") => None,
+        (Method::Get | Method::Head | Method::Options, _) => {
+            Some(resolve(target.as_bytes(), buffer))
+        }
+        //= https://www.rfc-editor.org/rfc/rfc9110#section-9.1
+        //# recognized and implemented, but not allowed ... SHOULD respond with 405; an origin server
+        //# that receives a request method that is unrecognized ... SHOULD respond with 501
+        (Method::Sending | Method::Other, _) => Some(Err(Refusal::MethodNotAllowed)),
+        (Method::Unknown, _) => Some(Err(Refusal::MethodUnknown)),
+    };
     Ok(Request {
-        is_head: method == "HEAD",
-        persistence: persistence(&framing, is_1_0, body_len),
-        body_len,
-        path: check_method(method).and_then(|()| resolve(target.as_bytes(), buffer)),
+        method,
+        persistence: framing.persistence(is_1_0),
+        body,
+        expectation,
+        fields: framing.is_conditional.then_some(Fields(headers)),
+        path,
     })
 }
 
-fn read_fields(fields: &[Header<'_>]) -> Result<Framing, Refusal> {
-    let mut framing = Framing::default();
-    for &Header { name, value } in fields {
-        let value = value.trim_ascii();
-        if name.eq_ignore_ascii_case("host") {
-            framing.host_count += 1;
-            framing.is_host_valid = is_host(value);
-        } else if name.eq_ignore_ascii_case("content-length") {
-            if framing.content_length.is_some() {
-                return Err(Refusal::ContentLengthMalformed);
-            }
-            framing.content_length = Some(parse_decimal(value)?);
-        } else if name.eq_ignore_ascii_case("transfer-encoding") {
-            framing.has_coding = true;
-        } else if name.eq_ignore_ascii_case("connection") {
-            for token in value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
-                framing.has_close |= token.eq_ignore_ascii_case(b"close");
-                framing.has_keep_alive |= token.eq_ignore_ascii_case(b"keep-alive");
-            }
-        } else if name.eq_ignore_ascii_case("expect") {
-            framing.expects_continue |= value.eq_ignore_ascii_case(b"100-continue");
-        }
+fn method_of(name: &str) -> Method {
+    match name {
+        "GET" => Method::Get,
+        "HEAD" => Method::Head,
+        "OPTIONS" => Method::Options,
+        "POST" | "PUT" | "PATCH" => Method::Sending,
+        "DELETE" | "CONNECT" | "TRACE" => Method::Other,
+        _ => Method::Unknown,
     }
-    Ok(framing)
-}
-
-/// Digits alone; what is beyond 64 bits is too long in any case.
-//= https://www.rfc-editor.org/rfc/rfc9110#section-8.6
-//# Content-Length = 1*DIGIT
-fn parse_decimal(digits: &[u8]) -> Result<u64, Refusal> {
-    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
-        return Err(Refusal::ContentLengthMalformed);
-    }
-    Ok(digits
-        .iter()
-        .fold(0_u64, |sum, digit| sum.saturating_mul(10).saturating_add(u64::from(digit - b'0'))))
-}
-
-fn body_len(framing: &Framing, is_1_0: bool) -> Result<u32, Refusal> {
-    if framing.has_coding {
-        //= https://www.rfc-editor.org/rfc/rfc9112#section-6.3
-        //# ought to be handled as an error (Transfer-Encoding beside Content-Length)
-        //= https://www.rfc-editor.org/rfc/rfc9112#section-6.1
-        //# (HTTP/1.0 with Transfer-Encoding) MUST treat the message as if the framing is faulty
-        if framing.content_length.is_some() || is_1_0 {
-            return Err(Refusal::FramingAmbiguous);
-        }
-        //# SHOULD respond with 501 to a transfer coding that it does not understand
-        return Err(Refusal::TransferCoding);
-    }
-    match framing.content_length {
-        None => Ok(0),
-        Some(len) if len > BODY_LEN_MAX => Err(Refusal::BodyTooLong),
-        Some(len) => Ok(u32::try_from(len).expect("at most BODY_LEN_MAX")),
-    }
-}
-
-//= https://www.rfc-editor.org/rfc/rfc9112#section-9.3
-//# If the "close" connection option is present, the connection will not persist ... If the received
-//# protocol is HTTP/1.1 (or later), the connection will persist ... HTTP/1.0, the "keep-alive"
-//# connection option is present ... the connection will persist
-fn persistence(framing: &Framing, is_1_0: bool, body_len: u32) -> Persistence {
-    // A client that waits for 100 may or may not send its body after another answer: what comes
-    // next could be either, so the connection ends.
-    let is_body_uncertain = framing.expects_continue && !is_1_0 && body_len > 0;
-    if framing.has_close || is_body_uncertain {
-        Persistence::Close
-    } else if !is_1_0 {
-        Persistence::Keep
-    } else if framing.has_keep_alive {
-        Persistence::KeepSaid
-    } else {
-        Persistence::Close
-    }
-}
-
-//= https://www.rfc-editor.org/rfc/rfc9110#section-9.1
-//# recognized and implemented, but not allowed ... SHOULD respond with 405; an origin server that
-//# receives a request method that is unrecognized or not implemented SHOULD respond with 501
-fn check_method(method: &str) -> Result<(), Refusal> {
-    match method {
-        "GET" | "HEAD" => Ok(()),
-        "POST" | "PUT" | "DELETE" | "PATCH" | "OPTIONS" | "CONNECT" | "TRACE" => {
-            Err(Refusal::MethodNotAllowed)
-        }
-        _ => Err(Refusal::MethodUnknown),
-    }
-}
-
-/// Whether `value` can be a Host: a name or an address, perhaps with a port; or nothing.
-//= https://www.rfc-editor.org/rfc/rfc9110#section-7.2
-//# Host = uri-host [ ":" port ]
-pub(crate) fn is_host(value: &[u8]) -> bool {
-    let (is_name_valid, rest) = if let Some(literal) = value.strip_prefix(b"[") {
-        let Some(end) = literal.iter().position(|&byte| byte == b']') else { return false };
-        let is_address = |&byte: &u8| byte.is_ascii_hexdigit() || b":.".contains(&byte);
-        (end > 0 && literal[..end].iter().all(is_address), &literal[end + 1..])
-    } else {
-        let end = value.iter().position(|&byte| byte == b':').unwrap_or(value.len());
-        let is_name =
-            |&byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&byte);
-        (value[..end].iter().all(is_name), &value[end..])
-    };
-    let is_port_valid = match rest {
-        [] => true,
-        [b':', port @ ..] => port.len() <= 5 && port.iter().all(u8::is_ascii_digit),
-        _ => false,
-    };
-    is_name_valid && is_port_valid
 }
 
 #[cfg(test)]

@@ -3,19 +3,23 @@
 //! A session exists while its connection is in the middle of something, and only then. All
 //! sessions of one phase have the same time-out, so each phase is a queue in the order of age:
 //! only its first can be the next to run out, whatever the number of sessions.
+//!
+//! A time-out that begins again with every byte is no bound: a client that sends one a minute holds
+//! its session for ever. So where bytes have a least rate, the time goes on, and at its end a
+//! session in which enough has moved gets another stretch and goes to the end of the queue.
 
 use base::{Duration, Instant, NIL};
 use memory::{ArenaError, Array, PageChoice};
 use stack::Conn;
 
 use super::answer::Answer;
-use crate::limits::{
-    ANSWER_TIMEOUT, BODY_TIMEOUT, HEAD_LEN_MAX, HEAD_TIMEOUT, LINGER_TIMEOUT, SESSIONS_MAX,
-};
+use super::body::Body;
+use crate::HttpLimits;
+use crate::limits::{HEAD_LEN_MAX, SESSIONS_MAX};
 
 // The word of a connection is its session's number plus one.
 const _: () = assert!(SESSIONS_MAX < u32::MAX);
-const _: () = assert!(size_of::<Session>() <= 80);
+const _: () = assert!(size_of::<Session>() <= 96);
 
 /// What a connection is in the middle of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,14 +28,45 @@ pub(crate) enum Phase {
     Head { buffer: u32, len: u32 },
     /// An answer waits for room in the send queue.
     Answer(Answer),
-    /// The answer is queued, and of the request's body so much is still to be thrown away.
-    Body { rest: u32 },
+    /// A request's body comes and is thrown away; its answer is sent when it has ended.
+    Body { answer: Answer, body: Body },
     /// Our direction is finished; what still comes is thrown away, up to so much.
     Linger { rest: u32 },
 }
 
-/// Time-outs, in the order of [`Phase::queue`].
-const TIMEOUTS: [Duration; 4] = [HEAD_TIMEOUT, ANSWER_TIMEOUT, BODY_TIMEOUT, LINGER_TIMEOUT];
+/// How long a phase lasts, and how much must have moved in that time for it to last again.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    timeout: Duration,
+    /// Bytes; `None` where the time is all there is.
+    moved_min: Option<u64>,
+}
+
+const PHASES: usize = 4;
+
+/// In the order of [`Phase::queue`].
+fn paces(limits: HttpLimits) -> [Pace; PHASES] {
+    let HttpLimits {
+        head_timeout,
+        body_timeout,
+        body_rate_min,
+        body_len_max: _,
+        answer_timeout,
+        answer_rate_min,
+        linger_timeout,
+    } = limits;
+    let once = |timeout| Pace { timeout, moved_min: None };
+    let at_rate = |timeout: Duration, rate: u32| {
+        let bytes = u64::from(rate) * timeout.as_millis() / 1_000;
+        Pace { timeout, moved_min: Some(bytes.max(1)) }
+    };
+    [
+        once(head_timeout),
+        at_rate(answer_timeout, answer_rate_min),
+        at_rate(body_timeout, body_rate_min),
+        once(linger_timeout),
+    ]
+}
 
 impl Phase {
     const fn queue(self) -> usize {
@@ -42,6 +77,24 @@ impl Phase {
             Self::Linger { .. } => 3,
         }
     }
+
+    /// Bytes that have moved since the phase began, or since before.
+    fn moved(self) -> u64 {
+        match self {
+            Self::Answer(answer) => answer.sent,
+            Self::Body { answer: _, body } => u64::from(body.received),
+            Self::Head { .. } | Self::Linger { .. } => 0,
+        }
+    }
+}
+
+/// A session whose time is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// Enough has moved: it has another stretch of time.
+    Renewed,
+    /// It is to be ended.
+    Expired { index: u32, conn: Conn, phase: Phase },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +103,8 @@ struct Session {
     /// `None` while the session is free.
     phase: Option<Phase>,
     since: Instant,
+    /// What had moved then.
+    moved: u64,
     prev: u32,
     /// The next younger one of the same phase, or the next free one.
     next: u32,
@@ -68,7 +123,8 @@ pub(crate) struct Sessions {
     free: u32,
     used: u32,
     used_max: u32,
-    queues: [Queue; TIMEOUTS.len()],
+    queues: [Queue; PHASES],
+    paces: [Pace; PHASES],
     heads: Array<[u8; HEAD_LEN_MAX]>,
     heads_free: Vec<u32>,
 }
@@ -78,11 +134,13 @@ impl Sessions {
         sessions_max: u32,
         heads_max: u32,
         pages: PageChoice,
+        limits: HttpLimits,
     ) -> Result<Self, ArenaError> {
         let slots = (1..=sessions_max).map(|next| Session {
             conn: Conn { index: NIL, generation: 0 },
             phase: None,
             since: Instant::ZERO,
+            moved: 0,
             prev: NIL,
             next: if next == sessions_max { NIL } else { next },
         });
@@ -91,7 +149,8 @@ impl Sessions {
             free: 0,
             used: 0,
             used_max: 0,
-            queues: [Queue { oldest: NIL, youngest: NIL }; TIMEOUTS.len()],
+            queues: [Queue { oldest: NIL, youngest: NIL }; PHASES],
+            paces: paces(limits),
             heads: Array::new(heads_max as usize, pages)?,
             heads_free: (0..heads_max).rev().collect(),
         })
@@ -122,7 +181,8 @@ impl Sessions {
         }
         let slot = &mut self.slots[index as usize];
         self.free = slot.next;
-        *slot = Session { conn, phase: Some(phase), since: now, prev: NIL, next: NIL };
+        let moved = phase.moved();
+        *slot = Session { conn, phase: Some(phase), since: now, moved, prev: NIL, next: NIL };
         self.used += 1;
         self.used_max = self.used_max.max(self.used);
         self.append(index, phase.queue());
@@ -140,6 +200,7 @@ impl Sessions {
         let slot = &mut self.slots[index as usize];
         slot.phase = Some(phase);
         slot.since = now;
+        slot.moved = phase.moved();
         self.append(index, phase.queue());
     }
 
@@ -160,17 +221,20 @@ impl Sessions {
         self.used -= 1;
     }
 
-    /// The oldest session of a phase whose time is over.
-    pub(crate) fn poll_expired(&self, now: Instant) -> Option<(u32, Conn, Phase)> {
-        self.queues.iter().zip(TIMEOUTS).find_map(|(queue, timeout)| {
+    /// Looks at the oldest session of a phase whose time is over, if there is one.
+    pub(crate) fn poll_due(&mut self, now: Instant) -> Option<Due> {
+        let (index, moved_min) = self.queues.iter().zip(self.paces).find_map(|(queue, pace)| {
             let slot = self.slots.get(queue.oldest as usize)?;
-            let phase = slot.phase.expect("queues hold sessions in use");
-            (now.saturating_since(slot.since) >= timeout).then_some((
-                queue.oldest,
-                slot.conn,
-                phase,
-            ))
-        })
+            let is_due = now.saturating_since(slot.since) >= pace.timeout;
+            is_due.then_some((queue.oldest, pace.moved_min))
+        })?;
+        let Session { conn, moved, .. } = self.slots[index as usize];
+        let phase = self.phase(index);
+        if moved_min.is_some_and(|moved_min| phase.moved() - moved >= moved_min) {
+            self.enter(index, phase, now);
+            return Some(Due::Renewed);
+        }
+        Some(Due::Expired { index, conn, phase })
     }
 
     /// A buffer for a head that has begun.
@@ -206,7 +270,7 @@ impl Sessions {
 
     /// Takes a session out of its queue, and its buffer from it.
     fn leave(&mut self, index: u32) {
-        let Session { conn: _, phase, since: _, prev, next } = self.slots[index as usize];
+        let Session { conn: _, phase, since: _, moved: _, prev, next } = self.slots[index as usize];
         let phase = phase.expect("a session leaves a phase once");
         if let Phase::Head { buffer, len: _ } = phase {
             self.free_head(buffer);
@@ -228,101 +292,4 @@ impl Sessions {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{Phase, Sessions};
-    use crate::limits::{BODY_TIMEOUT, HEAD_TIMEOUT, LINGER_TIMEOUT};
-    use base::{Duration, Instant, Rng};
-    use memory::PageChoice;
-    use stack::Conn;
-
-    fn conn(index: u32) -> Conn {
-        Conn { index, generation: 1 }
-    }
-
-    #[test]
-    fn the_pool_has_an_end_and_comes_back() {
-        let mut sessions = Sessions::new(2, 1, PageChoice::Base).unwrap();
-        let buffer = sessions.allocate_head().unwrap();
-        assert_eq!((sessions.allocate_head(), sessions.heads_used()), (None, 1));
-        let now = Instant::ZERO;
-        let head = sessions.begin(conn(1), Phase::Head { buffer, len: 3 }, now).unwrap();
-        let body = sessions.begin(conn(2), Phase::Body { rest: 3 }, now).unwrap();
-        assert!(!sessions.has_free());
-        assert_eq!(sessions.begin(conn(3), Phase::Body { rest: 3 }, now), None);
-        sessions.enter(head, Phase::Linger { rest: 1 }, now);
-        assert_eq!(sessions.heads_used(), 0, "another phase gives the buffer back");
-        sessions.end(head);
-        sessions.end(body);
-        assert_eq!((sessions.used(), sessions.used_max()), (0, 2));
-    }
-
-    #[test]
-    fn each_phase_runs_out_by_its_own_time() {
-        let mut sessions = Sessions::new(8, 1, PageChoice::Base).unwrap();
-        let start = Instant::from_nanos(5);
-        let body = sessions.begin(conn(1), Phase::Body { rest: 3 }, start).unwrap();
-        let linger = sessions.begin(conn(2), Phase::Linger { rest: 3 }, start).unwrap();
-        let later = start + Duration::from_millis(1);
-        let younger = sessions.begin(conn(3), Phase::Linger { rest: 3 }, later).unwrap();
-        assert_eq!(sessions.poll_expired(start + Duration::from_secs(4)), None);
-        let due = sessions.poll_expired(start + LINGER_TIMEOUT);
-        assert_eq!(due, Some((linger, conn(2), Phase::Linger { rest: 3 })));
-        sessions.update(younger, Phase::Linger { rest: 1 });
-        sessions.end(linger);
-        assert_eq!(sessions.poll_expired(start + LINGER_TIMEOUT), None);
-        let due = sessions.poll_expired(later + LINGER_TIMEOUT);
-        assert_eq!(due, Some((younger, conn(3), Phase::Linger { rest: 1 })));
-        sessions.enter(younger, Phase::Linger { rest: 1 }, start + BODY_TIMEOUT);
-        let due = sessions.poll_expired(start + BODY_TIMEOUT);
-        assert_eq!(due, Some((body, conn(1), Phase::Body { rest: 3 })));
-    }
-
-    /// Random operations against a list of (phase, since, conn).
-    #[test]
-    fn the_queues_stay_in_order_of_age() {
-        let seed = 0x5e55;
-        println!("seed {seed:#x}");
-        let mut rng = Rng::seeded(seed);
-        let mut sessions = Sessions::new(16, 16, PageChoice::Base).unwrap();
-        let mut model: Vec<(u32, usize, Instant)> = Vec::new();
-        let mut now = Instant::ZERO;
-        for step in 0..20_000_u32 {
-            now += Duration::from_millis(rng.below(400));
-            let phase = match rng.below(2) {
-                0 => Phase::Body { rest: step },
-                _ => Phase::Linger { rest: step },
-            };
-            let pick = usize::try_from(rng.below(16)).unwrap();
-            match (rng.below(3), model.get(pick).copied()) {
-                (0, Some((index, ..))) => {
-                    sessions.end(index);
-                    model.remove(pick);
-                }
-                (1, Some((index, ..))) => {
-                    sessions.enter(index, phase, now);
-                    model[pick] = (index, phase.queue(), now);
-                }
-                _ => {
-                    let begun = sessions.begin(conn(step), phase, now);
-                    assert_eq!(begun.is_some(), model.len() < 16);
-                    model.extend(begun.map(|index| (index, phase.queue(), now)));
-                }
-            }
-            while let Some((index, _, phase)) = sessions.poll_expired(now) {
-                let queue = phase.queue();
-                let oldest = model.iter().filter(|it| it.1 == queue).min_by_key(|it| it.2);
-                let since = oldest.expect("the model has it").2;
-                let at = model.iter().position(|it| it.0 == index).expect("it is in use");
-                assert_eq!(model[at].2, since, "step {step}");
-                assert!(now.saturating_since(since) >= super::TIMEOUTS[queue]);
-                sessions.end(index);
-                model.remove(at);
-            }
-            let is_due =
-                |it: &&(u32, usize, Instant)| now.saturating_since(it.2) >= super::TIMEOUTS[it.1];
-            assert_eq!(model.iter().find(is_due), None, "step {step}");
-            assert_eq!(sessions.used() as usize, model.len());
-        }
-        assert!(HEAD_TIMEOUT < BODY_TIMEOUT);
-    }
-}
+mod tests;

@@ -1,0 +1,136 @@
+//! The thread beside the cores that is asked to change something: by SIGHUP, and by `abelectl`
+//! over a socket.
+//!
+//! # The socket
+//!
+//! `control`, beside the tools' file: `/run/abele/INSTANCE/control`, for the gateway's user and root.
+//! Whoever asks sends one line, `reload`, and reads until the end: the first line is the exit code of
+//! the asker, `0` done, `1` done in part, `2` the file is wrong, `3` the machine lacks something;
+//! all that follows is for people. A request that is not known is answered with `2`.
+
+use std::fs::{self, Permissions};
+use std::io::{Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use tracing::{info, warn};
+
+use crate::error::Error;
+use crate::hangup::Hangup;
+use crate::limits::{ASKER_PATIENCE, REQUEST_LEN_MAX};
+use crate::reload::Reloader;
+use crate::stop::Stop;
+
+/// The socket. It goes with the value.
+#[derive(Debug)]
+pub(crate) struct ControlSocket {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl ControlSocket {
+    /// Makes it beside the tools' file, which says that no other gateway has the instance.
+    pub(crate) fn beside(tools: &Path) -> Result<Self, Error> {
+        let path = tools.with_file_name(counters::CONTROL_NAME);
+        // One that was killed has left its own.
+        fs::remove_file(&path).ok();
+        let failed = || Error::io("make the control socket");
+        let listener = UnixListener::bind(&path).map_err(failed())?;
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).map_err(failed())?;
+        listener.set_nonblocking(true).map_err(failed())?;
+        Ok(Self { listener, path })
+    }
+}
+
+impl Drop for ControlSocket {
+    fn drop(&mut self) {
+        // Whoever asks then is told that there is no gateway, with it or without.
+        fs::remove_file(&self.path).ok();
+    }
+}
+
+/// Who asks, and who does it.
+#[derive(Debug)]
+pub(crate) struct Control<'a> {
+    pub(crate) reloader: Reloader<'a>,
+    pub(crate) hangup: &'a Hangup,
+    pub(crate) socket: Option<&'a ControlSocket>,
+}
+
+impl Control<'_> {
+    /// Serves those who ask until the stop flag is raised.
+    pub(crate) fn serve(self, stop: &Stop) -> Result<(), Error> {
+        let Self { mut reloader, hangup, socket } = self;
+        loop {
+            wait(stop, hangup, socket)?;
+            if stop.is_raised() {
+                return Ok(());
+            }
+            if hangup.take() {
+                tell(&reloader.reload());
+            }
+            if let Some((mut stream, _)) = socket.and_then(|socket| socket.listener.accept().ok()) {
+                answer(&mut stream, &mut reloader);
+            }
+        }
+    }
+}
+
+fn wait(stop: &Stop, hangup: &Hangup, socket: Option<&ControlSocket>) -> Result<(), Error> {
+    let readable = |fd| PollFd::new(fd, PollFlags::POLLIN);
+    let mut fds = vec![readable(stop.wake_fd()), readable(hangup.wake_fd())];
+    fds.extend(socket.map(|socket| readable(socket.listener.as_fd())));
+    match poll(&mut fds, PollTimeout::NONE) {
+        Ok(_) | Err(Errno::EINTR) => Ok(()),
+        Err(errno) => Err(Error::errno("wait for who asks")(errno)),
+    }
+}
+
+/// What came of a request: the exit code of the asker, and what people are told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) code: u8,
+    pub(crate) text: String,
+}
+
+/// For who asked by a signal.
+fn tell(answer: &Answer) {
+    for line in answer.text.lines() {
+        if answer.code == 0 { info!("{line}") } else { warn!("{line}") }
+    }
+}
+
+fn answer(stream: &mut UnixStream, reloader: &mut Reloader<'_>) {
+    let Some(request) = request(stream) else { return };
+    let answer = match request.as_str() {
+        "reload" => reloader.reload(),
+        other => {
+            let text = format!("this gateway does not know the request {other:?}; it knows reload");
+            Answer { code: 2, text }
+        }
+    };
+    tell(&answer);
+    // Who has gone meanwhile finds it in the log.
+    writeln!(stream, "{}\n{}", answer.code, answer.text.trim_end()).ok();
+}
+
+/// The line that somebody sends; `None` if none comes soon.
+fn request(stream: &mut UnixStream) -> Option<String> {
+    stream.set_nonblocking(false).ok()?;
+    stream.set_read_timeout(Some(ASKER_PATIENCE)).ok()?;
+    stream.set_write_timeout(Some(ASKER_PATIENCE)).ok()?;
+    let mut line = Vec::new();
+    let mut byte = [0];
+    while line.len() < REQUEST_LEN_MAX {
+        match stream.read(&mut byte) {
+            Ok(1) if byte != *b"\n" => line.push(byte[0]),
+            Ok(_) => break,
+            Err(_late) => return None,
+        }
+    }
+    String::from_utf8(line).ok()
+}

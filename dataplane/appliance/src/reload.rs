@@ -1,0 +1,143 @@
+//! The configuration is read again, and what may change while the gateway serves is changed.
+//!
+//! The file is judged whole, its documents are read, and every core is asked whether it could; only
+//! then does anything change. So a file that is wrong changes nothing, and no core is ahead of the
+//! others for longer than they need to look at their orders. No connection is touched.
+
+mod difference;
+
+use std::path::Path;
+use std::thread;
+use std::time::Instant;
+
+use loader::Steering;
+
+use crate::bell::Bell;
+use crate::config;
+use crate::control::Answer;
+use crate::documents;
+use crate::error::Error;
+use crate::limits::{CORE_PATIENCE, LOOK_EVERY};
+use crate::order::{Clerk, Order, Step};
+use crate::plan::Plan;
+use crate::serving::{Change, Refusal};
+pub(crate) use difference::Digests;
+use difference::{Difference, difference};
+
+/// What reads the configuration again. It belongs to the control thread.
+#[derive(Debug)]
+pub(crate) struct Reloader<'a> {
+    pub(crate) file: &'a Path,
+    /// What is served now.
+    pub(crate) plan: Plan,
+    /// Of the documents that are served now.
+    pub(crate) digests: Digests,
+    /// One for each core, and its bell.
+    pub(crate) clerks: Vec<Clerk>,
+    pub(crate) bells: &'a [Bell],
+    /// The XDP program, if there is one.
+    pub(crate) steering: Option<&'a Steering>,
+}
+
+/// Why nothing was changed, or not all.
+#[derive(Debug, thiserror::Error)]
+enum ReloadError {
+    #[error("{0}")]
+    Refused(#[from] Error),
+    #[error("core {core} cannot: {}", refusal_text(*refusal))]
+    Core { core: usize, refusal: Refusal },
+    #[error("core {core} has not answered within {} s: it hangs", CORE_PATIENCE.as_secs())]
+    Silent { core: usize },
+    #[error("{0}; other cores may have changed: start the gateway again")]
+    HalfWay(Box<ReloadError>),
+}
+
+impl ReloadError {
+    fn code(&self) -> u8 {
+        match self {
+            Self::Refused(error) => error.code(),
+            Self::Core { .. } => 3,
+            Self::Silent { .. } | Self::HalfWay(_) => 1,
+        }
+    }
+}
+
+fn refusal_text(refusal: Refusal) -> String {
+    match refusal {
+        Refusal::ListenersFull => {
+            "listeners that were closed have too many connections left for new ones; try again \
+             when some have ended"
+                .to_owned()
+        }
+        Refusal::Port(port) => format!("port {port} is not as it was thought to be"),
+    }
+}
+
+impl Reloader<'_> {
+    /// Reads the file again and changes what differs. Says what came of it.
+    pub(crate) fn reload(&mut self) -> Answer {
+        let file = self.file.display().to_string();
+        match self.try_reload() {
+            Ok(difference) => Answer { code: 0, text: difference.show(&file) },
+            Err(error) => {
+                let half = matches!(error, ReloadError::HalfWay(_));
+                let kept = if half { "" } else { "\nnothing has changed" };
+                Answer { code: error.code(), text: format!("{error}{kept}") }
+            }
+        }
+    }
+
+    fn try_reload(&mut self) -> Result<Difference, ReloadError> {
+        let plan = config::read_again(self.file)?;
+        let loaded = documents::load(&plan.catalogue)?;
+        let digests = Digests::of(&loaded);
+        let difference = difference(&self.plan, &plan, &self.digests, &digests);
+        self.order(Step::Rehearse, &difference.listeners)?;
+        self.steer(&plan)?;
+        let done = self.order(Step::CarryOut, &difference.listeners);
+        done.map_err(|error| ReloadError::HalfWay(Box::new(error)))?;
+        difference.keep_what_stays(&mut self.plan, plan);
+        Ok(difference)
+    }
+
+    /// Changes the access list and the budgets in the XDP program; what fails is undone.
+    fn steer(&self, plan: &Plan) -> Result<(), Error> {
+        let Some(steering) = self.steering else { return Ok(()) };
+        let done = difference::steer(steering, &self.plan, plan);
+        if done.is_err() {
+            // The kernel took these before.
+            difference::steer(steering, plan, &self.plan).ok();
+        }
+        Ok(done?)
+    }
+
+    /// Gives every core the same order and waits for all of them.
+    fn order(&mut self, step: Step, changes: &[Change]) -> Result<(), ReloadError> {
+        // One that did not answer the last time may have done so since.
+        self.clerks.iter_mut().for_each(|clerk| drop(clerk.take()));
+        if let Some(core) = self.clerks.iter().position(Clerk::is_waiting) {
+            return Err(ReloadError::Silent { core });
+        }
+        for (clerk, bell) in self.clerks.iter_mut().zip(self.bells) {
+            clerk.give(Order::new(step, changes.to_vec())).expect("none is out");
+            bell.ring();
+        }
+        let begun = Instant::now();
+        let mut refused = Ok(());
+        for (core, clerk) in self.clerks.iter_mut().enumerate() {
+            let order = loop {
+                if let Some(order) = clerk.take() {
+                    break order;
+                }
+                if begun.elapsed() > CORE_PATIENCE {
+                    return Err(ReloadError::Silent { core });
+                }
+                thread::sleep(LOOK_EVERY);
+            };
+            if let Err(refusal) = order.outcome {
+                refused = Err(ReloadError::Core { core, refusal });
+            }
+        }
+        refused
+    }
+}

@@ -1,0 +1,139 @@
+//! From a request whose end is known to its answer.
+
+use base::NIL;
+
+use super::Next;
+use super::answer::{Answer, Persistence, status_of};
+use super::condition::{Fields, Verdict, allows_range, judge};
+use super::documents::Documents;
+use super::framing::Expectation;
+use super::range::{self, Range};
+use super::request::{Method, Rejection, Request};
+use crate::counters::{HttpCounters, Refusal, Status};
+
+/// What is answered, before it is known how.
+struct Choice {
+    status: Status,
+    document: u32,
+    from: u64,
+    to: u64,
+}
+
+impl Choice {
+    const fn of(status: Status, document: u32) -> Self {
+        Self { status, document, from: 0, to: 0 }
+    }
+}
+
+/// What a parsed head asks for.
+pub(crate) fn decide(
+    parsed: Result<Request<'_, '_>, Rejection>,
+    documents: &Documents,
+    now: u64,
+    counters: &mut HttpCounters,
+) -> Next {
+    let request = match parsed {
+        Ok(request) => request,
+        Err(rejection) => return Next::Refuse(rejection),
+    };
+    let Choice { status, document, from, to } =
+        choose(&request, documents, now).unwrap_or_else(|refusal| {
+            counters.refuse_for(refusal);
+            Choice::of(status_of(refusal).expect("refusals of requests have a status"), NIL)
+        });
+    if status == Status::RangeNotSatisfiable {
+        counters.refuse_for(Refusal::RangeUnsatisfiable);
+    }
+    let Request { method, persistence, body, expectation, .. } = request;
+    let answer = Answer {
+        status,
+        is_head: method == Method::Head,
+        // Whoever sends a malformed request once is not trusted with where the next one begins.
+        persistence: if status == Status::BadRequest { Persistence::Close } else { persistence },
+        has_peer_ended: false,
+        document,
+        date: now,
+        sent: 0,
+        from,
+        to,
+    };
+    let Some(body) = body else {
+        return Next::Answer(answer);
+    };
+    match expectation {
+        Expectation::None => Next::Body { answer, body, is_awaited: false },
+        // Who is refused before it was told to go on may or may not send its content after that:
+        // what comes next could be either, so the connection ends.
+        Expectation::Unknown => Next::Answer(closing(answer)),
+        Expectation::Continue if is_refusal(status) => Next::Answer(closing(answer)),
+        Expectation::Continue => Next::Body { answer, body, is_awaited: true },
+    }
+}
+
+pub(crate) fn closing(answer: Answer) -> Answer {
+    Answer { persistence: Persistence::Close, ..answer }
+}
+
+fn is_refusal(status: Status) -> bool {
+    status as u8 >= Status::BadRequest as u8
+}
+const _: () = assert!((Status::NotModified as u8) < Status::BadRequest as u8);
+
+fn choose(request: &Request<'_, '_>, documents: &Documents, now: u64) -> Result<Choice, Refusal> {
+    let &Request { method, expectation, fields, path, .. } = request;
+    if expectation == Expectation::Unknown {
+        return Err(Refusal::ExpectationUnknown);
+    }
+    let Some(path) = path else {
+        return Ok(Choice::of(Status::NoContent, NIL));
+    };
+    let path = path?;
+    let Some(document) = documents.find(path) else {
+        //= https://www.rfc-editor.org/rfc/rfc9110#section-15.4.2
+        //# The server SHOULD generate a Location header field in the response
+        let index = documents.find_index(path).ok_or(Refusal::NotFound)?;
+        return Ok(Choice::of(Status::MovedPermanently, index));
+    };
+    //= https://www.rfc-editor.org/rfc/rfc9110#section-13.2.1
+    //# MUST ignore ... conditional request header fields ... when received with a request method
+    //# that does not involve the selection or modification of a selected representation
+    if method == Method::Options {
+        return Ok(Choice::of(Status::NoContent, document));
+    }
+    let len = documents.document(document).body.len() as u64;
+    let whole = Choice { status: Status::Ok, document, from: 0, to: len };
+    match fields {
+        None => Ok(whole),
+        Some(fields) => choose_on_conditions(method, fields, documents, whole, now),
+    }
+}
+
+fn choose_on_conditions(
+    method: Method,
+    fields: Fields<'_>,
+    documents: &Documents,
+    whole: Choice,
+    now: u64,
+) -> Result<Choice, Refusal> {
+    let validators = documents.document(whole.document).validators();
+    match judge(fields, validators, now) {
+        Verdict::Proceed => {}
+        Verdict::NotModified => return Ok(Choice::of(Status::NotModified, whole.document)),
+        Verdict::Failed => return Err(Refusal::PreconditionFailed),
+    }
+    //= https://www.rfc-editor.org/rfc/rfc9110#section-14.2
+    //# A server MUST ignore a Range header field received with a request method that is unrecognized
+    //# or for which range handling is not defined. For this specification, GET is the only method
+    let range = match fields.one("range") {
+        Some(range) if method == Method::Get => range::read(range, whole.to),
+        Some(_) | None => Range::Whole,
+    };
+    if range == Range::Whole || !allows_range(fields, validators, now) {
+        return Ok(whole);
+    }
+    Ok(match range {
+        Range::Whole => whole,
+        Range::Part(from, to) => Choice { status: Status::PartialContent, from, to, ..whole },
+        Range::Unsatisfiable => Choice::of(Status::RangeNotSatisfiable, whole.document),
+    })
+}

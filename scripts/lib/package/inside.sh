@@ -1,0 +1,131 @@
+#!/usr/bin/env bash
+# The test of `scripts/package`, in a lab and a mount namespace: `inside.sh ROOT` installs ROOT/packages
+# in the fresh Debian below ROOT, uses them as a stranger would, and removes them.
+set -euo pipefail
+
+root="$1"
+# Where `systemctl enable` puts its links, and where the folders of users lie that exist only while a
+# service runs. A machine with a service manager has both.
+readonly WANTS=/etc/systemd/system/multi-user.target.wants
+readonly PRIVATE=/run/private
+
+say() {
+    printf 'package: %s\n' "$*"
+}
+
+fail() {
+    say "FAILED: $*" >&2
+    exit 1
+}
+
+inside() {
+    chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 \
+        DEBIAN_FRONTEND=noninteractive "$@"
+}
+
+mount_all() {
+    mount -t proc proc "$root/proc" 2>/dev/null || mount --bind /proc "$root/proc"
+    mount -t sysfs sysfs "$root/sys"
+    mount --bind /dev "$root/dev"
+    mount -t tmpfs -o mode=0755 tmpfs "$root/run"
+    mount -t tmpfs tmpfs "$root/tmp"
+}
+
+# Every name there is, with its kind, mode and owner, but what the kernel shows, what the test itself
+# uses, and the index that man-db makes of whatever manual there is.
+list() {
+    (cd "$root" && find . ./run -xdev \( -path ./packages -o -path ./tmp -o -path ./var/cache/man \) \
+        -prune -o -printf '%y %m %u %p\n' | sort -u)
+}
+
+install() {
+    inside sh -c 'dpkg -i /packages/*.deb' >"$root/tmp/dpkg" 2>&1 ||
+        fail "dpkg -i: $(cat "$root/tmp/dpkg")"
+    say "installed: $(inside dpkg-query -W -f '${Package} ${Version}, ' abelectl 'abele-*')"
+}
+
+# The manual is found and is right in the eyes of groff; the completions are there and parse.
+check_manual() {
+    local page said name
+    for page in '8 abele-gateway' '8 abele-gateway-run' '5 abele-gateway.toml' '8 abelectl' \
+        '8 abelectl-stats' '1 abele-bench' '1 abele-bench-rr'; do
+        # shellcheck disable=SC2086 # Two words are meant.
+        inside man -w $page >/dev/null || fail "no page $page"
+        # shellcheck disable=SC2086
+        said="$(inside env MANROFFSEQ='' MANWIDTH=80 man --warnings -Tutf8 -Z $page \
+            2>&1 >/dev/null)"
+        [[ -z "$said" ]] || fail "page $page: $said"
+    done
+    for name in abele-gateway abelectl abele-bench; do
+        inside bash -n "/usr/share/bash-completion/completions/$name"
+        inside test -s "/usr/share/zsh/vendor-completions/_$name"
+        inside test -s "/usr/share/fish/vendor_completions.d/$name.fish"
+        inside "$name" --version >/dev/null || fail "$name does not start"
+    done
+    say "manual and completions are there"
+}
+
+# gateway_config NAME KIND ADDRESS SECTION: a configuration of the operator's own.
+gateway_config() {
+    cat >"$root/etc/abele/$1.toml" <<CONFIG
+instance = "$1"
+addresses = ["$3/24"]
+[interface]
+kind = "$2"
+$4
+[[listener]]
+protocol = "http"
+document_root = "/tmp/www"
+CONFIG
+}
+
+# serve NAME ADDRESS WRAPPER...: one gateway, one request, the tools, the end.
+serve() {
+    local name="$1" address="$2" gateway line
+    shift 2
+    # A wrapper is entered outside, since what it names lies outside.
+    coproc GATEWAY { exec "$@" chroot "$root" /usr/bin/abele-gateway run "/etc/abele/$name.toml" \
+        2>"$root/tmp/$name.log"; }
+    gateway="$GATEWAY_PID"
+    read -r -t 20 line <&"${GATEWAY[0]}" || fail "not ready: $(cat "$root/tmp/$name.log")"
+    [[ "$line" == "ready: $address, http 80" ]] || fail "$name is ready with: $line"
+    [[ "$(inside curl -sS --max-time 5 "http://$address/")" == "hello" ]] || fail "$name: curl"
+    inside abelectl stats --instance "$name" --json >"$root/tmp/stats" || fail "abelectl stats"
+    grep -q '"http_200":1[,}]' "$root/tmp/stats" || fail "the request is not counted"
+    inside abelectl connections --instance "$name" >/dev/null || fail "abelectl connections"
+    kill -TERM "$gateway"
+    wait "$gateway" || fail "$name ended with $?: $(cat "$root/tmp/$name.log")"
+    say "served from $name"
+}
+
+main() {
+    mount_all
+    mkdir -p "$root$WANTS" "$root$PRIVATE"
+    list >"$root/tmp/before"
+    install
+    check_manual
+    inside abele-gateway check /etc/abele/example.toml >/dev/null || fail "check of the example"
+    mkdir "$root/tmp/www"
+    echo hello >"$root/tmp/www/index.html"
+    gateway_config tap tap 10.78.0.2 \
+        $'name = "abele9"\nkernel_addresses = ["10.78.0.1/24"]'
+    gateway_config af_xdp af_xdp 10.77.0.2 $'name = "abele0"\n[workers]\ncount = 2'
+    serve tap 10.78.0.2 env
+    serve af_xdp 10.77.0.2 nsenter --net="$ABELE_GATEWAY_NETNS" --
+    # What an operator leaves behind: an instance that starts with the machine, a folder of a killed
+    # gateway, a changed example. Removing keeps the example, purging does not.
+    rm "$root"/etc/abele/{tap,af_xdp}.toml
+    ln -s /usr/lib/systemd/system/abele-gateway@.service \
+        "$root$WANTS/abele-gateway@tap.service"
+    mkdir -p "$root$PRIVATE/abele/tap"
+    echo '# changed' >>"$root/etc/abele/example.toml"
+    inside dpkg -r abele-gateway >/dev/null
+    grep -q '^# changed$' "$root/etc/abele/example.toml" || fail "removing took the configuration"
+    inside dpkg -P abele-gateway abelectl abele-bench >/dev/null
+    list >"$root/tmp/after"
+    diff "$root/tmp/before" "$root/tmp/after" ||
+        fail "purging leaves (>) or takes (<) what stands above"
+    say "purged: nothing is left"
+}
+
+main
