@@ -40,7 +40,7 @@ pub(crate) fn assemble<Q: QueuePair>(
         ..GatewayConfig::new(documents)
     };
     let mut engine = Engine::new(stack, Gateway::new(config)?);
-    let mut serving = Serving::new(&mut engine);
+    let mut serving = Serving::new();
     for listener in &plan.listeners {
         serving.open(&mut engine, *listener)?;
     }

@@ -21,7 +21,7 @@ use tracing::{info, warn};
 
 use crate::error::Error;
 use crate::hangup::Hangup;
-use crate::limits::{ASKER_PATIENCE, REQUEST_LEN_MAX};
+use crate::limits::{ASKER_PATIENCE, COLLECT_EVERY, REQUEST_LEN_MAX};
 use crate::reload::Reloader;
 use crate::stop::Stop;
 
@@ -66,7 +66,8 @@ impl Control<'_> {
     pub(crate) fn serve(self, stop: &Stop) -> Result<(), Error> {
         let Self { mut reloader, hangup, socket } = self;
         loop {
-            wait(stop, hangup, socket)?;
+            let pause = reloader.has_older.then_some(COLLECT_EVERY);
+            wait(stop, hangup, socket, pause)?;
             if stop.is_raised() {
                 return Ok(());
             }
@@ -76,15 +77,24 @@ impl Control<'_> {
             if let Some((mut stream, _)) = socket.and_then(|socket| socket.listener.accept().ok()) {
                 answer(&mut stream, &mut reloader);
             }
+            reloader.collect();
         }
     }
 }
 
-fn wait(stop: &Stop, hangup: &Hangup, socket: Option<&ControlSocket>) -> Result<(), Error> {
+fn wait(
+    stop: &Stop,
+    hangup: &Hangup,
+    socket: Option<&ControlSocket>,
+    pause: Option<std::time::Duration>,
+) -> Result<(), Error> {
     let readable = |fd| PollFd::new(fd, PollFlags::POLLIN);
     let mut fds = vec![readable(stop.wake_fd()), readable(hangup.wake_fd())];
     fds.extend(socket.map(|socket| readable(socket.listener.as_fd())));
-    match poll(&mut fds, PollTimeout::NONE) {
+    let timeout = pause.map_or(PollTimeout::NONE, |pause| {
+        PollTimeout::try_from(pause.as_millis()).unwrap_or(PollTimeout::MAX)
+    });
+    match poll(&mut fds, timeout) {
         Ok(_) | Err(Errno::EINTR) => Ok(()),
         Err(errno) => Err(Error::errno("wait for who asks")(errno)),
     }

@@ -133,3 +133,6 @@ pub(crate) const REQUEST_LEN_MAX: usize = 64;
 /// Milliseconds between two looks at the device and at what the XDP program has counted: soon enough
 /// for a person, and for a gateway whose interface was deleted.
 pub(crate) const SUPERVISE_EVERY: u16 = 250;
+
+/// How often cores are asked for documents that are served no more, while they keep some.
+pub(crate) const COLLECT_EVERY: Duration = Duration::from_secs(1);

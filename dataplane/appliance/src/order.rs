@@ -2,22 +2,23 @@
 //!
 //! The naive reload takes a lock around what all cores serve, and each of them pays for it with
 //! every packet. Here a core looks at one word in each turn. What it finds there was made by
-//! another thread, with all memory in it; the core reads it, and the box goes back to be dropped where
-//! that may take time.
+//! another thread, with all memory in it; the core exchanges what it serves for what is in the box,
+//! and the box goes back with what is not served any more, to be dropped where that may take time.
 //!
 //! ```text
 //!   clerk --order--> desk     rehearse: could it? nothing changes
 //!         <--order--
 //!         --order--> desk     carry out: only when all cores could
-//!         <--order--
+//!         <--order--          with the documents that nobody reads any more
 //! ```
 
 use engine::Engine;
-use gateway::Gateway;
+use gateway::limits::DOCUMENT_SETS_MAX;
+use gateway::{Documents, Gateway, HttpLimits};
 use memory::{Consumer, Producer, ring};
 use nic::QueuePair;
 
-use crate::serving::{Change, Refusal, Serving};
+use crate::serving::{self, Change, Refusal, Serving};
 
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub(crate) enum Step {
     Rehearse,
     /// To do it.
     CarryOut,
+    /// Only to give back what is served no more.
+    Collect,
 }
 
 /// An order, and on its way back what came of it.
@@ -34,12 +37,25 @@ pub(crate) struct Order {
     pub(crate) step: Step,
     /// Closed ones first.
     pub(crate) changes: Vec<Change>,
+    /// New ones, if there are any.
+    pub(crate) documents: Option<Documents>,
+    pub(crate) limits: HttpLimits,
     pub(crate) outcome: Result<(), Refusal>,
+    /// Documents that are served no more, with room for all there may be.
+    pub(crate) retired: Vec<Documents>,
+    /// Sets of documents that are kept for answers under way.
+    pub(crate) older: usize,
 }
 
 impl Order {
-    pub(crate) fn new(step: Step, changes: Vec<Change>) -> Box<Self> {
-        Box::new(Self { step, changes, outcome: Ok(()) })
+    pub(crate) fn new(
+        changes: Vec<Change>,
+        documents: Option<Documents>,
+        limits: HttpLimits,
+    ) -> Box<Self> {
+        let (step, outcome) = (Step::Rehearse, Ok(()));
+        let retired = Vec::with_capacity(DOCUMENT_SETS_MAX);
+        Box::new(Self { step, changes, documents, limits, outcome, retired, older: 0 })
     }
 }
 
@@ -104,12 +120,27 @@ impl Desk {
         serving: &mut Serving,
     ) {
         let Some(mut order) = self.orders.pop() else { return };
-        let Order { step, changes, outcome } = &mut *order;
+        let Order { step, changes, documents, limits, outcome, retired, older } = &mut *order;
+        collect(engine, retired);
         *outcome = match step {
-            Step::Rehearse => serving.rehearse(engine, changes),
-            Step::CarryOut => changes.iter().try_for_each(|change| serving.change(engine, *change)),
+            Step::Collect => Ok(()),
+            Step::Rehearse => serving.rehearse(engine, changes, documents.is_some()),
+            Step::CarryOut => {
+                let done = changes.iter().try_for_each(|change| serving.change(engine, *change));
+                done.and_then(|()| serving::replace(engine, documents, *limits))
+            }
         };
+        collect(engine, retired);
+        *older = engine.service().older_documents();
         // The clerk gives one order at a time, so there is room.
         self.done.push(order).expect("one order is out at a time");
+    }
+}
+
+/// Takes out what nobody reads any more. What there is no room for comes the next time.
+fn collect<Q: QueuePair>(engine: &mut Engine<Q, Gateway>, retired: &mut Vec<Documents>) {
+    while retired.len() < retired.capacity() {
+        let Some(documents) = engine.service_mut().take_retired() else { return };
+        retired.push(documents);
     }
 }

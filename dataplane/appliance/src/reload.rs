@@ -10,6 +10,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Instant;
 
+use gateway::{Documents, HttpLimits};
 use loader::Steering;
 
 use crate::bell::Bell;
@@ -37,6 +38,8 @@ pub(crate) struct Reloader<'a> {
     pub(crate) bells: &'a [Bell],
     /// The XDP program, if there is one.
     pub(crate) steering: Option<&'a Steering>,
+    /// Whether a core keeps documents that are served no more.
+    pub(crate) has_older: bool,
 }
 
 /// Why nothing was changed, or not all.
@@ -69,7 +72,11 @@ fn refusal_text(refusal: Refusal) -> String {
              when some have ended"
                 .to_owned()
         }
+        Refusal::DocumentsFull => "answers of many older sets of documents are still under way; \
+                                   try again when some have ended"
+            .to_owned(),
         Refusal::Port(port) => format!("port {port} is not as it was thought to be"),
+        Refusal::Limits => "a limit of HTTP is out of range".to_owned(),
     }
 }
 
@@ -92,11 +99,18 @@ impl Reloader<'_> {
         let loaded = documents::load(&plan.catalogue)?;
         let digests = Digests::of(&loaded);
         let difference = difference(&self.plan, &plan, &self.digests, &digests);
-        self.order(Step::Rehearse, &difference.listeners)?;
+        let documents = if difference.has_documents {
+            Some(Documents::new(loaded).map_err(Error::from)?)
+        } else {
+            None
+        };
+        let limits = plan.http;
+        self.order(Step::Rehearse, &difference.listeners, documents.as_ref(), limits)?;
         self.steer(&plan)?;
-        let done = self.order(Step::CarryOut, &difference.listeners);
+        let done = self.order(Step::CarryOut, &difference.listeners, documents.as_ref(), limits);
         done.map_err(|error| ReloadError::HalfWay(Box::new(error)))?;
         difference.keep_what_stays(&mut self.plan, plan);
+        self.digests = digests;
         Ok(difference)
     }
 
@@ -111,17 +125,35 @@ impl Reloader<'_> {
         Ok(done?)
     }
 
+    /// Gives back to the machine what cores have done with.
+    pub(crate) fn collect(&mut self) {
+        if self.has_older {
+            let limits = self.plan.http;
+            // A core that hangs is told of by who watches it.
+            self.order(Step::Collect, &[], None, limits).ok();
+        }
+    }
+
     /// Gives every core the same order and waits for all of them.
-    fn order(&mut self, step: Step, changes: &[Change]) -> Result<(), ReloadError> {
+    fn order(
+        &mut self,
+        step: Step,
+        changes: &[Change],
+        documents: Option<&Documents>,
+        limits: HttpLimits,
+    ) -> Result<(), ReloadError> {
         // One that did not answer the last time may have done so since.
         self.clerks.iter_mut().for_each(|clerk| drop(clerk.take()));
         if let Some(core) = self.clerks.iter().position(Clerk::is_waiting) {
             return Err(ReloadError::Silent { core });
         }
         for (clerk, bell) in self.clerks.iter_mut().zip(self.bells) {
-            clerk.give(Order::new(step, changes.to_vec())).expect("none is out");
+            let mut order = Order::new(changes.to_vec(), documents.cloned(), limits);
+            order.step = step;
+            clerk.give(order).expect("none is out");
             bell.ring();
         }
+        self.has_older = false;
         let begun = Instant::now();
         let mut refused = Ok(());
         for (core, clerk) in self.clerks.iter_mut().enumerate() {
@@ -134,6 +166,7 @@ impl Reloader<'_> {
                 }
                 thread::sleep(LOOK_EVERY);
             };
+            self.has_older |= order.older > 0;
             if let Err(refusal) = order.outcome {
                 refused = Err(ReloadError::Core { core, refusal });
             }

@@ -3,13 +3,17 @@
 //! Nothing here allocates or frees once it is made: a core carries it out between two turns.
 
 use engine::Engine;
-use gateway::Gateway;
+use gateway::{Documents, Gateway, HttpLimits};
 use nic::QueuePair;
 use stack::ListenerId;
 use tcp::limits::LISTENERS_MAX;
 
 use crate::config::{Listener, Protocol};
 use crate::error::Error;
+
+// The service has room for every listener that TCP numbers, and for every port of UDP.
+const _: () = assert!(gateway::limits::LISTENERS_KNOWN >= tcp::Tcp::LISTENER_NUMBERS);
+const _: () = assert!(gateway::limits::DATAGRAM_PORTS_KNOWN >= udp::PORTS_MAX);
 
 /// What changes about a listener. Its port names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,15 +37,17 @@ pub(crate) struct Serving {
 pub(crate) enum Refusal {
     /// Closed listeners have so many connections left that there is no number for new ones.
     ListenersFull,
+    /// Answers of too many older sets of documents are under way.
+    DocumentsFull,
     /// A port is taken: what the core serves is not what it was thought to.
     Port(u16),
+    /// A limit of HTTP is out of range.
+    Limits,
 }
 
 impl Serving {
-    /// Serves nothing yet. The service takes its room for all listeners that there may be now.
-    pub(crate) fn new<Q: QueuePair>(engine: &mut Engine<Q, Gateway>) -> Self {
-        let last = u16::try_from(tcp::Tcp::LISTENER_NUMBERS - 1).expect("numbers have 16 bits");
-        engine.service_mut().add_listener(ListenerId(last), gateway::Protocol::Echo);
+    /// Serves nothing yet.
+    pub(crate) fn new() -> Self {
         Self { rows: Vec::with_capacity(LISTENERS_MAX) }
     }
 
@@ -81,6 +87,7 @@ impl Serving {
         &self,
         engine: &Engine<Q, Gateway>,
         changes: &[Change],
+        has_documents: bool,
     ) -> Result<(), Refusal> {
         let count = |is: fn(&Change) -> bool| changes.iter().filter(|change| is(change)).count();
         let opened = count(|change| matches!(change, Change::Open(_)));
@@ -90,6 +97,9 @@ impl Serving {
         let free = LISTENERS_MAX - self.rows.len();
         if opened > room && opened > free + closed || opened > room + closed {
             return Err(Refusal::ListenersFull);
+        }
+        if has_documents && !engine.service().has_room_for_documents() {
+            return Err(Refusal::DocumentsFull);
         }
         Ok(())
     }
@@ -157,8 +167,24 @@ impl Serving {
 }
 
 fn unbind<Q: QueuePair>(engine: &mut Engine<Q, Gateway>, port: u16) {
-    // The service keeps the port's protocol, and hears of no datagram to it.
     engine.stack_mut().core_mut().unbind(port);
+    engine.service_mut().remove_datagram_port(port);
+}
+
+/// Serves other documents and holds clients to other limits.
+pub(crate) fn replace<Q: QueuePair>(
+    engine: &mut Engine<Q, Gateway>,
+    documents: &mut Option<Documents>,
+    limits: HttpLimits,
+) -> Result<(), Refusal> {
+    let gateway = engine.service_mut();
+    if let Some(new) = documents.take()
+        && let Err(refused) = gateway.replace_documents(new)
+    {
+        *documents = Some(refused);
+        return Err(Refusal::DocumentsFull);
+    }
+    gateway.set_http_limits(limits).map_err(|_out_of_range| Refusal::Limits)
 }
 
 fn spoken(protocol: Protocol) -> gateway::Protocol {

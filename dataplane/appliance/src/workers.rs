@@ -202,7 +202,7 @@ fn control<'a>(
 ) -> Option<Control<'a>> {
     let Reload { file, digests, hangup, socket } = works.reload.as_ref()?;
     let (plan, digests) = (works.plan.clone(), digests.clone());
-    let reloader = Reloader { file, plan, digests, clerks, bells, steering };
+    let reloader = Reloader { file, plan, digests, clerks, bells, steering, has_older: false };
     Some(Control { reloader, hangup, socket: *socket })
 }
 

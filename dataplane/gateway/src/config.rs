@@ -118,7 +118,7 @@ impl GatewayConfig {
 }
 
 impl HttpLimits {
-    fn check(self) -> Result<(), GatewayError> {
+    pub(crate) fn check(self) -> Result<(), GatewayError> {
         let Self {
             head_timeout,
             body_timeout,

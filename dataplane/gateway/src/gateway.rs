@@ -2,9 +2,13 @@
 
 use stack::{CloseReason, Conn, Context, Data, Datagram, ListenerId, Refuse, Service};
 
-use crate::config::{GatewayConfig, GatewayError};
+use crate::config::{GatewayConfig, GatewayError, HttpLimits};
 use crate::counters::Counters;
-use crate::proto::{echo::Echo, http::Http};
+use crate::limits::{DATAGRAM_PORTS_KNOWN, LISTENERS_KNOWN};
+use crate::proto::{
+    echo::Echo,
+    http::{Documents, Http},
+};
 use crate::timer;
 
 /// What a listener speaks.
@@ -35,15 +39,16 @@ impl Gateway {
     pub fn new(config: GatewayConfig) -> Result<Self, GatewayError> {
         config.check()?;
         Ok(Self {
-            listeners: Vec::new(),
-            ports: Vec::new(),
+            listeners: Vec::with_capacity(LISTENERS_KNOWN),
+            ports: Vec::with_capacity(DATAGRAM_PORTS_KNOWN),
             echo: Echo::default(),
             http: Http::new(config)?,
             strays: 0,
         })
     }
 
-    /// Speaks `protocol` on the connections of a listener. It is for the start: it may allocate.
+    /// Speaks `protocol` on the connections of a listener. It allocates nothing as long as the
+    /// listener's number is below [`LISTENERS_KNOWN`].
     pub fn add_listener(&mut self, listener: ListenerId, protocol: Protocol) {
         let at = usize::from(listener.0);
         if at >= self.listeners.len() {
@@ -52,12 +57,58 @@ impl Gateway {
         self.listeners[at] = Some(protocol);
     }
 
-    /// Speaks `protocol` on a UDP port. It is for the start: it may allocate.
+    /// Speaks `protocol` on a UDP port. It allocates nothing for the first
+    /// [`DATAGRAM_PORTS_KNOWN`] ports.
     pub fn add_datagram_port(&mut self, port: u16, protocol: Protocol) {
         match self.ports.binary_search_by_key(&port, |&(port, _)| port) {
             Ok(at) => self.ports[at].1 = protocol,
             Err(at) => self.ports.insert(at, (port, protocol)),
         }
+    }
+
+    /// Speaks nothing on a UDP port any more.
+    pub fn remove_datagram_port(&mut self, port: u16) {
+        if let Ok(at) = self.ports.binary_search_by_key(&port, |&(port, _)| port) {
+            self.ports.remove(at);
+        }
+    }
+
+    /// Serves other documents from the next request on; answers under way go on with the bytes
+    /// that they began with. It takes no memory and gives none back.
+    ///
+    /// # Errors
+    /// Answers of too many older sets are under way ([`Self::has_room_for_documents`]): the
+    /// documents come back, and what is served is served still.
+    pub fn replace_documents(&mut self, documents: Documents) -> Result<(), Documents> {
+        self.http.replace_documents(documents)
+    }
+
+    /// Documents that are served no more and of which no answer is under way: to be dropped where
+    /// memory may be given back. One set at a time.
+    pub fn take_retired(&mut self) -> Option<Documents> {
+        self.http.take_retired()
+    }
+
+    /// Whether [`Self::replace_documents`] would take another set.
+    #[must_use]
+    pub fn has_room_for_documents(&self) -> bool {
+        self.http.has_room_for_documents()
+    }
+
+    /// Sets of documents that are only kept for answers under way.
+    #[must_use]
+    pub fn older_documents(&self) -> usize {
+        self.http.older_documents()
+    }
+
+    /// Holds all clients of HTTP to other bounds from now on.
+    ///
+    /// # Errors
+    /// A time-out out of range: nothing has changed.
+    pub fn set_http_limits(&mut self, limits: HttpLimits) -> Result<(), GatewayError> {
+        limits.check()?;
+        self.http.set_limits(limits);
+        Ok(())
     }
 
     /// Tells the time of day, in seconds since 1970 (UTC): what answers are dated with. Until

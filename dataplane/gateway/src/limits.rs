@@ -41,6 +41,10 @@ pub const CONTENT_TYPE_LEN_MAX: usize = 128;
 /// Documents at most; their number is 32 bits in a session.
 pub const DOCUMENTS_MAX: usize = 1 << 24;
 
+/// Sets of documents that are kept at once: the one that is served, and older ones of which answers
+/// are still under way. A reader that is slow but not stalled may take minutes.
+pub const DOCUMENT_SETS_MAX: usize = 16;
+
 /// Bytes of a response's head at most: the fixed fields take under 400; of free length are the
 /// content type, or the path of a folder, of which encoding makes three bytes of each.
 pub const ANSWER_HEAD_LEN_MAX: usize = 4_096;
@@ -79,3 +83,9 @@ pub const SWEEP_EVERY: Duration = Duration::from_millis(250);
 
 /// Sessions that one look ends at most, so that a turn stays short; the others wait for the next.
 pub const EXPIRED_PER_SWEEP: usize = 256;
+
+/// Numbers of listeners that there is room for from the start: what TCP gives out at most.
+pub const LISTENERS_KNOWN: usize = 4_096;
+
+/// UDP ports that there is room for from the start: what UDP binds at most.
+pub const DATAGRAM_PORTS_KNOWN: usize = 1_024;

@@ -8,7 +8,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use gateway::Document;
 use loader::{LoadError, Prefix, Rule, Steering};
 
-use crate::config::{Listener, pages_name};
+use crate::config::{Listener, pages_name, show_size};
 use crate::plan::Plan;
 use crate::serving::Change;
 
@@ -33,6 +33,7 @@ impl Digests {
 pub(crate) struct Difference {
     /// Closed ones first.
     pub(crate) listeners: Vec<Change>,
+    pub(crate) has_documents: bool,
     /// For people, a line each.
     changed: Vec<String>,
     /// Keys whose new values need another start.
@@ -49,6 +50,13 @@ pub(crate) fn difference(
 ) -> Difference {
     let mut changed = Vec::new();
     let listeners = listeners(&old.listeners, &listeners_of(old, new), &mut changed);
+    let has_documents = old_digests != new_digests;
+    if has_documents {
+        changed.push(show_documents(new, old_digests, new_digests));
+    }
+    if old.http != new.http {
+        changed.push("http: other limits".to_owned());
+    }
     let (before, after) = (rules(old), rules(new));
     if before != after {
         let set = after.iter().filter(|(prefix, rule)| before.get(prefix) != Some(rule)).count();
@@ -59,10 +67,8 @@ pub(crate) fn difference(
         changed.push("syn_budget: other budgets".to_owned());
     }
     let pairs = settings(old).into_iter().zip(settings(new));
-    let differs = pairs.filter(|(before, after)| before != after);
-    let mut kept: Vec<_> = differs.map(|((key, _), _)| key).collect();
-    kept.extend((old_digests != new_digests).then_some("documents"));
-    Difference { listeners, changed, kept }
+    let kept = pairs.filter(|(before, after)| before != after).map(|((key, _), _)| key).collect();
+    Difference { listeners, has_documents, changed, kept }
 }
 
 impl Difference {
@@ -88,8 +94,9 @@ impl Difference {
     /// Makes what was changed part of the plan that is served.
     pub(crate) fn keep_what_stays(&self, plan: &mut Plan, new: Plan) {
         plan.listeners = listeners_of(plan, &new);
-        let Plan { access, syn_budget, .. } = new;
-        (plan.access, plan.syn_budget) = (access, syn_budget);
+        let Plan { document_root, catalogue, access, syn_budget, http, .. } = new;
+        (plan.document_root, plan.catalogue, plan.access) = (document_root, catalogue, access);
+        (plan.syn_budget, plan.http) = (syn_budget, http);
     }
 }
 
@@ -128,6 +135,17 @@ fn listeners(old: &[Listener], new: &[Listener], changed: &mut Vec<String>) -> V
         }
     }
     changes
+}
+
+fn show_documents(new: &Plan, Digests(before): &Digests, Digests(after): &Digests) -> String {
+    let added = after.keys().filter(|path| !before.contains_key(*path)).count();
+    let gone = before.keys().filter(|path| !after.contains_key(*path)).count();
+    let is_other = |(path, digest): &(&String, &u64)| {
+        before.get(*path).is_some_and(|before| before != *digest)
+    };
+    let other = after.iter().filter(is_other).count();
+    let (count, len) = (after.len(), show_size(new.catalogue.len()));
+    format!("documents: {added} new, {other} changed, {gone} gone; now {count} with {len}")
 }
 
 fn rules(plan: &Plan) -> BTreeMap<Prefix, Rule> {
@@ -188,8 +206,6 @@ fn settings(plan: &Plan) -> Vec<(&'static str, String)> {
         ("tcp.send_queue", tcp.send_len_max.to_string()),
         ("gateway.sessions", service.sessions.to_string()),
         ("gateway.heads", service.heads.to_string()),
-        ("listener.document_root", format!("{:?}", plan.document_root)),
-        ("http", format!("{:?}", plan.http)),
         ("workers.count", workers.count.to_string()),
         ("workers.cores", format!("{:?}", workers.cores)),
         ("workers.idle", workers.idle.name().to_owned()),

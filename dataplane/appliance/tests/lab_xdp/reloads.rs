@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -40,6 +40,13 @@ fn body(version: u64, len: usize) -> Vec<u8> {
 fn version_of(bytes: &[u8]) -> Option<u64> {
     let version = std::str::from_utf8(bytes.get(8..18)?).ok()?.parse().ok()?;
     (body(version, bytes.len()) == bytes).then_some(version)
+}
+
+/// Replaces a document at one moment, so that no half of it is ever read.
+fn put(gateway: &Gateway, name: &str, bytes: &[u8]) {
+    let hidden = gateway.path(&format!("www/.{name}"));
+    fs::write(&hidden, bytes).expect("it is ours");
+    fs::rename(hidden, gateway.path(&format!("www/{name}"))).expect("it is ours");
 }
 
 /// A connection of a client that keeps it.
@@ -99,75 +106,113 @@ fn with(has_listener: bool, is_denied: bool) -> String {
     configuration("", &sections)
 }
 
-/// Asks over all connections in turn until it is over; how often.
-fn load(is_over: &AtomicBool) -> u64 {
+/// Asks over all connections in turn until it is over; how often, and the last version seen.
+fn load(is_over: &AtomicBool, newest: &AtomicU64) -> (u64, u64) {
     let mut clients: Vec<_> = (0..CONNECTIONS).map(|_| Client::connect("10.77.0.2:80")).collect();
-    let mut fetched = 0;
+    let (mut fetched, mut last) = (0, 0);
     while !is_over.load(Ordering::Acquire) {
         for client in &mut clients {
-            assert_eq!(version_of(&client.fetch("/doc.bin")), Some(7), "every byte is right");
-            fetched += 1;
+            let oldest = newest.load(Ordering::Acquire);
+            let bytes = client.fetch("/doc.bin");
+            let version = version_of(&bytes).expect("every byte of an answer is of one version");
+            assert!(version >= oldest, "version {version} after {oldest} was served");
+            (fetched, last) = (fetched + 1, version);
         }
     }
-    fetched
+    (fetched, last)
 }
 
-/// Changes one thing, reloads and looks whether it holds. Connections to the listener that comes
-/// and goes are kept.
-fn change(gateway: &Gateway, round: u64, kept: &mut Vec<Client>) {
-    // The listener in every odd round, the access list in every even one.
-    let (listener, access) = (round.div_ceil(2) % 2 == 1, (round / 2) % 2 == 1);
-    let expected = match (round % 2 == 1, listener) {
-        (true, true) => "listener http 8080: opened",
-        (true, false) => "listener http 8080: closed",
-        (false, _) => "access: ",
-    };
-    gateway.configure(&with(listener, access));
-    let (code, told) = reload(gateway);
-    assert!(code == 0 && told.contains(expected), "{round}: {code} {told}");
-    assert!(told.contains(": 1 change\n"), "{round}: {told}");
-    if listener && kept.len() < 40 {
-        kept.push(Client::connect("10.77.0.2:8080"));
+/// What is changed from reload to reload.
+#[derive(Default)]
+struct Changes {
+    has_listener: bool,
+    is_denied: bool,
+    /// Accepted by a listener that went later.
+    odd: Vec<Client>,
+}
+
+impl Changes {
+    /// Changes one thing on the disk; what the reload is to say of it.
+    fn make(&mut self, gateway: &Gateway, round: u64) -> &'static str {
+        let told = match round % 3 {
+            0 => {
+                put(gateway, "doc.bin", &body(round, BODY_LEN));
+                "documents: "
+            }
+            1 => {
+                self.has_listener = !self.has_listener;
+                ["8080: closed", "listener http 8080: opened"][usize::from(self.has_listener)]
+            }
+            _ => {
+                self.is_denied = !self.is_denied;
+                "access: "
+            }
+        };
+        gateway.configure(&with(self.has_listener, self.is_denied));
+        told
     }
-    if !listener {
-        assert!(TcpStream::connect("10.77.0.2:8080").is_err(), "it was closed");
+
+    /// Looks at what the reload has changed.
+    fn check(&mut self, gateway: &Gateway, round: u64) {
+        if round % 6 == 1 && self.odd.len() < 40 {
+            self.odd.push(Client::connect("10.77.0.2:8080"));
+        }
+        if round % 6 == 4 {
+            assert!(TcpStream::connect("10.77.0.2:8080").is_err(), "it was closed");
+        }
+        if round % 100 == 50 {
+            gateway.configure(&format!("{}[tcp]\nwindow = 1\n", with(true, true)));
+            let (code, told) = reload(gateway);
+            assert!(code == 2 && told.contains("tcp.window: 1 is out of range"), "{told}");
+            assert!(told.contains("nothing has changed"), "{told}");
+        }
     }
-    if round % 100 == 50 {
-        gateway.configure(&format!("{}[tcp]\nwindow = 1\n", with(!listener, !access)));
-        let (code, told) = reload(gateway);
-        assert!(code == 2 && told.contains("tcp.window: 1 is out of range"), "{told}");
-        assert!(told.contains("nothing has changed"), "{told}");
-    }
+}
+
+/// A thousand reloads while others ask; the connections of listeners that are gone.
+fn reload_under_load(gateway: &Gateway) -> Vec<Client> {
+    let mut changes = Changes::default();
+    let (is_over, newest) = (AtomicBool::new(false), AtomicU64::new(0));
+    thread::scope(|scope| {
+        let askers: Vec<_> = (0..ASKERS).map(|_| scope.spawn(|| load(&is_over, &newest))).collect();
+        let begun = Instant::now();
+        for round in 1..=RELOADS {
+            let expected = changes.make(gateway, round);
+            let (code, told) = reload(gateway);
+            assert!(code == 0 && told.contains(expected), "{round}: {code} {told}");
+            if round % 3 == 0 {
+                newest.store(round, Ordering::Release);
+            }
+            changes.check(gateway, round);
+        }
+        let took = begun.elapsed();
+        is_over.store(true, Ordering::Release);
+        let done: Vec<_> = askers.into_iter().map(|asker| asker.join().expect("no loss")).collect();
+        let fetched: u64 = done.iter().map(|(fetched, _)| fetched).sum();
+        println!(
+            "{RELOADS} reloads took {took:.2?}; {fetched} answers of {BODY_LEN} bytes meanwhile"
+        );
+        assert!(done.iter().all(|(fetched, _)| *fetched > 0), "{done:?}");
+    });
+    changes.odd
 }
 
 #[test]
 fn a_thousand_reloads_under_load_lose_no_connection_and_no_byte() {
     in_lab("reloads::a_thousand_reloads_under_load_lose_no_connection_and_no_byte", || {
-        let documents = [("doc.bin", body(7, BODY_LEN)), ("big.bin", body(8, BIG_LEN))];
-        let gateway = Gateway::start_with(&with(false, false), &documents);
+        let gateway = Gateway::start(&with(false, false));
+        put(&gateway, "doc.bin", &body(0, BODY_LEN));
+        put(&gateway, "big.bin", &body(7, BIG_LEN));
+        assert_eq!(reload(&gateway).0, 0);
         // One who reads slowly, from before the first change to after the last.
         let mut slow = Client::connect("10.77.0.2:80");
         let slow_len = slow.ask("/big.bin");
+        put(&gateway, "big.bin", &body(8, BIG_LEN));
         let mut echo = TcpStream::connect("10.77.0.2:7").expect("it is served");
-        let mut kept = Vec::new();
-        let is_over = AtomicBool::new(false);
-        let fetched = thread::scope(|scope| {
-            let askers: Vec<_> = (0..ASKERS).map(|_| scope.spawn(|| load(&is_over))).collect();
-            let begun = Instant::now();
-            (1..=RELOADS).for_each(|round| change(&gateway, round, &mut kept));
-            println!("{RELOADS} reloads took {:.2?}", begun.elapsed());
-            is_over.store(true, Ordering::Release);
-            let fetched = askers.into_iter().map(|asker| asker.join().expect("nothing is lost"));
-            fetched.collect::<Vec<_>>()
-        });
-        println!("{fetched:?} answers of {BODY_LEN} bytes meanwhile");
-        assert!(fetched.iter().all(|fetched| *fetched > 0), "{fetched:?}");
-        for client in &mut kept {
-            assert_eq!(
-                version_of(&client.fetch("/doc.bin")),
-                Some(7),
-                "its listener came and went"
-            );
+        let mut odd = reload_under_load(&gateway);
+        let last = RELOADS - RELOADS % 3;
+        for client in &mut odd {
+            assert_eq!(version_of(&client.fetch("/doc.bin")), Some(last), "its listener is gone");
         }
         echo.write_all(b"still here").expect("the connection lives");
         let mut echoed = [0; 10];
@@ -175,7 +220,10 @@ fn a_thousand_reloads_under_load_lose_no_connection_and_no_byte() {
         assert_eq!(&echoed, b"still here");
         let mut bytes = vec![0; slow_len];
         slow.0.read_exact(&mut bytes).expect("the answer is whole");
-        assert_eq!(version_of(&bytes), Some(8));
+        assert_eq!(version_of(&bytes), Some(7), "it began before the document changed");
+        assert_eq!(version_of(&slow.fetch("/big.bin")), Some(8));
+        let log = gateway.log();
+        assert!(!log.contains("panicked"), "{log}");
         gateway.stop();
     });
 }

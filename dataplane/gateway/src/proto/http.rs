@@ -30,6 +30,7 @@ mod range;
 mod request;
 mod select;
 mod session;
+mod shelf;
 mod stored;
 
 use stack::{CloseReason, Conn, Context, Data, Datagram, Refuse, SendError, Service};
@@ -44,6 +45,7 @@ use self::path::PathBuffer;
 use self::request::{Rejection, find_end, parse, slots, too_long};
 use self::select::{closing, decide};
 use self::session::{Due, Phase, Sessions};
+use self::shelf::Shelf;
 use self::stored::Stored;
 use crate::GatewayConfig;
 use crate::counters::{HttpCounters, Refusal, Status};
@@ -55,7 +57,7 @@ use crate::timer::HTTP_SWEEP;
 /// HTTP of one core.
 #[derive(Debug)]
 pub(crate) struct Http {
-    documents: Documents,
+    documents: Shelf,
     sessions: Sessions,
     counters: HttpCounters,
     /// Seconds since 1970, and as a field; zero until somebody tells.
@@ -100,7 +102,7 @@ impl Http {
     pub(crate) fn new(config: GatewayConfig) -> Result<Self, ArenaError> {
         let GatewayConfig { sessions_max, heads_max, documents, http, pages } = config;
         Ok(Self {
-            documents,
+            documents: Shelf::new(documents),
             sessions: Sessions::new(sessions_max, heads_max, pages, http)?,
             counters: HttpCounters::default(),
             date: DateLine::new(0),
@@ -583,6 +585,6 @@ fn session_of(cx: &Context<'_>, conn: Conn) -> Option<u32> {
 }
 
 /// The document that an answer is about.
-fn document_of<'d>(documents: &'d Documents, answer: &Answer) -> Option<&'d Stored> {
+fn document_of<'d>(documents: &'d Shelf, answer: &Answer) -> Option<&'d Stored> {
     (answer.document != NIL).then(|| documents.document(answer.document))
 }

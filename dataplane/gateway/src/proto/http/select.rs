@@ -5,10 +5,10 @@ use base::NIL;
 use super::Next;
 use super::answer::{Answer, Persistence, status_of};
 use super::condition::{Fields, Verdict, allows_range, judge};
-use super::documents::Documents;
 use super::framing::Expectation;
 use super::range::{self, Range};
 use super::request::{Method, Rejection, Request};
+use super::shelf::Shelf;
 use crate::counters::{HttpCounters, Refusal, Status};
 
 /// What is answered, before it is known how.
@@ -28,7 +28,7 @@ impl Choice {
 /// What a parsed head asks for.
 pub(crate) fn decide(
     parsed: Result<Request<'_, '_>, Rejection>,
-    documents: &Documents,
+    documents: &Shelf,
     now: u64,
     counters: &mut HttpCounters,
 ) -> Next {
@@ -79,7 +79,7 @@ fn is_refusal(status: Status) -> bool {
 }
 const _: () = assert!((Status::NotModified as u8) < Status::BadRequest as u8);
 
-fn choose(request: &Request<'_, '_>, documents: &Documents, now: u64) -> Result<Choice, Refusal> {
+fn choose(request: &Request<'_, '_>, documents: &Shelf, now: u64) -> Result<Choice, Refusal> {
     let &Request { method, expectation, fields, path, .. } = request;
     if expectation == Expectation::Unknown {
         return Err(Refusal::ExpectationUnknown);
@@ -111,7 +111,7 @@ fn choose(request: &Request<'_, '_>, documents: &Documents, now: u64) -> Result<
 fn choose_on_conditions(
     method: Method,
     fields: Fields<'_>,
-    documents: &Documents,
+    documents: &Shelf,
     whole: Choice,
     now: u64,
 ) -> Result<Choice, Refusal> {

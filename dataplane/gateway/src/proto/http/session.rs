@@ -14,6 +14,7 @@ use stack::Conn;
 
 use super::answer::Answer;
 use super::body::Body;
+use super::shelf::{Users, set_of};
 use crate::HttpLimits;
 use crate::limits::{HEAD_LEN_MAX, SESSIONS_MAX};
 
@@ -78,6 +79,14 @@ impl Phase {
         }
     }
 
+    /// The set of the document that its answer is about, if it has one.
+    fn document_set(self) -> Option<usize> {
+        match self {
+            Self::Answer(answer) | Self::Body { answer, body: _ } => set_of(answer.document),
+            Self::Head { .. } | Self::Linger { .. } => None,
+        }
+    }
+
     /// Bytes that have moved since the phase began, or since before.
     fn moved(self) -> u64 {
         match self {
@@ -124,6 +133,8 @@ pub(crate) struct Sessions {
     used: u32,
     used_max: u32,
     queues: [Queue; PHASES],
+    /// Sessions whose answer is about a document of each set.
+    document_users: Users,
     paces: [Pace; PHASES],
     heads: Array<[u8; HEAD_LEN_MAX]>,
     heads_free: Vec<u32>,
@@ -150,10 +161,31 @@ impl Sessions {
             used: 0,
             used_max: 0,
             queues: [Queue { oldest: NIL, youngest: NIL }; PHASES],
+            document_users: Users::default(),
             paces: paces(limits),
             heads: Array::new(heads_max as usize, pages)?,
             heads_free: (0..heads_max).rev().collect(),
         })
+    }
+
+    /// Holds what is under way to other bounds from now on.
+    pub(crate) fn set_limits(&mut self, limits: HttpLimits) {
+        self.paces = paces(limits);
+    }
+
+    /// How many sessions are in the middle of an answer about a document of each set.
+    pub(crate) fn document_users(&self) -> &Users {
+        &self.document_users
+    }
+
+    /// Counts a session whose phase was one and is the other.
+    fn count_users(&mut self, before: Option<Phase>, after: Option<Phase>) {
+        if let Some(set) = before.and_then(Phase::document_set) {
+            self.document_users[set] -= 1;
+        }
+        if let Some(set) = after.and_then(Phase::document_set) {
+            self.document_users[set] += 1;
+        }
     }
 
     pub(crate) fn used(&self) -> u32 {
@@ -186,6 +218,7 @@ impl Sessions {
         self.used += 1;
         self.used_max = self.used_max.max(self.used);
         self.append(index, phase.queue());
+        self.count_users(None, Some(phase));
         Some(index)
     }
 
@@ -202,13 +235,15 @@ impl Sessions {
         slot.since = now;
         slot.moved = phase.moved();
         self.append(index, phase.queue());
+        self.count_users(None, Some(phase));
     }
 
     /// Changes what a phase holds; its time goes on.
     pub(crate) fn update(&mut self, index: u32, phase: Phase) {
         let slot = &mut self.slots[index as usize];
         assert_eq!(slot.phase.map(Phase::queue), Some(phase.queue()), "session {index}");
-        slot.phase = Some(phase);
+        let before = slot.phase.replace(phase);
+        self.count_users(before, Some(phase));
     }
 
     /// Gives a session back.
@@ -275,6 +310,7 @@ impl Sessions {
         if let Phase::Head { buffer, len: _ } = phase {
             self.free_head(buffer);
         }
+        self.count_users(Some(phase), None);
         let queue = &mut self.queues[phase.queue()];
         if prev == NIL {
             queue.oldest = next;
