@@ -120,9 +120,11 @@ fn notes(args: &HttpArgs, site: &Site, wrk: &Wrk, rounds: &[Round]) -> Vec<Strin
             args.connections,
             site.place.client.id
         ),
-        "the gateway's idle policy is its default, adaptive: it spins for a while before it sleeps, \
-         and that is charged to it"
-            .to_owned(),
+        format!(
+            "the gateway's idle policy is {}, and what it spins is charged to it; a server on the \
+             kernel's sockets sleeps at once",
+            args.idle.name()
+        ),
         "requests_per_process_cpu_s leaves out other programs on the serving core, and the softirqs \
          that were not received in the server's own time"
             .to_owned(),

@@ -29,6 +29,29 @@ pub(crate) enum HttpPeer {
     Nginx,
 }
 
+/// What an idle core of the gateway does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Policy {
+    /// It sleeps at once, as a server on the kernel's sockets does
+    Wait,
+    /// It spins for a while, then sleeps: the gateway's default
+    Adaptive,
+    /// It spins
+    Spin,
+}
+
+impl Policy {
+    /// As the configuration has it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Wait => "wait",
+            Self::Adaptive => "adaptive",
+            Self::Spin => "spin",
+        }
+    }
+}
+
 /// Arguments of `http`.
 #[derive(Clone, Debug, Args, Serialize)]
 pub(crate) struct HttpArgs {
@@ -51,6 +74,9 @@ pub(crate) struct HttpArgs {
     /// least 1 s: wrk takes no less
     #[arg(long, value_name = "S", default_value = "10", value_parser = clap::value_parser!(u32).range(1..=i64::from(HTTP_SECONDS_MAX)))]
     pub(crate) seconds: u32,
+    /// What our core does when nothing is to be done: spinning counts as the server's CPU time
+    #[arg(long, value_enum, default_value = "wait")]
+    pub(crate) idle: Policy,
     /// Rounds; ours and the peer's alternate within every one
     #[arg(long, value_name = "R", default_value = "5", value_parser = clap::value_parser!(u32).range(1..=i64::from(ROUNDS_MAX)))]
     #[serde(skip)]
@@ -206,7 +232,7 @@ mod tests {
     fn arguments_in_the_report_are_those_of_the_command() {
         insta::assert_snapshot!(
             serde_json::to_string(&http("--vs nginx").expect("right")).expect("plain fields"),
-            @r#"{"queue":"veth","cores":1,"connections":64,"threads":2,"size":100,"seconds":10,"vs":["nginx"],"quick":false}"#
+            @r#"{"queue":"veth","cores":1,"connections":64,"threads":2,"size":100,"seconds":10,"idle":"wait","vs":["nginx"],"quick":false}"#
         );
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
+use super::args::Policy;
 use super::process::Running;
 use super::site::Site;
 use crate::error::Error;
@@ -17,17 +18,6 @@ use crate::stop::Stop;
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Connections at once, beside the clients': those that are closing and those that ask apart.
 const SPARE: u32 = 1_024;
-
-/// What an idle core of it does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Policy {
-    /// Spins for a while, then sleeps: its default.
-    Adaptive,
-    /// Sleeps at once.
-    Wait,
-    /// Spins.
-    Spin,
-}
 
 /// The running gateway.
 #[derive(Debug)]
@@ -41,17 +31,6 @@ pub(super) struct Gateway {
 pub(super) struct Tally {
     /// Answers with a document.
     pub(super) http_200: u64,
-}
-
-impl Policy {
-    /// As the configuration has it.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Adaptive => "adaptive",
-            Self::Wait => "wait",
-            Self::Spin => "spin",
-        }
-    }
 }
 
 impl Gateway {

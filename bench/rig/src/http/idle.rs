@@ -15,10 +15,10 @@ use core_affinity::CoreId;
 
 pub(crate) use self::holder::serve as hold;
 use self::holder::{Answers, Holders};
-use super::args::IdleArgs;
+use super::args::{IdleArgs, Policy};
 use super::cpu::{self, CoreTimes};
 use super::document::Document;
-use super::gateway::{Gateway, Policy};
+use super::gateway::Gateway;
 use super::site::{Place, Site};
 use crate::args::Cores;
 use crate::error::Error;

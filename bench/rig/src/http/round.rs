@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use super::args::{HttpArgs, HttpQueue};
 use super::cpu::{self, CoreTimes, PacketCounts};
-use super::gateway::{Gateway, Policy};
+use super::gateway::Gateway;
 use super::nginx::{self, Nginx};
 use super::site::{Place, Site};
 use super::wrk::{Load, Order, Wrk};
@@ -205,7 +205,7 @@ impl Server {
     fn start(side: Side<'_>, bench: &Bench<'_>, stop: &Stop) -> Result<Self, Error> {
         let (site, connections) = (bench.site, bench.args.connections);
         Ok(match side {
-            Side::Ours => Self::Ours(Gateway::start(site, connections, Policy::Adaptive, stop)?),
+            Side::Ours => Self::Ours(Gateway::start(site, connections, bench.args.idle, stop)?),
             Side::Nginx(program) => Self::Nginx(Nginx::start(program, site, connections, stop)?),
         })
     }
