@@ -1,6 +1,6 @@
 //! The command line: every argument with its bounds, its default and its meaning.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -60,6 +60,37 @@ pub(crate) enum Command {
     /// listed once. With --json one object per connection and line. Asking writes into the tools'
     /// file, which takes the gateway's own user or root.
     Connections(ConnectionsArgs),
+    /// Print the gateway's own addresses, and the interface that has them
+    ///
+    /// The gateway is asked itself, as for routes, neighbours, listeners and access: at the socket
+    /// beside its tools' file, off its cores' path, which takes the gateway's own user or root and
+    /// works while every packet buffer is in use. With --json one object: what `stats` begins with,
+    /// interface, kind, mac, mtu and addresses, each with address, prefix_len, family and scope.
+    Addresses(InquiryArgs),
+    /// Print the routes, in the order in which they are tried
+    ///
+    /// With --json one object with routes, each with destination, family, gateway (null: on the
+    /// link) and kind: connected (of an address) or configured.
+    Routes(InquiryArgs),
+    /// Print the hosts on the link, as each core knows them
+    ///
+    /// The age is the time since a packet last went there. A router is a host that a route leads
+    /// through. With --json one object with neighbours, each with core, address, mac, state, age_ms
+    /// and router; and missing_cores, those that hang (exit code 1).
+    Neighbours(InquiryArgs),
+    /// Print what connections are accepted on, and how many there are
+    ///
+    /// As they are after the last reload; also those that were closed and have connections left.
+    /// Half-open connections count. With --json one object with listeners, each with transport,
+    /// protocol, address, port, open, connections, by_core, limit and document_root; and
+    /// missing_cores, those that hang and whose connections are not counted (exit code 1).
+    Listeners(InquiryArgs),
+    /// Print access rules, SYN budgets, and what the XDP program has counted
+    ///
+    /// Rules and counters are read from the kernel, as the next packet meets them. With --json one
+    /// object: program, and if it is true rules (prefix, action), syn_budget (per_source and
+    /// strangers, each null or with per_s and burst) and counters (name, verdict, packets, bytes).
+    Access(InquiryArgs),
     /// Let a gateway read its configuration again, and print what changed
     ///
     /// It waits for the result: what changed, what needs a restart, or everything that is wrong with
@@ -73,6 +104,13 @@ pub(crate) enum Command {
     /// figures can be told, until the next of its name starts. What a living gateway holds is
     /// left alone. Removing takes the gateway's own user or root.
     Clean(CleanArgs),
+    /// Let Prometheus fetch every counter of all gateways, or of one, over HTTP
+    ///
+    /// A process of its own, which reads the tools' files at each request to /metrics; no gateway
+    /// notices it. A counter is abele_GROUP_NAME_total{instance,core}, a gauge abele_GROUP_NAME;
+    /// abele_up is 0 for a gateway that has died. Anybody who reaches the address can read them.
+    /// Reading takes the gateway's own user or root. Ctrl-C and SIGTERM end it, with exit code 0.
+    Export(ExportArgs),
     /// Look at the machine: what costs a gateway speed here, and the command that mends it
     ///
     /// Cores, isolation, frequency, NUMA, memory, interrupts, kernel, and of each interface queues,
@@ -152,6 +190,16 @@ pub(crate) struct DropsArgs {
     pub(crate) interval: Option<Duration>,
 }
 
+/// Arguments of the commands that ask a gateway what it has.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct InquiryArgs {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// One JSON object instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 /// Arguments of `reload`.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ReloadArgs {
@@ -179,6 +227,16 @@ pub(crate) struct ConnectionsArgs {
     /// At most so many connections
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) limit: Option<u64>,
+}
+
+/// Arguments of `export`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ExportArgs {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Where it is asked
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9464")]
+    pub(crate) listen: SocketAddr,
 }
 
 /// Arguments of `doctor`.

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -57,20 +58,24 @@ pub(crate) enum Error {
     /// Connections cannot be listed.
     #[error("{}", listing_text(.0))]
     Listing(#[from] ListingError),
-    /// The gateway has changed nothing, or not all.
+    /// The gateway has not done what it was asked for, or not all.
     #[error("{text}")]
-    ReloadRefused { code: u8, text: String },
+    Refused { code: u8, text: String },
     /// The gateway is dead.
     #[error("the gateway (pid {pid}) has died; start it again with: abele-gateway run FILE")]
-    ReloadDead { pid: u64 },
+    AskedDead { pid: u64 },
     /// Nobody is there to be asked, or nobody who may be.
-    #[error("{}", unreachable_text(path, source))]
-    ReloadUnreachable { path: PathBuf, source: io::Error },
+    #[error("{}", unreachable_text(path, request, source))]
+    Unreachable { path: PathBuf, request: &'static str, source: io::Error },
     /// The gateway took the request and said nothing.
     #[error(
-        "{}: the gateway has not answered; look at its log for what came of it", path.display()
+        "{}: the gateway has not answered {request:?}; look at its log for what came of it",
+        path.display()
     )]
-    ReloadNoAnswer { path: PathBuf },
+    NoAnswer { path: PathBuf, request: &'static str },
+    /// The address to be asked at was not had.
+    #[error("cannot listen at {address}: {source}; choose another address with --listen")]
+    Listen { address: SocketAddr, source: io::Error },
     /// A part was told.
     #[error("{0}")]
     NotWhole(String),
@@ -109,9 +114,9 @@ impl Error {
     /// What the help text says.
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
-            Self::ReloadRefused { code, .. } => *code,
-            Self::ReloadNoAnswer { .. } => 1,
-            Self::ReloadDead { .. } | Self::ReloadUnreachable { .. } => 3,
+            Self::Refused { code, .. } => *code,
+            Self::NoAnswer { .. } => 1,
+            Self::AskedDead { .. } | Self::Unreachable { .. } | Self::Listen { .. } => 3,
             Self::NotWhole(_) | Self::Output(_) | Self::Findings { bad: 0, .. } => 1,
             Self::Several { .. }
             | Self::Lives { .. }
@@ -214,12 +219,13 @@ fn open_text(error: &OpenError) -> String {
     }
 }
 
-fn unreachable_text(path: &Path, error: &io::Error) -> String {
+fn unreachable_text(path: &Path, request: &str, error: &io::Error) -> String {
     let path = path.display();
     let kind = error.kind();
     if kind == io::ErrorKind::PermissionDenied {
         return format!(
-            "no right to ask at {path}; ask as the gateway's user, or as root: sudo abelectl reload"
+            "no right to ask at {path}; ask as the gateway's user, or as root: sudo abelectl \
+             {request}"
         );
     }
     if matches!(kind, io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) {
@@ -228,7 +234,8 @@ fn unreachable_text(path: &Path, error: &io::Error) -> String {
              with: abele-gateway run FILE"
         );
     }
-    format!("{path}: the gateway cannot be asked: {error}; kill -HUP does the same")
+    let signal = if request == "reload" { "; kill -HUP does the same" } else { "" };
+    format!("{path}: the gateway cannot be asked: {error}{signal}")
 }
 
 fn dead_text(pid: u64) -> String {

@@ -80,5 +80,33 @@ pub(crate) const DEATHS_MAX: usize = 64;
 /// How long a gateway may take to read its configuration and all documents again.
 pub(crate) const RELOAD_PATIENCE: Duration = Duration::from_secs(120);
 
-/// Bytes of what it says at most: some lines for each line of the longest configuration.
+/// How long it may take to tell what it has: a core that hangs is given up after five seconds, and
+/// somebody else may have asked before.
+pub(crate) const INQUIRY_PATIENCE: Duration = Duration::from_secs(15);
+
+/// Bytes of what it says at most: 65,536 access rules of each family, and some lines for each line of the longest configuration.
 pub(crate) const REPLY_LEN_MAX: usize = 16 << 20;
+
+/// How long `export` waits for who asks before it looks for a signal, in milliseconds: one that
+/// comes while it waits is seen at once.
+pub(crate) const EXPORT_SLICE_MS: u16 = 500;
+
+/// Connections that `export` answers at once: Prometheus has one, and people some.
+pub(crate) const ASKERS_MAX: usize = 16;
+
+/// How long one may take to send its request.
+pub(crate) const HEAD_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long one may take to read the answer: a scrape's usual time-out.
+pub(crate) const ANSWER_TAKEN_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long what still comes is read, after the answer.
+pub(crate) const LINGER: Duration = Duration::from_millis(500);
+/// And how many bytes of it.
+pub(crate) const LINGER_LEN_MAX: usize = 64 << 10;
+
+/// Bytes of a request's head at most; a scrape's has some 300.
+pub(crate) const HEAD_LEN_MAX: usize = 8 << 10;
+
+/// Headers of a request at most.
+pub(crate) const HEADERS_MAX: usize = 64;

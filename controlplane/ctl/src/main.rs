@@ -1,8 +1,9 @@
 //! `abelectl`: what a gateway does, told from its tools' file.
 //!
-//! It is no client of the gateway's: where it asks for connections it asks in the same file. It
-//! changes nothing about a gateway but by `reload`, the one command that asks the process itself, over
-//! a socket beside the file; of dead ones it removes the files if asked.
+//! For figures it is no client of the gateway's: where it asks for connections it asks in the same
+//! file. What it cannot find there, such as routes and listeners, it asks the process itself, over a
+//! socket beside the file. It changes nothing about a gateway but by `reload`; of dead ones it removes
+//! the files if asked.
 //!
 //! # Why it is built this way
 //!
@@ -12,8 +13,10 @@
 //! them is said in the same breath, on standard error and as the exit code.
 //!
 //! ```text
-//! args --> instance (which file?) --> counters::View --> sample --> stats, top, drops
+//! args --> instance (which file?) --> counters::View --> sample --> stats, top, drops, export
 //!                                     counters::Listing ----------> connections
+//!                                     control, a socket ----------> reload, addresses, routes,
+//!                                                                   neighbours, listeners, access
 //!               (whose are dead?) --> memory::SharedFile ---------> clean
 //!
 //! topology, ethtool --> doctor (facts --> rules --> report): the machine, and no gateway
@@ -22,18 +25,25 @@
 //! One file per command. The layout of the file is the `counters` crate's.
 #![forbid(unsafe_code)]
 
+mod access;
+mod addresses;
 mod args;
 mod clean;
 mod clock;
 mod connections;
+mod control;
 mod doctor;
 mod drops;
 mod error;
+mod export;
 mod instance;
 mod interrupt;
 mod limits;
+mod listeners;
+mod neighbours;
 mod pattern;
 mod reload;
+mod routes;
 mod sample;
 mod stats;
 mod table;
@@ -71,8 +81,14 @@ fn run(command: &Command) -> Result<(), Error> {
     let done = match command {
         Command::Stats(args) => stats::run(args, &mut out),
         Command::Top(args) => top::run(args, &interrupt, is_terminal, &mut out),
+        Command::Export(args) => export::run(args, &interrupt, &mut out),
         Command::Drops(args) => drops::run(args, &interrupt, &mut out),
         Command::Reload(args) => reload::run(args, &interrupt, &mut out),
+        Command::Addresses(args) => addresses::run(args, &interrupt, &mut out),
+        Command::Routes(args) => routes::run(args, &interrupt, &mut out),
+        Command::Neighbours(args) => neighbours::run(args, &interrupt, &mut out),
+        Command::Listeners(args) => listeners::run(args, &interrupt, &mut out),
+        Command::Access(args) => access::run(args, &interrupt, &mut out),
         Command::Connections(args) => connections::run(args, &interrupt, &mut out),
         Command::Clean(args) => clean::run(args, &mut out),
         Command::Doctor(args) => doctor::run(args, &mut out),

@@ -1,8 +1,8 @@
-//! How a worker that sleeps is woken by another one: a flag that says so, and a descriptor. And when
-//! it turned last.
+//! How a worker that sleeps is woken by another one: a flag that says so, and a descriptor. And what
+//! each of them shows the others: when it turned last, and whether it has nobody left.
 
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use base::Instant;
 use engine::Doze;
@@ -18,6 +18,7 @@ pub(crate) struct Bell {
     wake: EventFd,
     /// Nanoseconds at which it said last that it turns; [`NEVER`] before it first did.
     turned_at: AtomicU64,
+    has_drained: AtomicBool,
 }
 
 const NEVER: u64 = u64::MAX;
@@ -27,7 +28,8 @@ impl Bell {
     pub(crate) fn new() -> Result<Self, Error> {
         let flags = EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC;
         let wake = EventFd::from_flags(flags).map_err(Error::errno("make an eventfd"))?;
-        Ok(Self { doze: Doze::default(), wake, turned_at: AtomicU64::new(NEVER) })
+        let (turned_at, has_drained) = (AtomicU64::new(NEVER), AtomicBool::new(false));
+        Ok(Self { doze: Doze::default(), wake, turned_at, has_drained })
     }
 
     /// Something was put before the worker: wakes it if it sleeps. One who is awake, which the
@@ -64,6 +66,16 @@ impl Bell {
     pub(crate) fn turned_at(&self) -> Option<Instant> {
         let nanos = self.turned_at.load(Ordering::Relaxed);
         (nanos != NEVER).then(|| Instant::from_nanos(nanos))
+    }
+
+    /// The worker, which was asked to stop, says whether it has no connection left.
+    pub(crate) fn show_drained(&self, has_drained: bool) {
+        self.has_drained.store(has_drained, Ordering::Relaxed);
+    }
+
+    /// Whether it has none left, as it said last.
+    pub(crate) fn has_drained(&self) -> bool {
+        self.has_drained.load(Ordering::Relaxed)
     }
 
     /// What to sleep on.

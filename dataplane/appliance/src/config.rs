@@ -75,7 +75,9 @@ fn text_of(file: &Path) -> std::io::Result<String> {
     let mut text = String::new();
     File::open(file)?.take(CONFIG_LEN_MAX + 1).read_to_string(&mut text)?;
     if text.len() as u64 > CONFIG_LEN_MAX {
-        return Err(std::io::Error::other(format!("it has more than {CONFIG_LEN_MAX} bytes")));
+        return Err(std::io::Error::other(format!(
+            "it has more than {CONFIG_LEN_MAX} bytes, which no configuration needs"
+        )));
     }
     Ok(text)
 }
@@ -142,7 +144,8 @@ fn sections(
         refuse_program_sections(root, ledger);
     }
     let instance = instance(root, interface.as_ref(), ledger);
-    let log_level = workers::log(root.table("log", "log", ledger), ledger);
+    let log = workers::log(root.table("log", "log", ledger), ledger);
+    let drain = workers::drain(root.table("drain", "drain", ledger), ledger);
 
     let (interface, memory) = (interface?, memory?);
     let ip = ip::Config {
@@ -157,7 +160,8 @@ fn sections(
         refuse_what_ip_refuses(&ip, interface_place, ledger);
     }
     let workers = workers?;
-    let tcp = TcpConfig { mtu: interface.mtu, pages: memory.pages, ..tcp? };
+    let frames_short = memory.frames.frames / 2;
+    let tcp = TcpConfig { mtu: interface.mtu, pages: memory.pages, frames_short, ..tcp? };
     let whole = Whole { tcp, service: service?, listeners: listeners? };
     let of_one = |listener: &Listener| listener.of_one(&workers);
     let plan = Plan {
@@ -174,7 +178,8 @@ fn sections(
         workers,
         access: access?,
         syn_budget: syn_budget?,
-        log_level: log_level?,
+        log: log?,
+        drain: drain?,
         machine: host.machine.clone(),
     };
     machine::judge(&plan, places, ledger);

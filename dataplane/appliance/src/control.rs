@@ -1,12 +1,14 @@
-//! The thread beside the cores that is asked to change something: by SIGHUP, and by `abelectl`
-//! over a socket.
+//! The thread beside the cores that is asked to change something, or what there is: by SIGHUP, and
+//! by `abelectl` over a socket.
 //!
 //! # The socket
 //!
 //! `control`, beside the tools' file: `/run/abele/INSTANCE/control`, for the gateway's user and root.
-//! Whoever asks sends one line, `reload`, and reads until the end: the first line is the exit code of
-//! the asker, `0` done, `1` done in part, `2` the file is wrong, `3` the machine lacks something;
-//! all that follows is for people. A request that is not known is answered with `2`.
+//! Whoever asks sends one line and reads until the end: the first line is the exit code of the
+//! asker, `0` done, `1` done in part, `2` the file is wrong, `3` the machine lacks something. After
+//! `reload` all that follows is for people; after `addresses`, `routes`, `neighbours`, `listeners`
+//! and `access` it is one line of JSON where the code is `0` or `1` (see `inquiry`). A request that
+//! is not known is answered with `2`.
 
 use std::fs::{self, Permissions};
 use std::io::{Read, Write};
@@ -21,6 +23,7 @@ use tracing::{info, warn};
 
 use crate::error::Error;
 use crate::hangup::Hangup;
+use crate::inquiry;
 use crate::limits::{ASKER_PATIENCE, COLLECT_EVERY, REQUEST_LEN_MAX};
 use crate::reload::Reloader;
 use crate::stop::Stop;
@@ -117,15 +120,23 @@ fn tell(answer: &Answer) {
 fn answer(stream: &mut UnixStream, reloader: &mut Reloader<'_>) {
     let Some(request) = request(stream) else { return };
     let answer = match request.as_str() {
-        "reload" => reloader.reload(),
-        other => {
-            let text = format!("this gateway does not know the request {other:?}; it knows reload");
-            Answer { code: 2, text }
+        "reload" => {
+            let answer = reloader.reload();
+            tell(&answer);
+            answer
         }
+        request => inquiry::answer(request, reloader).unwrap_or_else(|| unknown(request)),
     };
-    tell(&answer);
     // Who has gone meanwhile finds it in the log.
     writeln!(stream, "{}\n{}", answer.code, answer.text.trim_end()).ok();
+}
+
+fn unknown(request: &str) -> Answer {
+    let known = inquiry::REQUESTS.join(", ");
+    let text =
+        format!("this gateway does not know the request {request:?}; it knows reload, {known}");
+    warn!("{text}");
+    Answer { code: 2, text }
 }
 
 /// The line that somebody sends; `None` if none comes soon.

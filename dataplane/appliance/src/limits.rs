@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-/// Bytes of a configuration at most: room for every route and listener there may be, and a wrong
-/// file named by mistake is refused before it is read.
-pub(crate) const CONFIG_LEN_MAX: u64 = 1 << 20;
+/// Bytes of a configuration at most: room for every route and listener there may be and for
+/// [`ACCESS_RULES_MAX`] ranges of IPv6 on a line each, and a wrong file named by mistake is refused
+/// before it is read.
+pub(crate) const CONFIG_LEN_MAX: u64 = 1 << 23;
+const _: () = assert!(ACCESS_RULES_MAX as u64 * 64 < CONFIG_LEN_MAX);
 
 /// Bytes in front of what is written first into a frame: Ethernet (14), IPv6 (40) and the longest
 /// TCP header (60) are 114, rounded up to whole cache lines.
@@ -38,10 +40,16 @@ const _: () = assert!(FRAMES_RESERVED as usize >= stack::TX_BACKLOG);
 pub(crate) const FRAMES_FREE_MIN: u32 = FRAMES_RESERVED + 64;
 const _: () = assert!(FRAMES_FREE_MIN as usize == FRAMES_RESERVED as usize + stack::BURST);
 
+/// While fewer frames than this are free, those who hold some and take nothing are reset. A burst
+/// above what is kept free: below it, what a burst brings may find no room.
+pub(crate) const FRAMES_SCARCE: u32 = FRAMES_FREE_MIN + 64;
+const _: () = assert!(FRAMES_SCARCE as usize == FRAMES_FREE_MIN as usize + stack::BURST);
+
 /// The fewest frames: the reserve, two bursts that are under way in both directions, and as many
 /// again for data that waits.
 pub(crate) const FRAMES_MIN: u32 = 1024;
 const _: () = assert!(FRAMES_MIN as usize >= FRAMES_RESERVED as usize + 4 * stack::BURST);
+const _: () = assert!(FRAMES_MIN > FRAMES_SCARCE, "an empty gateway lacks none");
 
 /// The most frames: 64 GiB of short ones.
 pub(crate) const FRAMES_MAX: u32 = 1 << 25;
@@ -121,6 +129,10 @@ pub(crate) const SECONDS_MAX: f64 = 366.0 * 86_400.0;
 /// below a millisecond.
 pub(crate) const CORE_PATIENCE: Duration = Duration::from_secs(5);
 
+/// Entries of a table that a core looks at between two turns, for who asks: each is a line or two
+/// of memory, one behind the other, so that it takes a few microseconds.
+pub(crate) const LOOKS_MAX: u16 = 256;
+
 /// How often is looked whether it has.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_micros(200);
 
@@ -136,3 +148,41 @@ pub(crate) const SUPERVISE_EVERY: u16 = 250;
 
 /// How often cores are asked for documents that are served no more, while they keep some.
 pub(crate) const COLLECT_EVERY: Duration = Duration::from_secs(1);
+
+/// Seconds that connections have to end, unless the file says otherwise: well below the 30 after
+/// which the service manager kills.
+pub(crate) const DRAIN_S: u64 = 10;
+
+/// The most: an hour.
+pub(crate) const DRAIN_S_MAX: u64 = 3_600;
+
+/// Entries of the tables that a core which ends looks at in one turn: so many can be reset or ended
+/// with room in the transmit backlog.
+pub(crate) const DRAIN_STEP: usize = 128;
+const _: () = assert!(2 * DRAIN_STEP <= stack::TX_BACKLOG);
+
+/// Between two walks over the connections of a core that ends.
+pub(crate) const DRAIN_EVERY: base::Duration = base::Duration::from_millis(10);
+
+/// How long a core that ends waits for handshakes under way: a SYN-ACK that was lost is sent again
+/// after a second.
+pub(crate) const DRAIN_HANDSHAKE: base::Duration = base::Duration::from_millis(2_000);
+
+/// The silence after which a connection is ended, in differences of whole seconds: it was silent for
+/// more than one, and so not about to ask.
+pub(crate) const DRAIN_IDLE_S: u32 = 2;
+
+/// How long connections that were not in time are reset, one after the other.
+pub(crate) const CUT_PATIENCE: base::Duration = base::Duration::from_secs(1);
+
+/// What ending takes besides the time that connections have: the resets of those that are left, and
+/// giving the device back.
+pub(crate) const DRAIN_SLACK: base::Duration = base::Duration::from_secs(5);
+const _: () = assert!(DRAIN_SLACK.as_millis() > CUT_PATIENCE.as_millis());
+
+/// Lines of the log that wait to be written: what a start, a reload and an end tell together, many
+/// times over.
+pub(crate) const LOG_LINES_MAX: usize = 1_024;
+
+/// How long the end, and whoever waits for `ready`, waits for a log that nobody reads.
+pub(crate) const LOG_PATIENCE: Duration = Duration::from_secs(1);

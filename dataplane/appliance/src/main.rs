@@ -20,7 +20,8 @@
 //!                                                        serve: turn(now) ... idle? wait
 //!                                                          ^ bell: another worker's hand-over
 //! SIGHUP, abelectl --> control: reload --> an order for each worker, and back
-//! signals --> Stop -------------------------------------> all leave their loops; the summary
+//! signals --> Stop --asked--> drain: nobody in, what is under way ends --> all leave their loops
+//!                                                                          the summary
 //! ```
 //!
 //! Every key with its default: `docs/abele-gateway.example.toml`.
@@ -36,11 +37,13 @@ mod content_type;
 mod control;
 mod device;
 mod documents;
+mod drain;
 mod entropy;
 mod error;
 mod hangup;
 mod host;
 mod idle;
+mod inquiry;
 mod limits;
 mod log;
 mod notify;
@@ -51,6 +54,7 @@ mod reload;
 mod run;
 mod serve;
 mod serving;
+mod sight;
 mod stop;
 mod summary;
 mod supervise;
@@ -71,6 +75,8 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check(&args),
     };
+    // The last line says why it ended.
+    log::flush();
     done.map_or_else(fail, |()| ExitCode::SUCCESS)
 }
 

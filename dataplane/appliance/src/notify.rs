@@ -6,19 +6,16 @@
 //! a second anyway, and the main thread, which has nothing else to do, speaks for them only
 //! while all of them do. Without a service manager nothing of this runs.
 
-use std::io;
-
 use base::{Duration, Instant};
 use core_affinity::CoreId;
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::PollTimeout;
 use sd_notify::NotifyState;
 use tracing::{error, info, warn};
 
 use crate::bell::Bell;
 use crate::clock::Clock;
 use crate::error::Error;
-use crate::limits::{FIRST_TURNS_LOOK, TURN_LATE_MIN};
+use crate::limits::{DRAIN_SLACK, FIRST_TURNS_LOOK, TURN_LATE_MIN};
 use crate::stop::Stop;
 
 /// How the service manager is told, where there is one.
@@ -41,6 +38,8 @@ pub(crate) struct Watched<'a> {
     pub(crate) bells: &'a [Bell],
     pub(crate) stop: &'a Stop,
     pub(crate) clock: &'a Clock,
+    /// How long connections have to end once the gateway is asked to.
+    pub(crate) drain: Duration,
 }
 
 impl Notify {
@@ -62,16 +61,19 @@ impl Notify {
         if !self.is_heard {
             return Ok(());
         }
-        let Watched { bells, stop, clock, .. } = watched;
+        let Watched { bells, stop, clock, drain, .. } = watched;
         // Ready is who has turned once, and not who was told to.
         while bells.iter().any(|bell| bell.turned_at().is_none()) {
-            if is_raised_within(stop, Some(FIRST_TURNS_LOOK))? {
+            if is_raised_within(stop, false, Some(FIRST_TURNS_LOOK))? {
                 return self.tell_end();
             }
         }
         self.tell(&[NotifyState::Ready, NotifyState::Status(&self.status)]);
-        let mut hangs = false;
-        while !is_raised_within(stop, self.look_every)? {
+        let (mut hangs, mut drains) = (false, false);
+        while !is_raised_within(stop, !drains, self.look_every)? {
+            if stop.is_asked() && !std::mem::replace(&mut drains, true) {
+                self.tell_drain(*drain);
+            }
             let hung = self.hung(watched, clock.now());
             if hung.is_none() {
                 self.tell(&[NotifyState::Watchdog]);
@@ -103,6 +105,14 @@ impl Notify {
         self.tell(&[NotifyState::Status(&format!("core {core} does not turn: it hangs"))]);
     }
 
+    /// The service manager would not wait for longer than its own time.
+    fn tell_drain(&self, drain: Duration) {
+        let most = (drain + DRAIN_SLACK).as_nanos() / 1_000;
+        let most = NotifyState::ExtendTimeoutUsec(u32::try_from(most).unwrap_or(u32::MAX));
+        let status = "takes nobody in; what is under way may end";
+        self.tell(&[NotifyState::Stopping, NotifyState::Status(status), most]);
+    }
+
     fn tell_end(&self) -> Result<(), Error> {
         self.tell(&[NotifyState::Stopping, NotifyState::Status("ends")]);
         Ok(())
@@ -116,16 +126,14 @@ impl Notify {
     }
 }
 
-/// Whether the flag is raised within a time; without one, when it is.
-fn is_raised_within(stop: &Stop, time: Option<Duration>) -> Result<bool, Error> {
+/// Whether they are told to stop within a time; without one, when they are. It says so earlier where
+/// they are asked to, if that is to be told.
+fn is_raised_within(stop: &Stop, or_asked: bool, time: Option<Duration>) -> Result<bool, Error> {
     let timeout = time.map_or(PollTimeout::NONE, |time| {
         PollTimeout::try_from(time.as_millis().max(1)).unwrap_or(PollTimeout::MAX)
     });
-    let mut wake = [PollFd::new(stop.wake_fd(), PollFlags::POLLIN)];
-    match poll(&mut wake, timeout) {
-        Ok(_) | Err(Errno::EINTR) => Ok(stop.is_raised()),
-        Err(errno) => Err(Error::io("wait for a signal")(io::Error::from(errno))),
-    }
+    stop.sleep(or_asked, timeout)?;
+    Ok(stop.is_raised())
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What a core is told to change, and how it is told: a box that goes to the core and comes back.
+//! What a core is told to change, or asked, and how it is told: a box that goes to the core and comes back.
 //!
 //! The naive reload takes a lock around what all cores serve, and each of them pays for it with
 //! every packet. Here a core looks at one word in each turn. What it finds there was made by
@@ -10,15 +10,19 @@
 //!         <--order--
 //!         --order--> desk     carry out: only when all cores could
 //!         <--order--          with the documents that nobody reads any more
+//!         --order--> desk     look: a part of a table that only the core knows
+//!         <--order--
 //! ```
 
+use base::Instant;
 use engine::Engine;
 use gateway::limits::DOCUMENT_SETS_MAX;
 use gateway::{Documents, Gateway, HttpLimits};
 use memory::{Consumer, Producer, ring};
 use nic::QueuePair;
 
-use crate::serving::{self, Change, Refusal, Serving};
+use crate::serving::{Change, Refusal, Serving};
+use crate::sight::Sight;
 
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +33,8 @@ pub(crate) enum Step {
     CarryOut,
     /// Only to give back what is served no more.
     Collect,
+    /// To tell what only the core knows.
+    Look,
 }
 
 /// An order, and on its way back what came of it.
@@ -45,6 +51,8 @@ pub(crate) struct Order {
     pub(crate) retired: Vec<Documents>,
     /// Sets of documents that are kept for answers under way.
     pub(crate) older: usize,
+    /// What is to be told of, where it is that.
+    pub(crate) sight: Option<Sight>,
 }
 
 impl Order {
@@ -55,7 +63,15 @@ impl Order {
     ) -> Box<Self> {
         let (step, outcome) = (Step::Rehearse, Ok(()));
         let retired = Vec::with_capacity(DOCUMENT_SETS_MAX);
-        Box::new(Self { step, changes, documents, limits, outcome, retired, older: 0 })
+        let (older, sight) = (0, None);
+        Box::new(Self { step, changes, documents, limits, outcome, retired, older, sight })
+    }
+
+    /// The order to tell of a part of a table. It changes nothing: the limits are those in force.
+    pub(crate) fn look(sight: Sight, limits: HttpLimits) -> Box<Self> {
+        let mut order = Self::new(Vec::new(), None, limits);
+        (order.step, order.sight) = (Step::Look, Some(sight));
+        order
     }
 }
 
@@ -118,16 +134,22 @@ impl Desk {
         &mut self,
         engine: &mut Engine<Q, Gateway>,
         serving: &mut Serving,
+        now: Instant,
     ) {
         let Some(mut order) = self.orders.pop() else { return };
-        let Order { step, changes, documents, limits, outcome, retired, older } = &mut *order;
+        let Order { step, changes, documents, limits, outcome, retired, older, sight } =
+            &mut *order;
         collect(engine, retired);
         *outcome = match step {
             Step::Collect => Ok(()),
+            Step::Look => {
+                sight.iter_mut().for_each(|sight| sight.look(engine, now));
+                Ok(())
+            }
             Step::Rehearse => serving.rehearse(engine, changes, documents.is_some()),
             Step::CarryOut => {
                 let done = changes.iter().try_for_each(|change| serving.change(engine, *change));
-                done.and_then(|()| serving::replace(engine, documents, *limits))
+                done.and_then(|()| serving.replace(engine, documents, *limits))
             }
         };
         collect(engine, retired);

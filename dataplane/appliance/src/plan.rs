@@ -5,13 +5,14 @@ mod show;
 
 use std::path::PathBuf;
 
+use base::Duration;
 use gateway::HttpLimits;
 use loader::{Prefix, Rule, SynBudget};
-use tracing::level_filters::LevelFilter;
 
 use crate::config::{Interface, Listener, Memory, Service, Workers};
 use crate::documents::Catalogue;
 use crate::host::Machine;
+use crate::log::Log;
 
 pub(crate) use memory::{huge_pages, rows as memory_rows, sum as memory_sum};
 
@@ -44,7 +45,9 @@ pub(crate) struct Plan {
     pub(crate) workers: Workers,
     pub(crate) access: Vec<(Prefix, Rule)>,
     pub(crate) syn_budget: SynBudget,
-    pub(crate) log_level: LevelFilter,
+    pub(crate) log: Log,
+    /// How long connections have to end once a signal asks for it; zero is not at all.
+    pub(crate) drain: Duration,
     /// What the machine had when the plan was made.
     pub(crate) machine: Machine,
 }

@@ -77,6 +77,7 @@ fn refusal_text(refusal: Refusal) -> String {
             .to_owned(),
         Refusal::Port(port) => format!("port {port} is not as it was thought to be"),
         Refusal::Limits => "a limit of HTTP is out of range".to_owned(),
+        Refusal::Ends => "the gateway ends".to_owned(),
     }
 }
 

@@ -34,8 +34,8 @@ use crate::workers::{self, Reload, Works};
 /// Runs the gateway until a signal or its time ends it.
 pub(crate) fn run(args: &RunArgs) -> Result<(), Error> {
     let plan = config::read(&args.file)?;
-    log::install(plan.log_level);
-    let stop = Stop::on_signals()?;
+    log::install(plan.log)?;
+    let stop = Stop::on_signals(plan.drain > base::Duration::ZERO)?;
     // From here on the signal means a reload; until the gateway serves, it waits.
     let hangup = Hangup::on_signal()?;
     let signals = Signals { stop: &stop, hangup: &hangup };
@@ -75,6 +75,7 @@ fn run_on<D: Device>(mut plan: Plan, args: &RunArgs, signals: Signals<'_>) -> Re
         Works { plan, documents, frames, cores, stop, run_for, clock, notify, board, reload };
     let (end, summaries) = workers::work(&works, device, tools.as_mut(), |queues| {
         tell_what_was_got(&works, queues);
+        log::flush();
         tell(&mut io::stdout(), &ready::line(plan));
     })?;
     tell(&mut io::stdout(), &summary::show(&summaries));
@@ -109,6 +110,7 @@ fn tell_what_was_got(works: &Works<'_>, queues: &[Capabilities]) {
 pub(crate) fn end_with_a_panic() {
     let print = panic::take_hook();
     panic::set_hook(Box::new(move |panic| {
+        log::flush();
         print(panic);
         tell(&mut io::stderr(), &format!("abele-gateway: {}", Error::WorkerFailed));
         process::abort();

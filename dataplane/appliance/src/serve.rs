@@ -8,6 +8,7 @@ use publisher::Publisher;
 
 use crate::bell::Bell;
 use crate::clock::{Clock, WallClock};
+use crate::drain::{Drain, Drained};
 use crate::error::Error;
 use crate::idle::{Idle, IdlePolicy};
 use crate::order::Desk;
@@ -22,6 +23,8 @@ pub(crate) struct Terms<'a> {
     pub(crate) stop: &'a Stop,
     /// When the loop ends by itself.
     pub(crate) until: Option<Instant>,
+    /// How long connections have to end once it is asked to.
+    pub(crate) drain: Duration,
     /// What the core does when it is idle.
     pub(crate) idle: IdlePolicy,
     /// How long an adaptive one spins before it sleeps.
@@ -50,18 +53,26 @@ pub(crate) enum End {
     DeviceGone,
 }
 
-/// Turns until something ends it. The clock is read once per turn.
+/// Turns until something ends it; what it was, and what became of the connections that there were
+/// when a signal asked it to end. The clock is read once per turn.
 pub(crate) fn serve<Q: QueuePair>(
     engine: &mut Engine<Q, Gateway>,
     terms: &Terms<'_>,
     tools: &mut Option<Publisher>,
     ordered: &mut Ordered,
-) -> Result<End, Error> {
-    let end = turns(engine, terms, tools, ordered);
+) -> Result<(End, Drained), Error> {
+    let mut drain = None;
+    let end = turns(engine, terms, tools, ordered, &mut drain);
+    // Nobody can be told anything over a device that is gone.
+    let is_gone = end.is_err() || engine.stack().queue().is_gone();
+    let drained = match drain.filter(|_| !is_gone) {
+        Some(drain) => drain.end(engine, terms.clock),
+        None => Drained::default(),
+    };
     if let Some(tools) = tools {
         tools.end(terms.clock.now(), engine);
     }
-    end
+    Ok((end?, drained))
 }
 
 fn turns<Q: QueuePair>(
@@ -69,8 +80,9 @@ fn turns<Q: QueuePair>(
     terms: &Terms<'_>,
     tools: &mut Option<Publisher>,
     ordered: &mut Ordered,
+    drain: &mut Option<Drain>,
 ) -> Result<End, Error> {
-    let Terms { clock, stop, until, idle, spin, bells, bell } = terms;
+    let Terms { clock, stop, until, drain: _, idle, spin, bells, bell } = terms;
     let bell = &bells[*bell];
     let wait = Wait::new(engine.stack().queue().wait_fd(), bell, stop)?;
     let mut idle = Idle::new(*idle, *spin, clock.now());
@@ -83,12 +95,19 @@ fn turns<Q: QueuePair>(
         if until.is_some_and(|until| now >= until) {
             return Ok(End::Time);
         }
+        if stop.is_asked() && drain.is_none() {
+            *drain = Some(Drain::begin(engine, &mut ordered.serving, now));
+            wait.forget_asked(stop)?;
+        }
+        if drain.as_mut().is_some_and(|drain| is_over(drain, engine, terms, now)) {
+            return Ok(End::Signal);
+        }
         if let Some(seconds) = wall.poll(now) {
             engine.service_mut().set_wall_time(seconds);
             bell.show_turn(now);
         }
         if ordered.desk.has_order() {
-            ordered.desk.work(engine, &mut ordered.serving);
+            ordered.desk.work(engine, &mut ordered.serving, now);
         }
         let is_busy = one_turn(engine, now, tools);
         if engine.stack().queue().is_gone() {
@@ -104,7 +123,8 @@ fn turns<Q: QueuePair>(
         // First it says that it sleeps, then it looks: what is handed over from here on rings.
         bell.lie_down();
         let seen = tools.as_mut().map(|tools| tools.doze(now, engine));
-        let deadline = [engine.next_deadline(), *until, seen].into_iter().flatten().min();
+        let walk = drain.as_ref().map(Drain::next_at);
+        let deadline = [engine.next_deadline(), *until, seen, walk].into_iter().flatten().min();
         let has_work = engine.has_waiting() || ordered.desk.has_order();
         let woken = if has_work { Ok(Woken::Work) } else { wait.sleep(bell, now, deadline) };
         bell.rise();
@@ -112,6 +132,25 @@ fn turns<Q: QueuePair>(
             return Ok(End::DeviceGone);
         }
     }
+}
+
+/// Whether a core that was asked to end has nothing left to wait for: no connection on any core, or
+/// no time.
+#[cold]
+fn is_over<Q: QueuePair>(
+    drain: &mut Drain,
+    engine: &mut Engine<Q, Gateway>,
+    terms: &Terms<'_>,
+    now: Instant,
+) -> bool {
+    let Terms { bells, bell, .. } = terms;
+    if let Some(left) = drain.poll(engine, now) {
+        bells[*bell].show_drained(left == 0);
+        if bells.iter().all(Bell::has_drained) {
+            return true;
+        }
+    }
+    drain.age(now) >= terms.drain
 }
 
 /// A turn, as the tools see it: whether the next one should follow at once.

@@ -5,7 +5,7 @@
 use engine::Engine;
 use gateway::{Documents, Gateway, HttpLimits};
 use nic::QueuePair;
-use stack::ListenerId;
+use stack::{ListenerId, ListenerOptions};
 use tcp::limits::LISTENERS_MAX;
 
 use crate::config::{Listener, Protocol};
@@ -30,6 +30,8 @@ pub(crate) enum Change {
 #[derive(Debug)]
 pub(crate) struct Serving {
     rows: Vec<(ListenerId, Listener)>,
+    /// It ends: nothing is opened any more.
+    is_over: bool,
 }
 
 /// Why a core cannot carry out a change, for which it then has done nothing.
@@ -43,12 +45,14 @@ pub(crate) enum Refusal {
     Port(u16),
     /// A limit of HTTP is out of range.
     Limits,
+    /// The gateway ends.
+    Ends,
 }
 
 impl Serving {
     /// Serves nothing yet.
     pub(crate) fn new() -> Self {
-        Self { rows: Vec::with_capacity(LISTENERS_MAX) }
+        Self { rows: Vec::with_capacity(LISTENERS_MAX), is_over: false }
     }
 
     /// Opens a listener at the start.
@@ -57,8 +61,9 @@ impl Serving {
         engine: &mut Engine<Q, Gateway>,
         listener: Listener,
     ) -> Result<(), Error> {
+        let options = terms(engine, listener);
         let core = engine.stack_mut().core_mut();
-        let id = core.listen(listener.tcp_port, listener.options)?;
+        let id = core.listen(listener.tcp_port, options)?;
         if listener.udp {
             core.bind(listener.tcp_port)?;
         }
@@ -89,6 +94,9 @@ impl Serving {
         changes: &[Change],
         has_documents: bool,
     ) -> Result<(), Refusal> {
+        if self.is_over {
+            return Err(Refusal::Ends);
+        }
         let count = |is: fn(&Change) -> bool| changes.iter().filter(|change| is(change)).count();
         let opened = count(|change| matches!(change, Change::Open(_)));
         let closed = count(|change| matches!(change, Change::Close(_)));
@@ -110,11 +118,15 @@ impl Serving {
         engine: &mut Engine<Q, Gateway>,
         change: Change,
     ) -> Result<(), Refusal> {
+        if self.is_over {
+            return Err(Refusal::Ends);
+        }
         match change {
             Change::Close(listener) => self.close(engine, listener.tcp_port),
             Change::Open(listener) => {
+                let options = terms(engine, listener);
                 let core = engine.stack_mut().core_mut();
-                let opened = core.listen_again(listener.tcp_port, listener.options);
+                let opened = core.listen_again(listener.tcp_port, options);
                 let id = opened.map_err(|_taken| Refusal::Port(listener.tcp_port))?;
                 if listener.udp {
                     let bound = core.bind(listener.tcp_port);
@@ -125,6 +137,28 @@ impl Serving {
             }
             Change::Set(listener) => self.set(engine, listener),
         }
+    }
+
+    /// Serves other documents and holds clients to other limits.
+    pub(crate) fn replace<Q: QueuePair>(
+        &self,
+        engine: &mut Engine<Q, Gateway>,
+        documents: &mut Option<Documents>,
+        limits: HttpLimits,
+    ) -> Result<(), Refusal> {
+        let gateway = engine.service_mut();
+        if let Some(new) = documents.take()
+            && let Err(refused) = gateway.replace_documents(new)
+        {
+            *documents = Some(refused);
+            return Err(Refusal::DocumentsFull);
+        }
+        gateway.set_http_limits(limits).map_err(|_out_of_range| Refusal::Limits)?;
+        for &(id, listener) in &self.rows {
+            let options = terms(engine, listener);
+            engine.stack_mut().core_mut().set_listener(id, options);
+        }
+        Ok(())
     }
 
     fn position(&self, tcp_port: u16) -> Result<usize, Refusal> {
@@ -145,6 +179,17 @@ impl Serving {
         Ok(())
     }
 
+    /// Accepts nobody any more, for good.
+    pub(crate) fn close_all<Q: QueuePair>(&mut self, engine: &mut Engine<Q, Gateway>) {
+        self.is_over = true;
+        for (id, listener) in self.rows.drain(..) {
+            engine.stack_mut().core_mut().close_listener(id);
+            if listener.udp {
+                unbind(engine, listener.tcp_port);
+            }
+        }
+    }
+
     fn set<Q: QueuePair>(
         &mut self,
         engine: &mut Engine<Q, Gateway>,
@@ -152,8 +197,9 @@ impl Serving {
     ) -> Result<(), Refusal> {
         let position = self.position(listener.tcp_port)?;
         let (id, known) = self.rows[position];
+        let options = terms(engine, listener);
         let core = engine.stack_mut().core_mut();
-        core.set_listener(id, listener.options);
+        core.set_listener(id, options);
         if listener.udp && !known.udp {
             core.bind(listener.tcp_port).map_err(|_taken| Refusal::Port(listener.tcp_port))?;
             let protocol = spoken(listener.protocol);
@@ -171,20 +217,9 @@ fn unbind<Q: QueuePair>(engine: &mut Engine<Q, Gateway>, port: u16) {
     engine.service_mut().remove_datagram_port(port);
 }
 
-/// Serves other documents and holds clients to other limits.
-pub(crate) fn replace<Q: QueuePair>(
-    engine: &mut Engine<Q, Gateway>,
-    documents: &mut Option<Documents>,
-    limits: HttpLimits,
-) -> Result<(), Refusal> {
-    let gateway = engine.service_mut();
-    if let Some(new) = documents.take()
-        && let Err(refused) = gateway.replace_documents(new)
-    {
-        *documents = Some(refused);
-        return Err(Refusal::DocumentsFull);
-    }
-    gateway.set_http_limits(limits).map_err(|_out_of_range| Refusal::Limits)
+/// The terms of a listener: its own, and what its protocol holds clients to.
+fn terms<Q: QueuePair>(engine: &Engine<Q, Gateway>, listener: Listener) -> ListenerOptions {
+    engine.service().terms(spoken(listener.protocol), listener.options)
 }
 
 fn spoken(protocol: Protocol) -> gateway::Protocol {

@@ -7,6 +7,8 @@ use gateway::Gateway;
 use nic::QueuePair;
 use publisher::Counted;
 
+use crate::drain::Drained;
+
 /// Counters by the crate that counts them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Summary {
@@ -30,6 +32,14 @@ impl Summary {
         let mut summary = Self::default();
         Counted::of(engine).each(|group, name, value| summary.add(group, name, value));
         summary
+    }
+
+    /// With what became of the connections that there were when it was asked to stop.
+    pub(crate) fn with_drained(mut self, drained: Drained) -> Self {
+        let Drained { finished, cut } = drained;
+        self.add("drain", "drain_finished", finished);
+        self.add("drain", "drain_cut", cut);
+        self
     }
 
     fn add(&mut self, group: &'static str, name: &'static str, value: u64) {

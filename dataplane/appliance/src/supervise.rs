@@ -4,12 +4,9 @@
 //! An AF_XDP socket whose interface was deleted is silent, and so is one to which nobody sends. Only
 //! the kernel's list of interfaces tells them apart.
 
-use std::io;
-
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::PollTimeout;
 use publisher::Board;
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 use crate::device::Device;
 use crate::error::Error;
@@ -18,7 +15,7 @@ use crate::stop::Stop;
 
 /// Looks after a device until the stop flag is raised; raises it, and says so, if the device is gone.
 pub(crate) fn supervise<D: Device>(device: &D, board: &Board, stop: &Stop) -> Result<bool, Error> {
-    let mut is_told = false;
+    let (mut is_told, mut is_asked) = (false, false);
     loop {
         let counted = count(device, board);
         if let Err(error) = counted
@@ -31,8 +28,12 @@ pub(crate) fn supervise<D: Device>(device: &D, board: &Board, stop: &Stop) -> Re
             stop.raise();
             return Ok(true);
         }
-        if is_raised(stop)? {
+        stop.sleep(!is_asked, PollTimeout::from(SUPERVISE_EVERY))?;
+        if stop.is_raised() {
             return Ok(false);
+        }
+        if stop.is_asked() && !std::mem::replace(&mut is_asked, true) {
+            info!("asked to stop: nobody is taken in, what is under way may end");
         }
     }
 }
@@ -43,13 +44,4 @@ fn count<D: Device>(device: &D, board: &Board) -> Result<(), Error> {
     let counters = steering.counters()?;
     counters.iter().for_each(|(reason, tally)| board.set_packets(reason, tally.packets));
     Ok(())
-}
-
-/// Whether the flag is raised before it is time to look again.
-fn is_raised(stop: &Stop) -> Result<bool, Error> {
-    let mut wake = [PollFd::new(stop.wake_fd(), PollFlags::POLLIN)];
-    match poll(&mut wake, PollTimeout::from(SUPERVISE_EVERY)) {
-        Ok(_) | Err(Errno::EINTR) => Ok(stop.is_raised()),
-        Err(errno) => Err(Error::io("wait for a signal")(io::Error::from(errno))),
-    }
 }

@@ -1,5 +1,5 @@
 //! The sleep of an idle core: until packets come, another core hands something over, a time
-//! has come, or the stop flag is raised.
+//! has come, or it is to stop.
 
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
@@ -33,10 +33,11 @@ pub(crate) struct Wait {
 const QUEUE: u64 = 0;
 const STOP: u64 = 1;
 const BELL: u64 = 2;
+const ASKED: u64 = 3;
 
 impl Wait {
     /// Sleeps on the descriptor of a queue pair, where it has one, on the core's own bell, and on
-    /// the stop flag.
+    /// the stop flags.
     pub(crate) fn new(
         queue: Option<BorrowedFd<'_>>,
         bell: &Bell,
@@ -46,6 +47,7 @@ impl Wait {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(Error::errno(WHAT))?;
         let readable = |data| EpollEvent::new(EpollFlags::EPOLLIN, data);
         epoll.add(stop.wake_fd(), readable(STOP)).map_err(Error::errno(WHAT))?;
+        epoll.add(stop.asked_fd(), readable(ASKED)).map_err(Error::errno(WHAT))?;
         epoll.add(bell.wake_fd(), readable(BELL)).map_err(Error::errno(WHAT))?;
         if let Some(queue) = queue {
             epoll.add(queue, readable(QUEUE)).map_err(Error::errno(WHAT))?;
@@ -55,6 +57,11 @@ impl Wait {
         Ok(Self { epoll, most })
     }
 
+    /// Sleeps on although it was asked to stop: it knows.
+    pub(crate) fn forget_asked(&self, stop: &Stop) -> Result<(), Error> {
+        self.epoll.delete(stop.asked_fd()).map_err(Error::errno("watch one descriptor less"))
+    }
+
     /// Sleeps until there is work, at most until `deadline`. `bell` is the one it was made with.
     pub(crate) fn sleep(
         &self,
@@ -62,7 +69,7 @@ impl Wait {
         now: Instant,
         deadline: Option<Instant>,
     ) -> Result<Woken, Error> {
-        let mut events = [EpollEvent::empty(); 3];
+        let mut events = [EpollEvent::empty(); 4];
         let count = match self.epoll.wait(&mut events, timeout(now, deadline, self.most)) {
             Ok(count) => count,
             Err(Errno::EINTR) => 0,
@@ -123,6 +130,23 @@ mod tests {
         assert_eq!(nap(), Woken::Work);
         drop(theirs);
         assert_eq!(nap(), Woken::DeviceGone);
+    }
+
+    #[test]
+    fn who_is_asked_to_stop_is_woken_until_it_says_that_it_knows() {
+        let (stop, bell) = (Stop::new().unwrap(), Bell::new().unwrap());
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        let wait = Wait::new(Some(ours.as_fd()), &bell, &stop).unwrap();
+        let nap = |time| {
+            let begun = std::time::Instant::now();
+            wait.sleep(&bell, Instant::ZERO, Some(Instant::ZERO + time)).unwrap();
+            begun.elapsed()
+        };
+        stop.ask();
+        assert!(!stop.is_raised() && stop.is_asked());
+        assert!(nap(Duration::from_secs(8)) < std::time::Duration::from_secs(5));
+        wait.forget_asked(&stop).unwrap();
+        assert!(nap(Duration::from_millis(20)) >= std::time::Duration::from_millis(19));
     }
 
     #[test]

@@ -165,7 +165,7 @@ fn watch<'scope, D: Device>(
     control: Option<Control<'scope>>,
     handles: Handles<'scope>,
 ) -> Result<(End, Vec<Summary>), Error> {
-    let Works { cores, stop, clock, notify, board, .. } = works;
+    let Works { plan, cores, stop, clock, notify, board, .. } = works;
     let control = control.map(|control| {
         let thread = thread::Builder::new().name("control".to_owned());
         thread.spawn_scoped(scope, move || control.serve(stop))
@@ -173,7 +173,8 @@ fn watch<'scope, D: Device>(
     let supervisor = thread::Builder::new().name("supervisor".to_owned());
     let supervisor = supervisor.spawn_scoped(scope, || supervise(device, board, stop));
     // Each of them raises the flag as it ends, so that this does too.
-    let watched = notify.watch(&Watched { cores, bells, stop, clock });
+    let drain = plan.drain;
+    let watched = notify.watch(&Watched { cores, bells, stop, clock, drain });
     if watched.is_err() {
         stop.raise();
     }
@@ -238,9 +239,11 @@ impl<D: Device> Worker<'_, D> {
         }
         let spin = Duration::from_micros(plan.workers.spin_us.into());
         let idle = plan.workers.idle;
-        let terms = Terms { clock: *clock, stop, until, idle, spin, bells, bell };
-        let end = serve(&mut engine, &terms, &mut tools, &mut Ordered { serving, desk })?;
-        Ok(Some(Done { end, summary: Summary::of(&engine) }))
+        let (clock, drain) = (*clock, plan.drain);
+        let terms = Terms { clock, stop, until, drain, idle, spin, bells, bell };
+        let ordered = &mut Ordered { serving, desk };
+        let (end, drained) = serve(&mut engine, &terms, &mut tools, ordered)?;
+        Ok(Some(Done { end, summary: Summary::of(&engine).with_drained(drained) }))
     }
 }
 

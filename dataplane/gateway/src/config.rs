@@ -2,12 +2,13 @@
 
 use base::Duration;
 use memory::{ArenaError, PageChoice};
+use stack::{ListenerOptions, UserTimeout};
 use thiserror::Error;
 
 use crate::limits::{
     ANSWER_RATE_MIN_DEFAULT, ANSWER_TIMEOUT_DEFAULT, BODY_LEN_MAX_DEFAULT, BODY_RATE_MIN_DEFAULT,
-    BODY_TIMEOUT_DEFAULT, HEAD_TIMEOUT_DEFAULT, HEADS_MAX_DEFAULT, LINGER_TIMEOUT_DEFAULT,
-    SESSIONS_MAX, SESSIONS_MAX_DEFAULT, SWEEP_EVERY, TIMEOUT_MAX,
+    BODY_TIMEOUT_DEFAULT, HEAD_TIMEOUT_DEFAULT, HEADS_MAX_DEFAULT, IDLE_TIMEOUT_DEFAULT,
+    LINGER_TIMEOUT_DEFAULT, SESSIONS_MAX, SESSIONS_MAX_DEFAULT, SWEEP_EVERY, TIMEOUT_MAX,
 };
 use crate::proto::http::Documents;
 
@@ -62,6 +63,9 @@ pub struct HttpLimits {
     pub answer_rate_min: u32,
     /// How long we wait for a client to end a connection that we have ended.
     pub linger_timeout: Duration,
+    /// How long a connection is kept on which nothing is asked for, in whole seconds; zero for
+    /// ever. It is looked at with the slow walk over all connections.
+    pub idle_timeout: Duration,
 }
 
 impl Default for HttpLimits {
@@ -74,6 +78,7 @@ impl Default for HttpLimits {
             answer_timeout: ANSWER_TIMEOUT_DEFAULT,
             answer_rate_min: ANSWER_RATE_MIN_DEFAULT,
             linger_timeout: LINGER_TIMEOUT_DEFAULT,
+            idle_timeout: IDLE_TIMEOUT_DEFAULT,
         }
     }
 }
@@ -118,6 +123,25 @@ impl GatewayConfig {
 }
 
 impl HttpLimits {
+    /// The terms of a listener whose clients are held to these limits.
+    #[must_use]
+    pub fn terms(self, options: ListenerOptions) -> ListenerOptions {
+        let idle_s = u32::try_from(self.idle_timeout.as_millis() / 1_000).unwrap_or(u32::MAX);
+        let user_timeout =
+            UserTimeout { stretch: self.answer_timeout, acked_min: self.answer_len_min() };
+        ListenerOptions {
+            user_timeout: Some(user_timeout),
+            idle_s: (idle_s > 0).then_some(idle_s),
+            ..options
+        }
+    }
+
+    /// Bytes of an answer that are taken in a stretch at least.
+    fn answer_len_min(self) -> u32 {
+        let bytes = u64::from(self.answer_rate_min) * self.answer_timeout.as_millis() / 1_000;
+        u32::try_from(bytes).unwrap_or(u32::MAX)
+    }
+
     pub(crate) fn check(self) -> Result<(), GatewayError> {
         let Self {
             head_timeout,
@@ -127,12 +151,16 @@ impl HttpLimits {
             answer_timeout,
             answer_rate_min: _,
             linger_timeout,
+            idle_timeout,
         } = self;
+        // None at all is no time-out of zero.
+        let idle_timeout = if idle_timeout == Duration::ZERO { TIMEOUT_MAX } else { idle_timeout };
         for (what, given) in [
             ("head_timeout", head_timeout),
             ("body_timeout", body_timeout),
             ("answer_timeout", answer_timeout),
             ("linger_timeout", linger_timeout),
+            ("idle_timeout", idle_timeout),
         ] {
             if !(SWEEP_EVERY..=TIMEOUT_MAX).contains(&given) {
                 return Err(GatewayError::ConfigTimeout { what, given });

@@ -128,6 +128,8 @@ named! {
         PeerTruncated => "http_peer_truncated",
         /// A body came slower than `HttpLimits::body_rate_min`.
         BodyTimeout => "http_body_timeout",
+        /// Nothing was asked for `HttpLimits::idle_timeout`.
+        IdleTimeout => "http_idle_timeout",
         /// The peer took an answer slower than `HttpLimits::answer_rate_min`.
         AnswerTimeout => "http_answer_timeout",
         /// The peer did not end a connection within `HttpLimits::linger_timeout`; it is closed without it.
@@ -140,6 +142,8 @@ named! {
         SendRefused => "http_send_refused",
         /// The connection ended with an answer under way.
         AnswerCut => "http_answer_cut",
+        /// The stack reset a client that took nothing while hardly any frame was free.
+        ResourceFrames => "http_no_frames",
         /// The stack had no timer for time-outs: they are late.
         ResourceTimers => "http_no_timer",
         /// A datagram: HTTP/1.1 is spoken over TCP.

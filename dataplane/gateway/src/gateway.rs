@@ -1,6 +1,8 @@
 //! The one service of a core: each call goes to the protocol of its listener.
 
-use stack::{CloseReason, Conn, Context, Data, Datagram, ListenerId, Refuse, Service};
+use stack::{
+    CloseReason, Conn, Context, Data, Datagram, ListenerId, ListenerOptions, Refuse, Service,
+};
 
 use crate::config::{GatewayConfig, GatewayError, HttpLimits};
 use crate::counters::Counters;
@@ -28,6 +30,7 @@ pub struct Gateway {
     ports: Vec<(u16, Protocol)>,
     echo: Echo,
     http: Http,
+    http_limits: HttpLimits,
     strays: u64,
 }
 
@@ -42,6 +45,7 @@ impl Gateway {
             listeners: Vec::with_capacity(LISTENERS_KNOWN),
             ports: Vec::with_capacity(DATAGRAM_PORTS_KNOWN),
             echo: Echo::default(),
+            http_limits: config.http,
             http: Http::new(config)?,
             strays: 0,
         })
@@ -101,20 +105,48 @@ impl Gateway {
         self.http.older_documents()
     }
 
-    /// Holds all clients of HTTP to other bounds from now on.
+    /// Holds all clients of HTTP to other bounds from now on. Those that the stack keeps are in
+    /// the terms of each listener, see [`Self::terms`].
     ///
     /// # Errors
     /// A time-out out of range: nothing has changed.
     pub fn set_http_limits(&mut self, limits: HttpLimits) -> Result<(), GatewayError> {
         limits.check()?;
         self.http.set_limits(limits);
+        self.http_limits = limits;
         Ok(())
+    }
+
+    /// The terms of a listener that speaks `protocol`: `options`, with what its clients are held to.
+    /// They are set anew where [`Self::set_http_limits`] has changed that.
+    #[must_use]
+    pub fn terms(&self, protocol: Protocol, options: ListenerOptions) -> ListenerOptions {
+        match protocol {
+            Protocol::Echo => options,
+            Protocol::Http => self.http_limits.terms(options),
+        }
     }
 
     /// Tells the time of day, in seconds since 1970 (UTC): what answers are dated with. Until
     /// then they have no date, as RFC 9110 wants it of a server without a clock.
     pub fn set_wall_time(&mut self, unix_seconds: u64) {
         self.http.set_wall_time(unix_seconds);
+    }
+
+    /// Every answer is the last of its connection from now on, and says so. What is under way goes
+    /// on.
+    pub fn begin_drain(&mut self) {
+        self.http.begin_drain();
+    }
+
+    /// Ends a connection on which nothing is under way; whether it was one. Of echo nobody knows
+    /// but who sees that nothing has moved.
+    pub fn end_idle(&mut self, cx: &mut Context<'_>, conn: Conn) -> bool {
+        if self.protocol_of(cx, conn) == Some(Protocol::Http) {
+            return self.http.end_idle(cx, conn);
+        }
+        cx.close(conn);
+        true
     }
 
     /// What has been counted until now.
@@ -133,9 +165,13 @@ impl Gateway {
 
     /// The service of a connection; `None` for one of no listener that was named.
     fn service_of(&mut self, cx: &Context<'_>, conn: Conn) -> Option<&mut dyn Service> {
-        let listener = cx.listener(conn)?;
-        let protocol = self.listeners.get(usize::from(listener.0)).copied().flatten()?;
+        let protocol = self.protocol_of(cx, conn)?;
         Some(self.service(protocol))
+    }
+
+    fn protocol_of(&self, cx: &Context<'_>, conn: Conn) -> Option<Protocol> {
+        let listener = cx.listener(conn)?;
+        self.listeners.get(usize::from(listener.0)).copied().flatten()
     }
 }
 
@@ -161,6 +197,12 @@ impl Service for Gateway {
     fn on_writable(&mut self, cx: &mut Context<'_>, conn: Conn) {
         if let Some(service) = self.service_of(cx, conn) {
             service.on_writable(cx, conn);
+        }
+    }
+
+    fn on_idle(&mut self, cx: &mut Context<'_>, conn: Conn) {
+        if let Some(service) = self.service_of(cx, conn) {
+            service.on_idle(cx, conn);
         }
     }
 

@@ -28,6 +28,7 @@
 //!                                                 body.rs      content, chunked or not, to its end
 //!                                                 answer.rs    what is to be sent, from any byte
 //!                                                 session.rs   what is under way, by age
+//!                                                 drain.rs     the end of serving
 //! ```
 //!
 //! A protocol is a [`stack::Service`] in a file under `proto/`, a variant of [`Protocol`] and an

@@ -62,6 +62,11 @@ pub const ANSWER_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
 /// kilobits are below every line that still is one.
 pub const ANSWER_RATE_MIN_DEFAULT: u32 = 240;
 
+/// How long a connection is kept on which nothing is asked for: longer than a reader looks at one
+/// page, and what nginx has had for twenty years. An idle connection costs 64 bytes, so this is no
+/// matter of memory: it finds those whose clients are gone and have not said so.
+pub const IDLE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(75);
+
 /// The stretch of time in which a body must come at its least rate.
 pub const BODY_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 

@@ -54,11 +54,7 @@ pub(crate) struct Addresses {
 impl Addresses {
     /// The addresses that `config` names, and the link-local one if it is wanted.
     pub(crate) fn new(config: &Config) -> Result<Self, ConfigError> {
-        let mut own = config.addresses.clone();
-        let link_local = link_local(config.mac);
-        if config.link_local && !own.iter().any(|cidr| cidr.address() == link_local.address()) {
-            own.push(link_local);
-        }
+        let own = config.own_addresses();
         if own.is_empty() {
             return Err(ConfigError::ConfigNoAddress);
         }
@@ -188,6 +184,20 @@ impl Addresses {
         let mixed = (low ^ high.rotate_left(32)).wrapping_mul(MULTIPLIER);
         // The shift leaves fewer bits than a slice has length.
         usize::try_from(mixed >> self.shift).unwrap_or(0)
+    }
+}
+
+impl Config {
+    /// All own addresses, in the order of their indices: those that it names, and the link-local
+    /// one if it is wanted.
+    #[must_use]
+    pub fn own_addresses(&self) -> Vec<Cidr> {
+        let mut own = self.addresses.clone();
+        let link_local = link_local(self.mac);
+        if self.link_local && !own.iter().any(|cidr| cidr.address() == link_local.address()) {
+            own.push(link_local);
+        }
+        own
     }
 }
 

@@ -43,6 +43,13 @@ impl Cidr {
         u128::MAX.checked_shl(host_bits).unwrap_or(0)
     }
 
+    /// The network alone: the address with all bits of the host cleared.
+    #[must_use]
+    pub fn network(self) -> Self {
+        let address = Address::from_bits(self.address.to_bits() & self.mask());
+        Self { address, prefix_len: self.prefix_len }
+    }
+
     /// Whether `address` is in the network. `::/0` holds every IPv6 address and no IPv4 address.
     #[must_use]
     pub fn contains(self, address: Address) -> bool {
@@ -209,6 +216,19 @@ mod tests {
         assert!(!cidr("192.0.2.1/32").contains(address("192.0.2.0")));
         assert!(cidr("2001:db8::/33").contains(address("2001:db8:7fff::1")));
         assert!(!cidr("2001:db8::/33").contains(address("2001:db8:8000::1")));
+    }
+
+    #[test]
+    fn a_network_is_its_address_without_the_host() {
+        for (host, network) in [
+            ("192.0.2.77/24", "192.0.2.0/24"),
+            ("192.0.2.77/32", "192.0.2.77/32"),
+            ("192.0.2.77/0", "0.0.0.0/0"),
+            ("2001:db8::77/64", "2001:db8::/64"),
+            ("2001:db8::77/0", "::/0"),
+        ] {
+            assert_eq!(cidr(host).network(), cidr(network), "{host}");
+        }
     }
 
     #[test]

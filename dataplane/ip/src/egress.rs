@@ -87,7 +87,7 @@ impl Ip {
         match self.routes.find(remote) {
             None => Resolution::Unreachable(Unreachable::NoRoute),
             Some(Next::Gateway(hop)) => self.resolve_through(hop, now),
-            Some(Next::OnLink) => match self.neighbour(remote, now) {
+            Some(Next::OnLink) => match self.neighbour_of(remote, now) {
                 Some(hop) => self.resolve_through(hop, now),
                 None => Resolution::Unreachable(Unreachable::NeighboursFull),
             },
@@ -104,7 +104,7 @@ impl Ip {
     }
 
     /// The entry of a host on the link, which is made if there is none.
-    fn neighbour(&mut self, address: Address, now: Instant) -> Option<HopIndex> {
+    fn neighbour_of(&mut self, address: Address, now: Instant) -> Option<HopIndex> {
         let known = self.neighbours.find(address);
         known.or_else(|| {
             let local = self.addresses.source_for(address, address)?;

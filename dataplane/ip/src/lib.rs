@@ -69,7 +69,7 @@ pub use egress::{
 pub use heard::Heard;
 pub use icmp::{IcmpError, IcmpErrorKind, Report};
 pub use ingress::{Ingress, Packet};
-pub use neighbours::{HopIndex, Released};
+pub use neighbours::{HopIndex, Neighbour, NeighbourState, Released};
 
 use addresses::Addresses;
 use buckets::Buckets;

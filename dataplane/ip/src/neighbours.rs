@@ -21,6 +21,7 @@ mod entry;
 mod index;
 mod parked;
 mod queue;
+mod seen;
 
 use base::{Duration, Instant, Rng};
 use memory::{KeyedHash, Stowed};
@@ -37,6 +38,7 @@ use index::Index;
 use parked::Parked;
 pub use parked::Released;
 use queue::{Queue, QueueKind};
+pub use seen::{Neighbour, NeighbourState};
 
 /// Which neighbour: what a connection keeps to find its way without a search.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]

@@ -5,6 +5,7 @@ mod icmp;
 mod ingress;
 mod neighbours;
 mod pair;
+mod seen;
 
 use core::net::Ipv6Addr;
 

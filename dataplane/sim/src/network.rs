@@ -7,7 +7,7 @@ use base::{CoreId, Duration, Instant, Rng};
 use engine::Engine;
 use memory::{CoreArena, FrameArena};
 use nic::{FaultCounters, Impaired, QueuePair};
-use stack::{HandOver, KeepAlive, ListenerOptions, Owners, Stack};
+use stack::{HandOver, KeepAlive, ListenerOptions, Owners, Stack, UserTimeout};
 
 use crate::host::{Core, Host, Queue};
 use crate::limits::{STEP_MOVING, STEP_STUCK};
@@ -206,14 +206,16 @@ impl Making<'_> {
     }
 }
 
-/// The listeners of a host: one without delay and with keep-alive, one after Nagle's algorithm,
-/// and one of defaults.
+/// The listeners of a host: one without delay and with keep-alive, one after Nagle's algorithm and
+/// with a user time-out, and one of defaults.
 fn listen(stack: &mut Stack<Queue>) {
     let keep_alive = Some(KeepAlive { idle_s: 20, interval_s: 3, probes_max: 14 });
+    // Longer than any cut and what is backed off in it, shorter than all retransmissions.
+    let user_timeout = Some(UserTimeout { stretch: Duration::from_secs(300), acked_min: 1 });
     let base = ListenerOptions::default();
     let terms = [
         ListenerOptions { keep_alive, ..base },
-        ListenerOptions { is_nodelay: false, keep_alive, ..base },
+        ListenerOptions { is_nodelay: false, keep_alive, user_timeout, ..base },
         base,
     ];
     for (port, options) in (PORT..).zip(terms) {

@@ -89,6 +89,8 @@ fn draw_tcp(rng: &mut Rng, is_tiny: bool) -> tcp::Config {
             half_open: 1 + below_u32(rng, 4),
             time_wait: 1 + below_u32(rng, 4),
             frames_free_min: 8,
+            frames_short: 24,
+            frames_scarce: 12,
             extensions_free_min: 1,
             ..base
         }

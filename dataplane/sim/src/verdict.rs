@@ -112,11 +112,12 @@ fn of_reason(side: &Side, peer: &Side, reason: CloseReason, scenario: Scenario) 
                 || scenario.is_lossy() && is_outlasted(side, peer)
         }
         CloseReason::PeerRefused => false,
-        CloseReason::TimedOut => {
+        CloseReason::TimedOut | CloseReason::UserTimeout => {
             let is_unheard = !side.was_opened || peer.is_gone();
             is_tiny || is_unheard && scenario.is_lossy()
         }
         CloseReason::KeepAlive => scenario.is_lossy() && peer.is_gone(),
+        CloseReason::FramesScarce => is_tiny,
     };
     (!is_known).then(|| format!("{reason:?}, which nothing explains"))
 }
@@ -140,7 +141,9 @@ fn has_reset(peer: &Side, scenario: Scenario) -> bool {
             CloseReason::Aborted
             | CloseReason::DataAfterClose
             | CloseReason::KeepAlive
-            | CloseReason::TimedOut => true,
+            | CloseReason::TimedOut
+            | CloseReason::UserTimeout
+            | CloseReason::FramesScarce => true,
             // TIME-WAIT was cut short by a full table, or FIN-WAIT-2 by its time-out.
             CloseReason::Finished => scenario == Scenario::Tiny || peer.has_closed,
             CloseReason::PeerReset | CloseReason::PeerRefused => false,

@@ -135,9 +135,16 @@ impl Context<'_> {
         self.core.tcp.word(conn)
     }
 
-    /// Sets the service's own word.
+    /// Sets the service's own word, of 31 bits.
     pub fn set_word(&mut self, conn: Conn, word: u32) {
         self.core.tcp.set_word(conn, word);
+    }
+
+    /// Says that nothing is under way on a connection: its word is zero, and `on_idle` follows
+    /// when its listener's idle time is over without any data having moved.
+    pub fn set_idle(&mut self, conn: Conn) {
+        let now = self.core.now;
+        self.core.tcp.set_idle(conn, now);
     }
 
     /// The listener a connection came in by; `None` for one we opened.

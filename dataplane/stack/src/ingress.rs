@@ -117,6 +117,9 @@ impl<Q: QueuePair> Stack<Q> {
                 Some(Due::Writable(conn)) => {
                     service.on_writable(&mut Context { core: &mut self.core }, conn);
                 }
+                Some(Due::Idle(conn)) => {
+                    service.on_idle(&mut Context { core: &mut self.core }, conn);
+                }
             }
         }
         for _ in 0..DUE_PER_TURN {

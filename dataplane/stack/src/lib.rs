@@ -43,4 +43,6 @@ pub use crate::limits::{BURST, HAND_OVER_LEN, OWNERS_LEN, TIMERS_MAX_DEFAULT, TX
 pub use crate::owners::Owners;
 pub use crate::service::{Data, Datagram, Refuse, Service};
 pub use crate::timers::TimersFull;
-pub use tcp::{CloseReason, Conn, ConnectError, KeepAlive, ListenerId, ListenerOptions, SendError};
+pub use tcp::{
+    CloseReason, Conn, ConnectError, KeepAlive, ListenerId, ListenerOptions, SendError, UserTimeout,
+};

@@ -70,6 +70,12 @@ pub trait Service {
     /// There is room again after [`Context::send`] took less than all.
     fn on_writable(&mut self, cx: &mut Context<'_>, conn: Conn);
 
+    /// The connection has been idle for as long as its listener allows ([`Context::set_idle`]). By
+    /// default it is closed.
+    fn on_idle(&mut self, cx: &mut Context<'_>, conn: Conn) {
+        cx.close(conn);
+    }
+
     /// The connection has ended; once, last. The handle still finds the service's word, the
     /// listener and the peer, and nothing else.
     fn on_close(&mut self, cx: &mut Context<'_>, conn: Conn, why: CloseReason);

@@ -15,7 +15,7 @@ use crate::keys::{Hashes, Keys};
 use crate::limits::RECORDS_MAX;
 use crate::listener::{ListenError, ListenerId, ListenerOptions, Listeners};
 use crate::node::Node;
-use crate::record::{Flags, Record};
+use crate::record::{Flags, IDLE, Record};
 use crate::sweep::Sweep;
 use crate::time_wait::TimeWaits;
 use crate::{Conn, Tuple};
@@ -39,8 +39,15 @@ pub struct Config {
     pub send_len_max: u32,
     /// The MTU of the link, in bytes: what our MSS is made of.
     pub mtu: u16,
-    /// A SYN is admitted, and data is kept, only while more frames than this are free.
+    /// A SYN is admitted, and data is kept, only while so many frames are free. A connection that
+    /// holds frames already needs as many more.
     pub frames_free_min: u32,
+    /// While fewer frames than this are free, a connection holds twice what may be in flight at most;
+    /// zero for never.
+    pub frames_short: u32,
+    /// While fewer frames than this are free, those who hold some and take nothing are reset; zero
+    /// for never.
+    pub frames_scarce: u32,
     /// Extensions that are kept free by taking back the least recently used quiet ones.
     pub extensions_free_min: u32,
     /// The congestion control of new connections.
@@ -61,6 +68,8 @@ impl Default for Config {
             send_len_max: 1 << 20,
             mtu: 1_500,
             frames_free_min: 64,
+            frames_short: 0,
+            frames_scarce: 128,
             extensions_free_min: 64,
             algorithm: Algorithm::NewReno,
             pages: PageChoice::Best,
@@ -106,10 +115,14 @@ pub enum CloseReason {
     Aborted = 5,
     /// Data arrived that the service, having closed, would never read.
     DataAfterClose = 6,
+    /// The peer took what was sent to it slower than its listener's [`UserTimeout`] asks for.
+    UserTimeout = 7,
+    /// It held frames, and its peer took nothing, while hardly any were free.
+    FramesScarce = 8,
 }
 
 impl CloseReason {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Finished,
         Self::PeerReset,
         Self::PeerRefused,
@@ -117,6 +130,8 @@ impl CloseReason {
         Self::KeepAlive,
         Self::Aborted,
         Self::DataAfterClose,
+        Self::UserTimeout,
+        Self::FramesScarce,
     ];
 }
 
@@ -178,6 +193,8 @@ pub struct Tcp {
     pub(crate) ended: List,
     pub(crate) lru: List,
     pub(crate) sweep: Sweep,
+    /// The extension at which the next look for those who hold frames begins.
+    pub(crate) scarcity_next: u32,
     pub(crate) port_next: u32,
     /// The scale of our windows.
     pub(crate) receive_scale: u8,
@@ -257,6 +274,7 @@ impl Tcp {
             ended: empty,
             lru: empty,
             sweep: Sweep::new(now),
+            scarcity_next: 0,
             port_next: 0,
             receive_scale: scale_for(config.window_len),
             config,
@@ -341,16 +359,26 @@ impl Tcp {
         (record.is_live() && record.generation == conn.generation).then_some(record)
     }
 
-    /// The service's word of a live handle.
+    /// The service's word of a live handle; zero while the connection is idle.
     #[must_use]
     pub fn word(&self, conn: Conn) -> Option<u32> {
-        self.record(conn).map(|record| record.word)
+        self.record(conn).map(|record| if record.is_idle() { 0 } else { record.word })
     }
 
-    /// Sets the service's word; nothing happens for a stale handle.
+    /// Sets the service's word, of 31 bits; nothing happens for a stale handle.
     pub fn set_word(&mut self, conn: Conn, word: u32) {
+        debug_assert!(word & IDLE == 0, "a word has 31 bits: {word:#x}");
         if self.record(conn).is_some() {
-            self.records[conn.index].word = word;
+            self.records[conn.index].word = word & !IDLE;
+        }
+    }
+
+    /// Says that the service has nothing under way on a connection: its word is zero, and where its
+    /// listener has a [`ListenerOptions::idle_s`], [`crate::Due::Idle`] follows after that time.
+    /// The time begins again whenever data has moved.
+    pub fn set_idle(&mut self, conn: Conn, now: Instant) {
+        if self.record(conn).is_some() {
+            self.records[conn.index].set_idle(now);
         }
     }
 

@@ -118,6 +118,10 @@ counters! {
     resets_sent,
     /// Connections given up after too many retransmissions or keep-alive probes.
     timed_out,
+    /// Connections reset because the peer took too little in its time.
+    user_timeouts,
+    /// Connections reset because they held frames, and took nothing, while hardly any were free.
+    frames_reclaimed,
     /// Segments sent again.
     retransmits,
     /// Retransmission time-outs.

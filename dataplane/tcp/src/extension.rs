@@ -19,6 +19,8 @@ pub struct Extension {
     pub(crate) busy_at: u64,
     /// When the wheel will look at this connection.
     pub(crate) armed_at: u64,
+    /// When `due_una` must have been acknowledged; see `user_timeout.rs`.
+    pub(crate) due_at: u64,
     wheel_next: u32,
     wheel_prev: u32,
     wheel_slot: u32,
@@ -92,6 +94,13 @@ pub struct Extension {
     pub(crate) algorithm: u8,
     spare: u8,
     pub(crate) ooo_tail: u32,
+    /// The number up to which the peer must have acknowledged at `due_at`.
+    pub(crate) due_una: u32,
+    /// Frames that this connection holds: sent and not acknowledged, queued, unread, out of order.
+    pub(crate) frames: u32,
+    /// The millisecond at which the peer, or the service, last took something; see `scarcity.rs`.
+    pub(crate) moved_ms: u32,
+    spare_word: u32,
 }
 
 bitflags! {
@@ -137,6 +146,7 @@ impl Extension {
             probe_at: 0,
             busy_at: 0,
             armed_at: 0,
+            due_at: 0,
             wheel_next: NIL,
             wheel_prev: NIL,
             wheel_slot: NIL,
@@ -180,6 +190,10 @@ impl Extension {
             algorithm: 0,
             spare: 0,
             ooo_tail: NIL,
+            due_una: 0,
+            frames: 0,
+            moved_ms: 0,
+            spare_word: 0,
         };
     }
 

@@ -45,10 +45,12 @@ mod node;
 mod quantum;
 mod record;
 mod rtt;
+mod scarcity;
 mod state;
 mod sweep;
 mod time_wait;
 mod timer;
+mod user_timeout;
 
 pub use connections::{CloseReason, Config, ConfigError, Ended, Tcp, Usage};
 pub use counters::{Counters, DropReason};
@@ -58,13 +60,14 @@ pub use flow::Flow;
 pub use half_open::HalfOpen;
 pub use ingress::{Arrival, Outcome};
 pub use keys::Keys;
-pub use listener::{KeepAlive, ListenError, ListenerId, ListenerOptions};
+pub use listener::{KeepAlive, ListenError, ListenerId, ListenerOptions, ListenerSeen};
 pub use listing::{Listed, Phase, Seen};
 pub use node::Node;
 pub use record::{Flags, Record};
 pub use state::{Event, State, Transition};
 pub use time_wait::TimeWait;
 pub use timer::Due;
+pub use user_timeout::UserTimeout;
 
 use base::Instant;
 use memory::CoreArena;

@@ -46,6 +46,7 @@ impl Tcp {
         extension.srtt_us = srtt_us;
         extension.rttvar_us = rttvar_us;
         extension.busy_at = now.as_nanos();
+        extension.moved_ms = now.as_millis_wrapped();
         extension.quick_acks = QUICK_ACKS;
         //= https://www.rfc-editor.org/rfc/rfc5681#section-4.1
         //# cwnd to no more than RW before transmission begins if the TCP has not sent data
@@ -110,6 +111,10 @@ impl Tcp {
         record.set(Flags::BUSY, false);
         let busy_at = extension.busy_at;
         record.touch(Instant::from_nanos(busy_at));
+        if record.is_idle() {
+            // What was still under way for the service's last answer has ended now.
+            record.set_idle(Instant::from_nanos(busy_at));
+        }
         self.free_extension(at);
     }
 

@@ -136,6 +136,13 @@ pub const SWEEP_STEP: u32 = 64;
 pub const SWEEP_NANOS_PER_RECORD: u64 = 1_500;
 /// Stretches of one walk, each of which wakes an idle core once.
 pub const SWEEP_STRETCHES: u64 = 16;
+/// Extensions that one look for who holds frames goes over, while hardly any are free: some
+/// microseconds of a turn, and the worst of so many is not far from the worst of all.
+pub const SCARCITY_STEP: u32 = 64;
+/// Milliseconds for which a peer must have taken nothing before its connection gives way to others
+/// for want of frames: it has had several retransmissions by then, and the others wait meanwhile.
+/// A thousand strangers a second who take nothing hold what they are given for so long.
+pub const SCARCITY_STALL_MS: u32 = 2_000;
 /// Candidates that one search for an extension to take back looks at.
 pub const GIVE_BACK_STEP: u32 = 8;
 /// Attempts at a free ephemeral port before `connect` refuses. Among 64 cores one port in 64 suits,

@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use crate::Tcp;
 use crate::limits::LISTENERS_MAX;
+use crate::user_timeout::UserTimeout;
 
 /// The number of a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -40,13 +41,24 @@ pub struct ListenerOptions {
     pub is_nodelay: bool,
     /// Probing of silent connections.
     pub keep_alive: Option<KeepAlive>,
+    /// How slowly a peer may take what is sent to it; without it, as slowly as it likes.
+    pub user_timeout: Option<UserTimeout>,
+    /// Seconds for which a connection may be idle ([`Tcp::set_idle`]) before its service is told.
+    pub idle_s: Option<u32>,
     /// Connections at once, half-open ones included.
     pub connections_max: u32,
 }
 
 impl Default for ListenerOptions {
     fn default() -> Self {
-        Self { local: None, is_nodelay: true, keep_alive: None, connections_max: u32::MAX }
+        Self {
+            local: None,
+            is_nodelay: true,
+            keep_alive: None,
+            user_timeout: None,
+            idle_s: None,
+            connections_max: u32::MAX,
+        }
     }
 }
 
@@ -62,6 +74,19 @@ pub enum ListenError {
     /// Too many.
     #[error("more than {LISTENERS_MAX} listeners")]
     ResourceListeners,
+}
+
+/// A listener, as who asks is told of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListenerSeen {
+    /// The port.
+    pub port: u16,
+    /// Its terms.
+    pub options: ListenerOptions,
+    /// Whether it accepts: it was not closed.
+    pub is_open: bool,
+    /// Connections and half-open connections now.
+    pub connections: u32,
 }
 
 #[derive(Debug)]
@@ -229,12 +254,22 @@ impl Tcp {
     }
 
     /// Changes the terms of a listener: those of keep-alive hold at once for all connections that
-    /// were accepted with any, the others for those to come. Its address stays as it is.
+    /// were accepted with any, the user time-out from its next stretch on and the idle time at
+    /// once for all, the others for those to come. Its address stays as it is.
     pub fn set_listener(&mut self, listener: ListenerId, options: ListenerOptions) {
         if let Some(listener) = self.listeners.entry_mut(listener.0) {
             let local = listener.options.local;
             listener.options = ListenerOptions { local, ..options };
         }
+    }
+
+    /// The listener with this number, as it is now; `None` where no listener has had it. One that
+    /// was closed is told of until its number is given again.
+    #[must_use]
+    pub fn listener(&self, id: ListenerId) -> Option<ListenerSeen> {
+        let Listener { options, connections, port, is_open, next: _ } =
+            *self.listeners.entry(id.0)?;
+        Some(ListenerSeen { port, options, is_open, connections })
     }
 
     /// How many listeners could be opened now, on ports that are free: those that were closed and
@@ -249,8 +284,14 @@ impl Tcp {
 mod tests {
     use super::{LISTENERS_MAX, ListenError, ListenerOptions, Listeners, NUMBERS};
 
-    const OPTIONS: ListenerOptions =
-        ListenerOptions { local: None, is_nodelay: true, keep_alive: None, connections_max: 9 };
+    const OPTIONS: ListenerOptions = ListenerOptions {
+        local: None,
+        is_nodelay: true,
+        keep_alive: None,
+        user_timeout: None,
+        idle_s: None,
+        connections_max: 9,
+    };
 
     #[test]
     fn a_closed_listener_is_found_no_more_and_its_neighbours_are() {

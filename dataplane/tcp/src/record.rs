@@ -28,7 +28,7 @@ pub struct Record {
     /// The extension while busy, the second of the last activity while quiet, the next of the
     /// list of ended connections in state CLOSED.
     pub(crate) extension: u32,
-    /// The service's own word.
+    /// The service's own word, or [`IDLE`] and the second since which the connection is idle.
     pub(crate) word: u32,
     remote_port: u16,
     local_port: u16,
@@ -52,6 +52,9 @@ pub struct Record {
     /// The ACE counter of accurate ECN; zero until it is negotiated.
     pub(crate) ace: u8,
 }
+
+/// The bit of a word that says that the service has nothing under way, and the others since when.
+pub(crate) const IDLE: u32 = 1 << 31;
 
 bitflags! {
     /// What a connection has agreed on and what has happened to it.
@@ -236,6 +239,20 @@ impl Record {
         debug_assert!(!self.has(Flags::BUSY), "a busy record's activity is its extension's");
         self.extension = now.as_secs_wrapped();
         self.set_probes_sent(0);
+    }
+
+    /// Marks the connection as one of which the service has nothing under way, since `since`.
+    pub(crate) fn set_idle(&mut self, since: Instant) {
+        self.word = IDLE | since.as_secs_wrapped();
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        self.word & IDLE != 0
+    }
+
+    /// Seconds for which an idle connection has been so.
+    pub(crate) fn idle_word_s(&self, now: Instant) -> u32 {
+        now.as_secs_wrapped().wrapping_sub(self.word) & !IDLE
     }
 
     /// Keeps what must outlive the extension, logarithmically.

@@ -1,7 +1,7 @@
 //! The sweep: a slow walk over all records for what needs no timer of its own.
 //!
-//! Keep-alive, the end of FIN-WAIT-2 and connections that wait for an extension are looked after
-//! once a walk. A turn looks at a bounded number of records, and the whole walk is paced so that
+//! Keep-alive, the end of FIN-WAIT-2, idle connections and those that wait for an extension
+//! are looked after once a walk. A turn looks at a bounded number of records, and the whole walk is paced so that
 //! ten million idle records cost a fraction of a core.
 
 use base::{Duration, Instant};
@@ -98,12 +98,23 @@ impl Tcp {
             }
             return None;
         }
+        let options = &self.listeners.entry(record.listener)?.options;
+        let keep_alive = options.keep_alive;
+        if let Some(most_s) = options.idle_s
+            && record.is_idle()
+            && !record.has(Flags::RECEIVE_CLOSED)
+        {
+            // A peer's own keep-alive probes are no work: a quiet record tells them apart.
+            let is_busy = record.has(Flags::BUSY);
+            let since_s = if is_busy { idle_s } else { record.idle_word_s(cx.now) };
+            if since_s >= most_s {
+                return Some(Due::Idle(self.conn(index)));
+            }
+        }
         if !record.has(Flags::KEEP_ALIVE) {
             return None;
         }
-        let listener = self.listeners.entry(record.listener)?;
-        let keep_alive = listener.options.keep_alive?;
-        self.keep_alive(cx, index, keep_alive, idle_s)
+        self.keep_alive(cx, index, keep_alive?, idle_s)
     }
 
     /// Seconds since the connection was last active; `None` while a timer of its own runs, which

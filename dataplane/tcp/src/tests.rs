@@ -4,6 +4,7 @@ mod close;
 mod fuzzed;
 mod listing;
 mod open;
+mod slow;
 mod stream;
 mod survive;
 
@@ -36,6 +37,7 @@ struct End {
     opened: Vec<Conn>,
     ended: Vec<(Conn, CloseReason)>,
     writable: usize,
+    idle: Vec<Conn>,
     has_end: bool,
     /// Bytes that the service still takes; the rest stays in the backlog.
     appetite: usize,
@@ -104,6 +106,7 @@ impl End {
             opened: Vec::new(),
             ended: Vec::new(),
             writable: 0,
+            idle: Vec::new(),
             has_end: false,
             appetite: usize::MAX,
         }
@@ -191,14 +194,16 @@ impl End {
     }
 
     fn poll(&mut self, now: Instant) -> Vec<Flying> {
-        let mut out = Vec::new();
+        let (mut out, mut idle) = (Vec::new(), Vec::new());
         let (tcp, mut cx) = self.cx(now);
         while let Some(due) = tcp.poll_due(&mut cx) {
             match due {
                 Due::Reply(reply) => out.push(Self::fly(&reply)),
+                Due::Idle(conn) => idle.push(conn),
                 Due::Writable(_) | Due::Handled => {}
             }
         }
+        self.idle.append(&mut idle);
         while let Some(dirty) = self.tcp.poll_dirty() {
             if dirty.has_offer {
                 self.drain(now, dirty.conn);

@@ -5,10 +5,11 @@
 //! | retransmission (`rto_at`) | wheel, per busy connection | goes back to `snd_una` with a window of one segment |
 //! | delayed ACK (`ack_at`) | wheel | sends the acknowledgement that nothing carried |
 //! | probe (`probe_at`) | wheel | sends one byte into a closed window |
+//! | user time-out (`due_at`) | wheel | resets a peer that takes too little, `user_timeout.rs` |
 //! | quiet (`busy_at` + max(RTO, 200 ms)) | wheel | gives the extension back |
 //! | SYN-ACK | FIFO per class, `half_open.rs` | sends it again, then forgets the peer |
 //! | TIME-WAIT | ring, `time_wait.rs` | lets the tuple go |
-//! | keep-alive, FIN-WAIT-2 | sweep over the records, `sweep.rs` | probes, then gives up |
+//! | keep-alive, FIN-WAIT-2, idle | sweep over the records, `sweep.rs` | probes, gives up, tells |
 //!
 //! The wheel holds one entry per extension, at the earliest deadline or earlier: a deadline that
 //! moves out is only stored, and the entry is filed again when it falls due.
@@ -31,6 +32,9 @@ pub enum Due {
     Reply(Reply),
     /// A service that was refused room to send may try again.
     Writable(Conn),
+    /// A connection has been idle for as long as its listener allows ([`Tcp::set_idle`]). It is told
+    /// of again with every walk over the records for as long as it is.
+    Idle(Conn),
     /// Something changed inside; there may be more.
     Handled,
 }
@@ -41,8 +45,7 @@ impl Tcp {
     pub fn poll_due(&mut self, cx: &mut Cx<'_>) -> Option<Due> {
         if let Some(at) = self.wheel.poll_expired(&mut Links(&mut self.extensions), cx.now) {
             self.extensions[at].armed_at = 0;
-            self.handle_expired(cx, at);
-            return Some(Due::Handled);
+            return Some(self.handle_expired(cx, at));
         }
         if let Some(expired) = self.half_open.poll_expired(cx.now) {
             return Some(self.handle_half_open_expired(cx, expired));
@@ -53,7 +56,7 @@ impl Tcp {
             self.time_wait.remove(index);
             return Some(Due::Handled);
         }
-        self.poll_sweep(cx)
+        self.poll_sweep(cx).or_else(|| self.poll_scarcity(cx))
     }
 
     /// When [`Tcp::poll_due`] should be called next, at the latest.
@@ -76,7 +79,7 @@ impl Tcp {
     /// The same, with a time of its own for the look at whether the connection is quiet.
     fn arm(&mut self, at: u32, quiet_at: Instant) {
         let extension = &self.extensions[at];
-        let earliest = [extension.rto_at, extension.ack_at, extension.probe_at]
+        let earliest = [extension.rto_at, extension.ack_at, extension.probe_at, extension.due_at]
             .into_iter()
             .filter(|&deadline| deadline != 0)
             .min();
@@ -92,24 +95,29 @@ impl Tcp {
         self.wheel.arm(&mut Links(&mut self.extensions), at, when);
     }
 
-    fn handle_expired(&mut self, cx: &mut Cx<'_>, at: u32) {
+    fn handle_expired(&mut self, cx: &mut Cx<'_>, at: u32) -> Due {
         let now = cx.now.as_nanos();
         let is_due = |deadline: u64| deadline != 0 && deadline <= now;
-        let Extension { rto_at, ack_at, probe_at, record: index, .. } = self.extensions[at];
+        let Extension { rto_at, ack_at, probe_at, due_at, record: index, .. } = self.extensions[at];
+        if is_due(due_at)
+            && let Some(reset) = self.on_stretch_over(cx, index, at)
+        {
+            return Due::Reply(reset);
+        }
         if is_due(ack_at) {
             self.extensions[at].ack_at = 0;
             self.owe_ack_now(at);
         }
         if is_due(probe_at) && !self.on_probe_due(cx, index, at) {
-            return;
+            return Due::Handled;
         }
         if is_due(rto_at) && !self.on_timeout(cx, index, at) {
-            return;
+            return Due::Handled;
         }
         if self.is_quiet(at) && Self::quiet_at(&self.extensions[at]) <= cx.now {
             self.give_back(at);
             self.counters.extensions_returned += 1;
-            return;
+            return Due::Handled;
         }
         let extension = &self.extensions[at];
         let quiet_at = Self::quiet_at(extension);
@@ -117,6 +125,7 @@ impl Tcp {
         // the last activity stays, for keep-alive goes by it.
         let again_at = cx.now + (quiet_at - Instant::from_nanos(extension.busy_at));
         self.arm(at, if quiet_at > cx.now { quiet_at } else { again_at });
+        Due::Handled
     }
 
     //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6.1

@@ -117,6 +117,7 @@ main() {
     rm "$root"/etc/abele/{tap,af_xdp}.toml
     ln -s /usr/lib/systemd/system/abele-gateway@.service \
         "$root$WANTS/abele-gateway@tap.service"
+    ln -s /usr/lib/systemd/system/abele-export.service "$root$WANTS/abele-export.service"
     mkdir -p "$root$PRIVATE/abele/tap"
     echo '# changed' >>"$root/etc/abele/example.toml"
     inside dpkg -r abele-gateway >/dev/null

@@ -41,6 +41,10 @@ document_root = "documents"
 protocol = "echo"
 tcp_port = 7
 udp = true
+
+# Less than a stop may take here, whoever still holds a connection.
+[drain]
+timeout_s = 3
 END
 }
 

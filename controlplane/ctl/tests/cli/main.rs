@@ -2,7 +2,9 @@
 #![forbid(unsafe_code)]
 
 mod clean;
+mod export;
 mod fake;
+mod inquiries;
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -57,7 +59,9 @@ fn help_names_every_exit_code_and_every_command() {
     for flag in ["--help", "-h"] {
         let output = Command::new(env!("CARGO_BIN_EXE_abelectl")).arg(flag).output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
-        for part in ["stats", "top", "drops", "connections", "clean", "\n  3 ", "\n  130 "] {
+        let asked = ["addresses", "routes", "neighbours", "listeners", "access", "export"];
+        let others = ["stats", "top", "drops", "connections", "clean", "\n  3 ", "\n  130 "];
+        for part in asked.into_iter().chain(others) {
             assert!(text.contains(part), "{flag} lacks {part:?}");
         }
     }

@@ -18,6 +18,8 @@ pub(crate) fn read(section: Section<'_>, ledger: &mut Ledger<'_>) -> Option<Http
     let body_timeout = timeout("body_timeout_s", default.body_timeout);
     let answer_timeout = timeout("answer_timeout_s", default.answer_timeout);
     let linger_timeout = timeout("linger_timeout_s", default.linger_timeout);
+    let idle_s = default.idle_timeout.as_millis() / 1_000;
+    let idle_s = section.number("idle_timeout_s", idle_s, 0..=most, ledger);
     let mut bytes = |key, default: u32| section.size(key, default, 0..=u32::MAX, ledger);
     let body_rate_min = bytes("body_rate_min", default.body_rate_min);
     let answer_rate_min = bytes("answer_rate_min", default.answer_rate_min);
@@ -30,5 +32,6 @@ pub(crate) fn read(section: Section<'_>, ledger: &mut Ledger<'_>) -> Option<Http
         answer_timeout: answer_timeout?,
         answer_rate_min: answer_rate_min?.value,
         linger_timeout: linger_timeout?,
+        idle_timeout: Duration::from_secs(idle_s?.value),
     })
 }

@@ -15,6 +15,7 @@ pub(crate) const SECTIONS: &[(&str, &[&str])] = &[
             "http",
             "listener",
             "workers",
+            "drain",
             "access",
             "syn_budget",
             "log",
@@ -63,13 +64,15 @@ pub(crate) const SECTIONS: &[(&str, &[&str])] = &[
             "answer_timeout_s",
             "answer_rate_min",
             "linger_timeout_s",
+            "idle_timeout_s",
         ],
     ),
     ("listener.keep_alive", &["idle_s", "interval_s", "probes_max"]),
     ("workers", &["count", "cores", "idle", "spin_us"]),
     ("access", &["deny", "allow"]),
     ("syn_budget", &["per_source_per_s", "per_source_burst", "strangers_per_s", "strangers_burst"]),
-    ("log", &["level"]),
+    ("drain", &["timeout_s"]),
+    ("log", &["level", "format"]),
 ];
 
 /// The keys of a section.
@@ -147,6 +150,6 @@ mod tests {
             "`addresses` belongs above the first section"
         );
         assert_eq!(suggestion("", "window"), "`window` belongs into [tcp]");
-        assert_eq!(suggestion("log", "colour"), "the keys here are level");
+        assert_eq!(suggestion("log", "colour"), "the keys here are level, format");
     }
 }

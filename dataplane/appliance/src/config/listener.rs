@@ -124,6 +124,8 @@ fn listener(
         is_nodelay: is_nodelay?,
         keep_alive: keep_alive?,
         connections_max: connections_max?.value,
+        // What HTTP holds its clients to comes with the service's own terms.
+        ..ListenerOptions::default()
     };
     Some(At { value: Listener { protocol, tcp_port, udp: udp?, options }, place })
 }

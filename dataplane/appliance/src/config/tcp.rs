@@ -3,7 +3,7 @@
 use tcp::Config;
 
 use super::section::{At, Ledger, Section};
-use crate::limits::{CONNECTIONS_MAX, FRAMES_FREE_MIN, WINDOW_MAX, WINDOW_MIN};
+use crate::limits::{CONNECTIONS_MAX, FRAMES_FREE_MIN, FRAMES_SCARCE, WINDOW_MAX, WINDOW_MIN};
 
 /// Reads the section; the MTU and the pages come from others.
 pub(crate) fn read(section: Section<'_>, ledger: &mut Ledger<'_>) -> Option<Config> {
@@ -30,6 +30,7 @@ pub(crate) fn read(section: Section<'_>, ledger: &mut Ledger<'_>) -> Option<Conf
         send_len_max: queue?.value,
         extensions_free_min: default.extensions_free_min.min(extensions / 8),
         frames_free_min: FRAMES_FREE_MIN,
+        frames_scarce: FRAMES_SCARCE,
         ..default
     })
 }

@@ -209,3 +209,25 @@ fn cores_that_are_named_are_counted() {
     let many = right(&format!("{LEAST}[workers]\ncount = 20\n"));
     assert_eq!(many.memory.frames.frames, 20 * 1_024, "the default is enough for all of them");
 }
+
+#[test]
+fn as_many_ranges_as_the_xdp_program_holds_fit_into_a_file_and_no_more() {
+    let ranges = |count: usize| {
+        let one = |n: usize| {
+            format!(
+                "    \"fd00:0123:4567:89ab:cdef:0123:{:04x}:{:04x}/128\",\n",
+                n >> 16,
+                n & 0xffff
+            )
+        };
+        let all: String = (0..count).map(one).collect();
+        let kind = "[interface]\nkind = \"af_xdp\"\nname = \"test0\"\n";
+        format!("{LEAST}{kind}[access]\ndeny = [\n{all}]\n")
+    };
+    let text = ranges(crate::limits::ACCESS_RULES_MAX);
+    assert!((text.len() as u64) < crate::limits::CONFIG_LEN_MAX);
+    let plan = parse(Path::new("abele.toml"), &text, &Host::default());
+    assert_eq!(plan.unwrap_or_else(|found| panic!("{found}")).access.len(), 65_536);
+    let found = parse(Path::new("abele.toml"), &ranges(65_537), &Host::default()).unwrap_err();
+    assert!(found.to_string().contains("65537 ranges are too many"), "{found}");
+}

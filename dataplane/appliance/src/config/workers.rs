@@ -1,11 +1,13 @@
-//! `[workers]` and `[log]`: how many cores poll, where, how they idle, and what is told.
+//! `[workers]`, `[drain]` and `[log]`: how many cores poll, where, how they idle and end, and what
+//! is told.
 
-use base::CoreSet;
+use base::{CoreSet, Duration};
 use tracing::level_filters::LevelFilter;
 
 use super::section::{At, Ledger, Section};
 use crate::idle::IdlePolicy;
-use crate::limits::{SPIN_US, SPIN_US_MAX};
+use crate::limits::{DRAIN_S, DRAIN_S_MAX, SPIN_US, SPIN_US_MAX};
+use crate::log::{Format, Log};
 
 /// The threads that poll.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,7 +93,17 @@ const LEVELS: &[(&str, LevelFilter)] = &[
     ("debug", LevelFilter::DEBUG),
 ];
 
+const FORMATS: &[(&str, Format)] = &[("text", Format::Text), ("json", Format::Json)];
+
 /// Reads `[log]`.
-pub(crate) fn log(section: Section<'_>, ledger: &mut Ledger<'_>) -> Option<LevelFilter> {
-    section.choice("level", LevelFilter::INFO, LEVELS, ledger).map(|at| at.value)
+pub(crate) fn log(section: Section<'_>, ledger: &mut Ledger<'_>) -> Option<Log> {
+    let level = section.choice("level", LevelFilter::INFO, LEVELS, ledger);
+    let format = section.choice("format", Format::Text, FORMATS, ledger);
+    Some(Log { level: level?.value, format: format?.value })
+}
+
+/// Reads `[drain]`: how long connections have to end once a signal asks for it.
+pub(crate) fn drain(section: Section<'_>, ledger: &mut Ledger<'_>) -> Option<Duration> {
+    let seconds = section.number("timeout_s", DRAIN_S, 0..=DRAIN_S_MAX, ledger);
+    seconds.map(|at| Duration::from_secs(at.value))
 }

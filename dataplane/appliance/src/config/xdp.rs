@@ -1,6 +1,7 @@
 //! What is wanted of the queues of a NIC, and of the XDP program before them: the keys of
 //! `[interface]` with kind = "af_xdp", and the sections `[access]` and `[syn_budget]`.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 
@@ -81,10 +82,11 @@ fn ring_size(section: Section<'_>, ledger: &mut Ledger<'_>) -> Option<u32> {
 pub(super) fn access(section: Section<'_>, ledger: &mut Ledger<'_>) -> Option<Vec<(Prefix, Rule)>> {
     let found_before = ledger.found.len();
     let mut rules: Vec<(Prefix, Rule)> = Vec::new();
+    let mut known = BTreeSet::new();
     for (key, rule) in [("deny", Rule::Deny), ("allow", Rule::Allow)] {
         for At { value: text, place } in section.texts(key, ledger) {
             match text.parse::<Prefix>() {
-                Ok(prefix) if rules.iter().any(|(known, _)| *known == prefix) => {
+                Ok(prefix) if !known.insert(prefix) => {
                     let wrong = format!("{prefix} is there twice");
                     ledger.refuse(place, &section.path(key), wrong, "keep one of them");
                 }

@@ -65,6 +65,15 @@ fn is_watched() -> bool {
     env::var_os(CHILD).is_some()
 }
 
+fn watched<'a>(
+    cores: &'a [CoreId],
+    bells: &'a [Bell],
+    stop: &'a Stop,
+    clock: &'a Clock,
+) -> Watched<'a> {
+    Watched { cores, bells, stop, clock, drain: Duration::from_secs(10) }
+}
+
 /// Cores 4 and 5, the second of which shows what `turn` lets it.
 fn watch(notify: &Notify, time: StdDuration, turn: impl Fn(&Bell, Instant) + Sync) {
     let (stop, clock) = (Stop::new().unwrap(), Clock::start());
@@ -81,7 +90,7 @@ fn watch(notify: &Notify, time: StdDuration, turn: impl Fn(&Bell, Instant) + Syn
             stop.raise();
         });
         let cores = [CoreId { id: 4 }, CoreId { id: 5 }];
-        notify.watch(&Watched { cores: &cores, bells: &bells, stop: &stop, clock: &clock })
+        notify.watch(&watched(&cores, &bells, &stop, &clock))
     })
     .unwrap();
 }
@@ -111,6 +120,47 @@ fn a_gateway_is_ready_when_every_core_has_turned_and_tells_that_it_ends() {
     let ready = "READY=1\nSTATUS=serves 10.77.0.2, http 80 on 2 cores\n";
     assert_eq!(watcher.heard(), ready, "nothing comes before");
     assert!(begun.elapsed() > StdDuration::from_millis(300), "one core had not turned yet");
+    let (lives, told) = watcher.heard_after_life();
+    assert_eq!(told, "STOPPING=1\nSTATUS=ends\n");
+    assert!(lives >= 3, "{lives}");
+    watcher.end();
+}
+
+/// A core that is asked to stop after a while, and ends so much later.
+fn drain_for(time: StdDuration) {
+    let (stop, clock) = (Stop::new().unwrap(), Clock::start());
+    let bells = [Bell::new().unwrap()];
+    let turn_for = |time: StdDuration| {
+        let begun = std::time::Instant::now();
+        while begun.elapsed() < time {
+            bells[0].show_turn(clock.now());
+            thread::sleep(StdDuration::from_millis(1));
+        }
+    };
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            turn_for(StdDuration::from_millis(200));
+            stop.ask();
+            turn_for(time);
+            stop.raise();
+        });
+        let cores = [CoreId { id: 4 }];
+        impatient().watch(&watched(&cores, &bells, &stop, &clock)).unwrap();
+    });
+}
+
+#[test]
+fn a_gateway_that_drains_says_so_and_shows_signs_of_life_until_it_ends() {
+    if is_watched() {
+        return drain_for(StdDuration::from_millis(400));
+    }
+    let watcher =
+        Watcher::start("a_gateway_that_drains_says_so_and_shows_signs_of_life_until_it_ends");
+    assert!(watcher.heard().starts_with("READY=1\n"));
+    let (_, told) = watcher.heard_after_life();
+    // Ten seconds for connections, and five for what comes behind them.
+    let lines: Vec<_> = told.lines().collect();
+    assert_eq!((lines[0], lines[2]), ("STOPPING=1", "EXTEND_TIMEOUT_USEC=15000000"), "{told}");
     let (lives, told) = watcher.heard_after_life();
     assert_eq!(told, "STOPPING=1\nSTATUS=ends\n");
     assert!(lives >= 3, "{lives}");
@@ -148,7 +198,7 @@ fn without_a_service_manager_nothing_is_watched() {
     // It returns although nothing has stopped and no core has turned.
     let bells = [Bell::new().unwrap()];
     let cores = [CoreId { id: 0 }];
-    notify.watch(&Watched { cores: &cores, bells: &bells, stop: &stop, clock: &clock }).unwrap();
+    notify.watch(&watched(&cores, &bells, &stop, &clock)).unwrap();
     assert!(!stop.is_raised());
 }
 

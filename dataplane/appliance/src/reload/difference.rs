@@ -176,7 +176,7 @@ pub(super) fn steer(steering: &Steering, old: &Plan, new: &Plan) -> Result<(), L
 
 /// Every key that holds until the gateway starts again, with its value.
 fn settings(plan: &Plan) -> Vec<(&'static str, String)> {
-    let Plan { instance, interface, memory, stack, whole, workers, log_level, .. } = plan;
+    let Plan { instance, interface, memory, stack, whole, workers, log, drain, .. } = plan;
     let (tcp, service) = (&whole.tcp, whole.service);
     let xdp = &interface.xdp;
     vec![
@@ -210,7 +210,9 @@ fn settings(plan: &Plan) -> Vec<(&'static str, String)> {
         ("workers.cores", format!("{:?}", workers.cores)),
         ("workers.idle", workers.idle.name().to_owned()),
         ("workers.spin_us", workers.spin_us.to_string()),
-        ("log.level", log_level.to_string()),
+        ("drain.timeout_s", drain.as_millis().to_string()),
+        ("log.level", log.level.to_string()),
+        ("log.format", format!("{:?}", log.format)),
     ]
 }
 

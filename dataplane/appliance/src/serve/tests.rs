@@ -14,6 +14,7 @@ use crate::assembly::{Parts, assemble};
 use crate::bell::Bell;
 use crate::clock::Clock;
 use crate::config::{Host, parse};
+use crate::drain::Drained;
 use crate::idle::IdlePolicy;
 use crate::order;
 use crate::plan::Plan;
@@ -95,6 +96,13 @@ fn asker(queue: MemQueue, arena: CoreArena, question: &'static [u8]) -> Engine<M
     Engine::new(stack, Asker { question, answer: Vec::new(), ended: None })
 }
 
+/// An adaptive core that serves until it is stopped.
+fn terms<'a>(clock: Clock, stop: &'a Stop, bells: &'a [Bell]) -> Terms<'a> {
+    let (idle, spin) = (IdlePolicy::Adaptive, Duration::from_micros(50));
+    let drain = Duration::from_secs(10);
+    Terms { clock, stop, until: None, drain, idle, spin, bells, bell: 0 }
+}
+
 /// Serves on a second thread while `question` is asked here; the answer and what was counted.
 fn ask(tcp_port: u16, question: &'static [u8]) -> (Asker, Summary) {
     let (arena, peer_arena) = arenas();
@@ -114,11 +122,10 @@ fn ask(tcp_port: u16, question: &'static [u8]) -> (Asker, Summary) {
             let (mut engine, serving) = assemble(&plan(), parts, clock.now()).unwrap();
             let (_clerk, desk) = order::pair();
             let mut ordered = Ordered { serving, desk };
-            let (idle, spin) = (IdlePolicy::Adaptive, Duration::from_micros(50));
             let bells = [Bell::new().unwrap()];
-            let terms =
-                Terms { clock, stop: &stop, until: None, idle, spin, bells: &bells, bell: 0 };
-            assert_eq!(serve(&mut engine, &terms, &mut None, &mut ordered).unwrap(), End::Signal);
+            let terms = terms(clock, &stop, &bells);
+            let (end, drained) = serve(&mut engine, &terms, &mut None, &mut ordered).unwrap();
+            assert_eq!((end, drained), (End::Signal, Drained::default()));
             Summary::of(&engine)
         });
         let mut asker = asker(peer_queue, peer_arena, question);
@@ -178,7 +185,55 @@ fn the_loop_ends_when_its_time_is_over() {
     let mut ordered = Ordered { serving, desk };
     let until = Some(clock.now() + Duration::from_millis(5));
     let (idle, spin, bells) = (IdlePolicy::Wait, Duration::ZERO, [Bell::new().unwrap()]);
-    let terms = Terms { clock, stop: &stop, until, idle, spin, bells: &bells, bell: 0 };
-    assert_eq!(serve(&mut engine, &terms, &mut None, &mut ordered).unwrap(), End::Time);
+    let terms = Terms { until, idle, spin, ..terms(clock, &stop, &bells) };
+    let served = serve(&mut engine, &terms, &mut None, &mut ordered).unwrap();
+    assert_eq!(served, (End::Time, Drained::default()));
     assert!(until.is_some_and(|until| clock.now() >= until));
+}
+
+#[test]
+fn a_core_that_sleeps_hears_that_it_is_asked_to_stop_and_ends_when_all_have_nobody_left() {
+    let (arena, _) = arenas();
+    let (queue, _peer) = nic::mem::pair(64, 1500).unwrap();
+    let (clock, stop) = (Clock::start(), Stop::new().unwrap());
+    let parts = parts(Documents::new(Vec::new()).unwrap(), queue, arena);
+    let (mut engine, serving) = assemble(&plan(), parts, clock.now()).unwrap();
+    let (_clerk, desk) = order::pair();
+    let mut ordered = Ordered { serving, desk };
+    // The second core's owner shows a while later that it has nobody left either.
+    let bells = [Bell::new().unwrap(), Bell::new().unwrap()];
+    let idle = IdlePolicy::Wait;
+    let terms = Terms { idle, ..terms(clock, &stop, &bells) };
+    let other = Duration::from_millis(100);
+    thread::scope(|scope| {
+        let begun = clock.now();
+        scope.spawn(|| {
+            stop.ask();
+            thread::sleep(std::time::Duration::from_nanos(other.as_nanos()));
+            bells[1].show_drained(true);
+        });
+        let served = serve(&mut engine, &terms, &mut None, &mut ordered).unwrap();
+        assert_eq!(served, (End::Signal, Drained::default()));
+        let took = clock.now().saturating_since(begun);
+        assert!(took >= other && took < Duration::from_secs(5), "{took:?}");
+        assert!(bells[0].has_drained() && !stop.is_raised());
+    });
+}
+
+#[test]
+fn a_core_whose_time_is_over_ends_although_another_has_somebody_left() {
+    let (arena, _) = arenas();
+    let (queue, _peer) = nic::mem::pair(64, 1500).unwrap();
+    let (clock, stop) = (Clock::start(), Stop::new().unwrap());
+    let parts = parts(Documents::new(Vec::new()).unwrap(), queue, arena);
+    let (mut engine, serving) = assemble(&plan(), parts, clock.now()).unwrap();
+    let (_clerk, desk) = order::pair();
+    let bells = [Bell::new().unwrap(), Bell::new().unwrap()];
+    let drain = Duration::from_millis(50);
+    let terms = Terms { drain, ..terms(clock, &stop, &bells) };
+    stop.ask();
+    let begun = clock.now();
+    let (end, _) = serve(&mut engine, &terms, &mut None, &mut Ordered { serving, desk }).unwrap();
+    assert_eq!(end, End::Signal);
+    assert!(clock.now().saturating_since(begun) >= drain);
 }

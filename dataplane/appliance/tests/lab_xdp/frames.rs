@@ -43,12 +43,18 @@ fn write_all_that_goes(clients: &mut [TcpStream]) -> usize {
         for client in &mut *clients {
             match client.write(&piece) {
                 Ok(len) => (written, got_on) = (written + len, Instant::now()),
-                Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock, "{error}"),
+                // Whoever reads nothing while others wait for frames gives way after a while.
+                Err(error) if error.kind() == ErrorKind::WouldBlock || is_reset(&error) => {}
+                Err(error) => panic!("{error}"),
             }
         }
         thread::sleep(Duration::from_millis(2));
     }
     written
+}
+
+fn is_reset(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe)
 }
 
 fn assert_tools_answer(gateway: &Gateway) {
@@ -63,17 +69,21 @@ fn assert_tools_answer(gateway: &Gateway) {
     assert!(top.contains("core"), "{top}");
     let connections = ask_tool(&tool, gateway, &["connections"]);
     let listed = connections.lines().filter(|line| line.contains("10.77.0.2:7")).count();
-    assert_eq!(listed, GREEDY + SILENT, "{connections}");
+    assert!((SILENT..=GREEDY + SILENT).contains(&listed), "{connections}");
+    let listeners = ask_tool(&tool, gateway, &["listeners"]);
+    assert!(listeners.contains("*:7 "), "{listeners}");
+    let neighbours = ask_tool(&tool, gateway, &["neighbours"]);
+    assert!(neighbours.contains("10.77.0.1"), "{neighbours}");
 }
 
 /// One core, so that one pool of frames is all there is.
-fn one_queue() {
+pub(crate) fn one_queue() {
     run(&["ethtool", "-L", "abele1", "rx", "1", "tx", "1"]);
     run_beside_gateway(&["ethtool", "-L", "abele0", "rx", "1", "tx", "1"]);
 }
 
 /// Connections of the kernel's to the gateway in that state.
-fn in_state(state: &str) -> usize {
+pub(crate) fn in_state(state: &str) -> usize {
     run(&["ss", "-H", "-t", "-n", "state", state, "dst", "10.77.0.2"]).lines().count()
 }
 
@@ -125,7 +135,7 @@ fn hold_every_frame(workers: usize) {
     // They have unread answers, so the kernel resets them.
     drop(greedy.split_off(GREEDY / 2));
     run(&["ping", "-c", "2", "-i", "0.1", "-W", "2", "10.77.0.2"]);
-    assert_eq!(in_state("established"), GREEDY / 2);
+    assert!(in_state("established") <= GREEDY / 2);
     drop(greedy);
     let recovered = wait_until("the next fetch", || fetch("10.77.0.2"));
     println!("the next fetch came whole after {recovered:.2?}");
@@ -150,6 +160,7 @@ fn hold_every_frame(workers: usize) {
     let of = |name: &str| counted(&summary, name).first().copied().unwrap_or(0);
     let names = ["tcp_data_no_frames", "tcp_syn_no_frames", "stack_no_frame", "rx_starved"];
     assert!(names.iter().any(|name| of(name) > 0), "it was never exhausted: {summary}");
+    println!("{} greedy clients were reset", of("frames_reclaimed"));
     // The total, then each worker's.
     let of_each = names.iter().any(|name| counted(&summary, name).len() > workers);
     assert!(of_each || workers == 1, "one worker was never exhausted: {summary}");

@@ -80,8 +80,10 @@ pub(crate) fn run(line: &[&str]) -> String {
 }
 
 /// The ordinary configuration: two workers on two queues, with what `sections` says besides.
-/// `interface` are further keys of that section.
+/// `interface` are further keys of that section. Unless they say otherwise it ends as it stands, so
+/// that what it has counted is what the test has done.
 pub(crate) fn configuration(interface: &str, sections: &str) -> String {
+    let drain = if sections.contains("[drain]") { "" } else { "[drain]\ntimeout_s = 0" };
     format!(
         "addresses = [\"10.77.0.2/24\", \"fd77::2/64\"]\n\
          [interface]\n\
@@ -94,7 +96,8 @@ pub(crate) fn configuration(interface: &str, sections: &str) -> String {
          [[listener]]\n\
          protocol = \"echo\"\n\
          udp = true\n\
-         {sections}\n"
+         {sections}\n\
+         {drain}\n"
     )
 }
 
@@ -106,7 +109,7 @@ pub(crate) struct Gateway {
 }
 
 /// A folder with that configuration and one document, `index.html`.
-fn folder(configuration: &str) -> tempfile::TempDir {
+pub(crate) fn folder(configuration: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder for the test");
     fs::create_dir(folder.path().join("www")).expect("it is ours");
     fs::write(folder.path().join("www/index.html"), "hello from the lab").expect("it is ours");
@@ -117,7 +120,7 @@ fn folder(configuration: &str) -> tempfile::TempDir {
     folder
 }
 
-fn command(folder: &tempfile::TempDir) -> Command {
+pub(crate) fn command(folder: &tempfile::TempDir) -> Command {
     let mut command = beside_gateway(env!("CARGO_BIN_EXE_abele-gateway"));
     command.arg("run").arg(folder.path().join("abele.toml"));
     command.stdout(Stdio::piped()).stderr(Stdio::piped());

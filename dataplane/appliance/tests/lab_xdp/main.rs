@@ -5,10 +5,14 @@
 
 mod connections;
 mod cores;
+mod drains;
 mod flood;
 mod frames;
+mod inquiries;
 mod lab;
 mod lacks;
+mod logs;
 mod reloads;
 mod rights;
+mod slow;
 mod tools;

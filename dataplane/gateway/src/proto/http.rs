@@ -23,6 +23,7 @@ mod body;
 mod condition;
 mod date;
 mod documents;
+mod drain;
 mod framing;
 mod host;
 mod path;
@@ -31,6 +32,7 @@ mod request;
 mod select;
 mod session;
 mod shelf;
+mod slow;
 mod stored;
 
 use stack::{CloseReason, Conn, Context, Data, Datagram, Refuse, SendError, Service};
@@ -64,6 +66,8 @@ pub(crate) struct Http {
     date: DateLine,
     body_len_max: u32,
     is_sweeping: bool,
+    /// Every answer is the last of its connection.
+    is_draining: bool,
     /// Where paths are decoded and heads are written: one request at a time.
     path: Box<PathBuffer>,
     head: Box<[u8; ANSWER_HEAD_LEN_MAX]>,
@@ -108,6 +112,7 @@ impl Http {
             date: DateLine::new(0),
             body_len_max: http.body_len_max,
             is_sweeping: false,
+            is_draining: false,
             path: Box::new([0; HEAD_LEN_MAX]),
             head: Box::new([0; ANSWER_HEAD_LEN_MAX]),
         })
@@ -315,7 +320,7 @@ impl Http {
         session: Option<u32>,
         answer: Answer,
     ) -> Flow {
-        let mut answer = answer;
+        let mut answer = if self.is_draining { closing(answer) } else { answer };
         if session.is_none() && !self.sessions.has_free() && !self.fits(cx, conn, &answer) {
             // It would stop half-way with nobody to remember where. The refusal is short.
             self.counters.refuse_for(Refusal::ResourceSessions);
@@ -436,7 +441,7 @@ impl Http {
         let index = session_of(cx, conn)?;
         let phase = self.sessions.phase(index);
         self.sessions.end(index);
-        cx.set_word(conn, 0);
+        cx.set_idle(conn);
         Some(phase)
     }
 
@@ -452,35 +457,12 @@ impl Http {
         cx.abort(conn);
         Flow::Stop
     }
-
-    fn expire(&mut self, cx: &mut Context<'_>, conn: Conn, index: u32, phase: Phase) {
-        // Each of these ends the phase or the session, so that the next look finds another.
-        match phase {
-            //= https://www.rfc-editor.org/rfc/rfc9110#section-15.5.9
-            //# the server did not receive a complete request message within the time that it was
-            //# prepared to wait
-            Phase::Head { buffer, .. } => {
-                let is_head = self.sessions.head(buffer).starts_with(b"HEAD ");
-                let rejection = Rejection { refusal: Refusal::HeadTimeout, is_head };
-                self.refuse(cx, conn, Some(index), rejection)
-            }
-            Phase::Body { answer, .. } => {
-                let is_head = answer.is_head;
-                let rejection = Rejection { refusal: Refusal::BodyTimeout, is_head };
-                self.refuse(cx, conn, Some(index), rejection)
-            }
-            Phase::Answer(_) => self.drop_for(cx, conn, Refusal::AnswerTimeout),
-            Phase::Linger { .. } => {
-                self.counters.refuse_for(Refusal::LingerTimeout);
-                self.close(cx, conn)
-            }
-        };
-    }
 }
 
 impl Service for Http {
-    fn on_open(&mut self, _cx: &mut Context<'_>, _conn: Conn) -> Result<(), Refuse> {
+    fn on_open(&mut self, cx: &mut Context<'_>, conn: Conn) -> Result<(), Refuse> {
         self.counters.connections += 1;
+        cx.set_idle(conn);
         Ok(())
     }
 
@@ -553,11 +535,14 @@ impl Service for Http {
         }
     }
 
-    fn on_close(&mut self, cx: &mut Context<'_>, conn: Conn, _why: CloseReason) {
-        self.counters.closed += 1;
-        if let Some(Phase::Answer(_)) = self.release(cx, conn) {
-            self.counters.refuse_for(Refusal::AnswerCut);
-        }
+    fn on_idle(&mut self, cx: &mut Context<'_>, conn: Conn) {
+        self.counters.refuse_for(Refusal::IdleTimeout);
+        self.end_idle(cx, conn);
+    }
+
+    fn on_close(&mut self, cx: &mut Context<'_>, conn: Conn, why: CloseReason) {
+        let phase = self.release(cx, conn);
+        self.closed(phase, why);
     }
 
     fn on_timer(&mut self, cx: &mut Context<'_>, _key: u64) {

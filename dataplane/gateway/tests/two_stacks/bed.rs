@@ -216,7 +216,8 @@ impl Bed {
         gateway.set_wall_time(WALL_TIME);
         let core = server.core_mut();
         for (port, protocol) in [(HTTP_PORT, Protocol::Http), (ECHO_PORT, Protocol::Echo)] {
-            let listener = core.listen(port, ListenerOptions::default()).expect("a free port");
+            let terms = gateway.terms(protocol, ListenerOptions::default());
+            let listener = core.listen(port, terms).expect("a free port");
             gateway.add_listener(listener, protocol);
             core.bind(port).expect("a free port");
             gateway.add_datagram_port(port, protocol);

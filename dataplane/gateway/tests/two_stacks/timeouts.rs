@@ -4,7 +4,7 @@ use base::Duration;
 use gateway::{GatewayConfig, HttpLimits, Refusal, limits};
 use stack::CloseReason;
 
-use super::bed::{Bed, LARGE_LEN, gateway_config};
+use super::bed::{Bed, LARGE_LEN, body, gateway_config};
 use super::http::{error, ok};
 
 /// A time-out may be late by the interval of the sweep, and the wire takes its time.
@@ -30,14 +30,59 @@ fn a_head_that_never_ends_is_answered_408() {
 }
 
 #[test]
-fn an_idle_connection_is_kept() {
-    let mut bed = Bed::new();
+fn an_idle_connection_is_kept_for_ever_where_it_has_no_time_out() {
+    let mut bed = bed_with(HttpLimits { idle_timeout: Duration::ZERO, ..HttpLimits::default() });
     let request: &[u8] = b"GET /a.txt HTTP/1.1\r\nHost: a\r\n\r\n";
     let number = bed.http(&[request]);
     bed.run(Duration::from_secs(300));
     bed.peer(number).pieces.push_back(request.to_vec());
     bed.settle();
     assert_eq!(bed.received(number), ok("alpha").repeat(2));
+    bed.assert_nothing_is_left();
+}
+
+#[test]
+fn an_idle_connection_is_ended_after_its_time_and_not_before() {
+    let mut bed = Bed::new();
+    let request: &[u8] = b"GET /a.txt HTTP/1.1\r\nHost: a\r\n\r\n";
+    let (asks, silent) = (bed.http(&[request]), bed.http(&[]));
+    bed.run(Duration::from_secs(70));
+    bed.peer(asks).pieces.push_back(request.to_vec());
+    bed.run(Duration::from_secs(10));
+    assert_eq!((bed.closed(silent), bed.closed(asks)), (Some(CloseReason::Finished), None));
+    bed.run(Duration::from_secs(62));
+    assert_eq!(bed.closed(asks), None, "its time began again with the second request");
+    bed.run(Duration::from_secs(10));
+    assert_eq!(bed.received(asks), ok("alpha").repeat(2));
+    assert_eq!(bed.closed(asks), Some(CloseReason::Finished), "no reset");
+    assert_eq!(bed.counters().http.refused(Refusal::IdleTimeout), 2);
+    bed.assert_nothing_is_left();
+}
+
+#[test]
+fn a_whole_answer_that_only_the_stack_holds_is_held_to_the_rate_as_well() {
+    let mut bed = Bed::new();
+    // It fits the send queue, so that nothing of it is under way here, and no receive window.
+    let request: &[u8] = b"GET /large.txt HTTP/1.1\r\nHost: a\r\nRange: bytes=0-99999\r\n\r\n";
+    let (never, slowly) = (bed.http(&[request]), bed.http(&[request]));
+    bed.peer(never).appetite = 0;
+    bed.peer(slowly).appetite = 0;
+    bed.run(Duration::from_secs(1));
+    assert_eq!(bed.counters().http.sessions_used, 0);
+    for _ in 0..118 {
+        bed.feed(slowly, 400);
+        bed.run(Duration::from_secs(1));
+        assert_eq!(bed.closed(never), None);
+    }
+    bed.run(Duration::from_secs(2));
+    assert_eq!(bed.closed(never), Some(CloseReason::PeerReset));
+    assert_eq!((bed.closed(slowly), bed.peer(slowly).received.len()), (None, 118 * 400));
+    bed.feed(slowly, usize::MAX);
+    bed.run(Duration::from_secs(1));
+    assert!(bed.received(slowly).starts_with("HTTP/1.1 206 Partial Content\r\n"));
+    assert!(bed.peer(slowly).received.ends_with(&body(100_000)));
+    let http = bed.counters().http;
+    assert_eq!((http.refused(Refusal::AnswerTimeout), http.refused(Refusal::IdleTimeout)), (1, 0));
     bed.assert_nothing_is_left();
 }
 

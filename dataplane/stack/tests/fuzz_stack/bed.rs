@@ -7,7 +7,7 @@ use std::os::fd::BorrowedFd;
 use base::{Duration, Instant, QueueId};
 use memory::{CoreArena, FrameArena, FrameGeometry, PageChoice};
 use nic::{Burst, Capabilities, Copies, QueueCounters, QueuePair, flags};
-use stack::{Config, Context, KeepAlive, ListenerOptions, Stack};
+use stack::{Config, Context, KeepAlive, ListenerOptions, Stack, UserTimeout};
 use tcp::Usage;
 
 use crate::coverage;
@@ -406,6 +406,8 @@ fn config(terms: Terms) -> Config {
         window_len: if terms.is_unscaled { 4_096 } else { 200_000 },
         send_len_max: size(4_096, 24_000),
         frames_free_min: size(236, 120),
+        frames_short: size(250, 240),
+        frames_scarce: size(250, 200),
         extensions_free_min: size(1, 4),
         pages: PageChoice::Base,
         ..tcp::Config::default()
@@ -422,6 +424,11 @@ fn listen(stack: &mut Stack<Wire>) {
                 options.keep_alive = Some(keep_alive);
                 options.is_nodelay = false;
                 options.connections_max = 4;
+            }
+            3 => {
+                let stretch = Duration::from_secs(2);
+                options.user_timeout = Some(UserTimeout { stretch, acked_min: 2_000 });
+                options.idle_s = Some(3);
             }
             7 => options.local = Some(0),
             _ => {}

@@ -21,7 +21,7 @@ const RESTING: usize = 3;
 const STATES: usize = 4;
 const ROWS: usize = STATES + State::ALL.len();
 
-const REASONS: [CloseReason; 7] = [
+const REASONS: [CloseReason; 9] = [
     CloseReason::Finished,
     CloseReason::PeerReset,
     CloseReason::PeerRefused,
@@ -29,6 +29,8 @@ const REASONS: [CloseReason; 7] = [
     CloseReason::KeepAlive,
     CloseReason::Aborted,
     CloseReason::DataAfterClose,
+    CloseReason::UserTimeout,
+    CloseReason::FramesScarce,
 ];
 
 #[derive(Debug, Default)]
@@ -36,7 +38,7 @@ struct Reached {
     inputs: u64,
     segments: [[u64; KINDS.len()]; ROWS],
     counters: BTreeMap<&'static str, u64>,
-    ended: [u64; 7],
+    ended: [u64; 9],
     timers_full: u64,
 }
 

@@ -45,7 +45,7 @@ pub(crate) struct Puppet {
     /// Timers that were refused because all were set.
     pub(crate) timers_full: u64,
     /// How often connections ended for each reason.
-    pub(crate) ended: [u64; 7],
+    pub(crate) ended: [u64; 9],
     filler: Vec<u8>,
 }
 
@@ -60,7 +60,7 @@ impl Puppet {
             connects: CONNECTS_MAX,
             is_over: false,
             timers_full: 0,
-            ended: [0; 7],
+            ended: [0; 9],
             filler: vec![0x5a; 16 << 10],
         }
     }
@@ -181,6 +181,7 @@ impl Service for Puppet {
             None => {
                 assert!(!self.live.contains(&conn), "{conn:?} is opened twice");
                 self.live.push(conn);
+                cx.set_idle(conn);
             }
         }
         let port = cx.listener(conn).map_or(0, |listener| listener.0);

@@ -149,6 +149,7 @@ impl Tcp {
         }
         if taken > 0 {
             self.counters.bytes_copied += taken as u64;
+            self.begin_stretch(cx.now, at);
             self.mark_dirty(at);
         }
         Ok(taken)
@@ -174,13 +175,16 @@ impl Tcp {
             return Ok(());
         }
         let len = u32::try_from(frame.len()).expect("a frame has at most 4096 bytes");
-        let has_room = self.queued(at) + len <= self.config.send_len_max;
+        // The frame is there already; the first one of a connection takes nobody's place.
+        let may_hold = self.extensions[at].frames == 0 || self.may_hold(cx.arena, at);
+        let has_room = may_hold && self.queued(at) + len <= self.config.send_len_max;
         let node = if has_room { self.allocate_send_node() } else { None };
         let Some(node) = node else {
             self.records[conn.index].set(Flags::WANTS_WRITE, true);
             return Err((SendError::ResourceRoom, frame));
         };
         self.link_node(cx, at, node, frame);
+        self.begin_stretch(cx.now, at);
         self.mark_dirty(at);
         Ok(())
     }
@@ -250,7 +254,7 @@ impl Tcp {
         let mss = usize::from(self.extensions[at].mss);
         let len = (bytes.len() - *taken).min(mss).min(room);
         // Frames are credits: what is queued must leave enough to receive by.
-        if len == 0 || !cx.arena.has_free(self.config.frames_free_min) {
+        if len == 0 || !self.may_hold(cx.arena, at) {
             return false;
         }
         let Some(node) = self.allocate_send_node() else {
@@ -274,8 +278,10 @@ impl Tcp {
         let stowed = cx.arena.stow(frame);
         extension.snd_end = seq.wrapping_add(u32::from(stowed.len));
         self.nodes[node] = Node::new(seq, stowed);
+        extension.frames += 1;
         if extension.send_tail == NIL {
             extension.send_head = node;
+            extension.moved_ms = cx.now.as_millis_wrapped();
         } else {
             self.nodes[extension.send_tail].next = node;
         }
@@ -305,6 +311,7 @@ impl Tcp {
         self.extensions[at].set(Busy::FIN_QUEUED);
         self.extensions[at].busy_at = cx.now.as_nanos();
         self.apply(cx.arena, conn.index, Event::SendClosed);
+        self.begin_stretch(cx.now, at);
         self.mark_dirty(at);
         self.rearm(at);
     }

@@ -107,6 +107,10 @@ impl Tcp {
         }
         extension.backoff = 0;
         extension.dup_acks = 0;
+        extension.moved_ms = cx.now.as_millis_wrapped();
+        if ack.0 == extension.send_limit() {
+            extension.due_at = 0;
+        }
         if let Some(sample_us) = sample {
             rtt::on_sample(extension, sample_us);
         }
@@ -206,6 +210,7 @@ impl Tcp {
             cx.arena.release(frame);
             self.nodes.free(head);
             let extension = &mut self.extensions[at];
+            extension.frames -= 1;
             extension.send_head = next;
             if next == NIL {
                 extension.send_tail = NIL;

@@ -63,7 +63,7 @@ impl Tcp {
         };
         if text.seq != SeqNum(self.records[index].rcv_nxt) {
             outcome.reply = self.out_of_order(cx, index, at, text);
-        } else if text.frame.is_empty() || cx.arena.has_free(self.config.frames_free_min) {
+        } else if text.frame.is_empty() || self.may_take(cx, at) {
             self.in_order(cx, index, at, text, outcome);
         } else {
             // The windows of all peers together promise more than there is. Data without an
@@ -71,6 +71,15 @@ impl Tcp {
             cx.arena.free(text.frame);
             self.drop_for(DropReason::DataNoFrames);
             self.owe_ack_now(at);
+        }
+    }
+
+    /// Whether the next bytes of the stream may be taken in: mostly the service takes them at once.
+    fn may_take(&mut self, cx: &Cx<'_>, at: u32) -> bool {
+        if self.extensions[at].backlog_head == NIL {
+            cx.arena.has_free(self.config.frames_free_min)
+        } else {
+            self.may_hold(cx.arena, at)
         }
     }
 
@@ -119,6 +128,10 @@ impl Tcp {
         self.counters.bytes_in += u64::from(len);
         let has_gap = self.extensions[at].ooo_head != NIL;
         let has_backlog = self.extensions[at].backlog_head != NIL;
+        if self.extensions[at].send_head == NIL {
+            // Who has something to take is judged by that alone: bytes are cheap to send.
+            self.extensions[at].moved_ms = cx.now.as_millis_wrapped();
+        }
         if len == 0 {
             cx.arena.free(frame);
         } else if has_backlog || has_gap {
@@ -163,6 +176,7 @@ impl Tcp {
             let extension = &mut self.extensions[at];
             extension.ooo_head = next;
             extension.ooo_count -= 1;
+            extension.frames -= 1;
             if next == NIL {
                 extension.ooo_tail = NIL;
             }
@@ -188,9 +202,10 @@ impl Tcp {
 
     /// The peer's FIN, in order: everything out of order beyond it is void.
     fn take_fin(&mut self, cx: &mut Cx<'_>, index: u32, at: u32, outcome: &mut Outcome) {
-        let head = core::mem::replace(&mut self.extensions[at].ooo_head, NIL);
-        self.extensions[at].ooo_tail = NIL;
-        self.extensions[at].ooo_count = 0;
+        let extension = &mut self.extensions[at];
+        let head = core::mem::replace(&mut extension.ooo_head, NIL);
+        extension.ooo_tail = NIL;
+        extension.frames -= u32::from(core::mem::take(&mut extension.ooo_count));
         self.release_nodes(cx.arena, head);
         let record = &mut self.records[index];
         record.rcv_nxt = record.rcv_nxt.wrapping_add(1);
@@ -215,7 +230,7 @@ impl Tcp {
         } else if self.extensions[at].ooo_count >= OUT_OF_ORDER_NODES_MAX {
             cx.arena.free(frame);
             self.drop_for(DropReason::OutOfOrderLimit);
-        } else if !cx.arena.has_free(self.config.frames_free_min) {
+        } else if !self.may_hold(cx.arena, at) {
             cx.arena.free(frame);
             self.drop_for(DropReason::DataNoFrames);
         } else {
@@ -264,6 +279,7 @@ impl Tcp {
         self.nodes[new] = node;
         let extension = &mut self.extensions[at];
         extension.ooo_count += 1;
+        extension.frames += 1;
         if next == NIL {
             extension.ooo_tail = new;
         }
@@ -291,6 +307,7 @@ impl Tcp {
         }
         self.extensions[at].backlog_tail = node;
         self.extensions[at].backlog_len += len;
+        self.extensions[at].frames += 1;
     }
 
     /// Whether the service still wants data of this connection.
@@ -314,6 +331,7 @@ impl Tcp {
         let extension = &mut self.extensions[at];
         extension.backlog_head = next;
         extension.backlog_len -= u32::from(frame.len);
+        extension.frames -= 1;
         if next == NIL {
             extension.backlog_tail = NIL;
         }
@@ -346,6 +364,7 @@ impl Tcp {
         self.nodes[node].next = extension.backlog_head;
         extension.backlog_head = node;
         extension.backlog_len += len;
+        extension.frames += 1;
         if extension.backlog_tail == NIL {
             extension.backlog_tail = node;
         }

@@ -3,8 +3,8 @@
 use base::Duration;
 use wire::tcp::Flags as Bits;
 
-use super::{End, Pair};
-use crate::{Listed, Phase, Seen, State};
+use super::{End, PORT, Pair};
+use crate::{Listed, ListenerId, Phase, Seen, State};
 
 /// Everything that one walk sees, and how many steps it took.
 fn walk(end: &End, now: base::Instant) -> (Vec<Listed>, usize) {
@@ -91,4 +91,21 @@ fn any_number_is_a_cursor() {
     }
     // Empty tables cost a step each, and the ring of resting ones a step an entry.
     assert!(walk(&pair.a, pair.now).1 <= 4 + 16);
+}
+
+#[test]
+fn a_listener_is_told_of_with_its_connections_also_after_it_was_closed() {
+    let mut pair = Pair::new();
+    let id = ListenerId(0);
+    let before = pair.b.tcp.listener(id).expect("it was opened first");
+    assert_eq!((before.port, before.is_open, before.connections), (PORT, true, 0));
+    assert_eq!(pair.b.tcp.listener(ListenerId(1)), None, "nobody has had that number");
+    for _ in 0..3 {
+        pair.connect();
+    }
+    pair.settle();
+    assert!(pair.b.tcp.close_listener(id));
+    let closed = pair.b.tcp.listener(id).expect("its connections live on");
+    assert_eq!((closed.port, closed.is_open, closed.connections), (PORT, false, 3));
+    assert_eq!(closed.options, before.options);
 }

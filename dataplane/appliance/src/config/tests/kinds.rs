@@ -27,6 +27,7 @@ const KINDS: &[(&str, &str)] = &[
     ("a number out of range", "[workers]\ncount = 65"),
     ("a number below zero", "[memory]\nframes = -1"),
     ("a number beyond all words", "[tcp]\nsend_queue = 99999999999999999999999"),
+    ("an idle time-out out of range", "[http]\nidle_timeout_s = 3601"),
     ("text where true or false belongs", "[[listener]]\nprotocol = \"echo\"\nudp = \"yes\""),
     ("true in quotes", "[[listener]]\nprotocol = \"echo\"\nudp = \"true\""),
     ("a date", "[log]\nlevel = 2026-01-01"),
@@ -118,6 +119,9 @@ const KINDS: &[(&str, &str)] = &[
         "document_root = \"one\"\n\
       [[listener]]\nprotocol = \"http\"\ntcp_port = 81\ndocument_root = \"two\"",
     ),
+    ("an end that takes longer than an hour", "[drain]\ntimeout_s = 3601"),
+    ("a time with its unit", "[drain]\ntimeout_s = \"10 s\""),
+    ("a log in a format of its own", "[log]\nformat = \"jason\""),
     ("no core at all", "[workers]\ncores = []"),
     ("fewer cores than workers", "[workers]\ncount = 2\ncores = [1]"),
     ("a core twice", "[workers]\ncores = [1, 1]"),

@@ -178,12 +178,14 @@ pub(crate) fn status_of(refusal: Refusal) -> Option<Status> {
         Refusal::ResourceSessions | Refusal::ResourceHeads => Some(Status::ServiceUnavailable),
         Refusal::VersionUnsupported => Some(Status::VersionNotSupported),
         Refusal::PeerTruncated
+        | Refusal::IdleTimeout
         | Refusal::AnswerTimeout
         | Refusal::LingerTimeout
         | Refusal::LingerTooLong
         | Refusal::LingerRefused
         | Refusal::SendRefused
         | Refusal::AnswerCut
+        | Refusal::ResourceFrames
         | Refusal::ResourceTimers
         | Refusal::Datagram => None,
     }

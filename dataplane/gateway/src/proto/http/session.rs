@@ -55,6 +55,7 @@ fn paces(limits: HttpLimits) -> [Pace; PHASES] {
         answer_timeout,
         answer_rate_min,
         linger_timeout,
+        idle_timeout: _,
     } = limits;
     let once = |timeout| Pace { timeout, moved_min: None };
     let at_rate = |timeout: Duration, rate: u32| {
