@@ -115,7 +115,7 @@ pub enum CloseReason {
     Aborted = 5,
     /// Data arrived that the service, having closed, would never read.
     DataAfterClose = 6,
-    /// The peer took what was sent to it slower than its listener's [`UserTimeout`] asks for.
+    /// The peer took what was sent to it slower than its listener's [`crate::UserTimeout`] asks for.
     UserTimeout = 7,
     /// It held frames, and its peer took nothing, while hardly any were free.
     FramesScarce = 8,
