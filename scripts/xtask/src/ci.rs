@@ -3,15 +3,17 @@
 
 mod stage;
 
+use std::process::Command;
+
 use crate::error::Error;
 use crate::process::{Outcome, answer, cargo, skip, succeeds};
-use crate::{loom, miri, sim, tidy};
+use crate::{loom, miri, sim, tidy, workspace};
 use stage::{Stage, run_all};
 
 /// Which stages.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Only format, tidy, clippy and the tests that need no rights.
+    /// Only format, tidy, clippy, the tests that need no rights and those of the scripts.
     #[arg(long)]
     quick: bool,
 }
@@ -26,6 +28,7 @@ const QUICK: &[Stage] = &[
     Stage { name: "tidy", run: || judged(tidy::run()) },
     Stage { name: "clippy", run: || judged(clippy()) },
     Stage { name: "tests", run: || judged(tests()) },
+    Stage { name: "scripts", run: scripts },
 ];
 
 /// Before a change lands, after the quick ones.
@@ -65,6 +68,15 @@ fn tests() -> Result<bool, Error> {
     let filter = format!("not ({LAB})");
     let flags = ["--workspace", "--locked", "--profile", "ci", "-E", &filter];
     succeeds(cargo(&["nextest", "run"]).args(flags))
+}
+
+/// The client of the switch checks itself against the bytes of `docs/PROTOCOL.md`.
+fn scripts() -> Result<Outcome, Error> {
+    if answer(Command::new("python3").arg("--version")).is_none() {
+        return Ok(skip("python3", "not installed", "apt-get install python3"));
+    }
+    let client = workspace::read()?.root.join("scripts/bypss.py");
+    judged(succeeds(Command::new("python3").arg(client).arg("selftest")))
 }
 
 fn lab_tests() -> Result<bool, Error> {
