@@ -201,6 +201,10 @@ const FOREIGN: &[Foreign] = &[
         crates: &["getrandom", "libbpf-rs", "libbpf-sys", "nix", "thiserror", "zerocopy"],
     },
     Foreign {
+        folder: "controlplane/protocol",
+        crates: &["crc32fast", "hmac", "sha2", "thiserror"],
+    },
+    Foreign {
         folder: "controlplane/lease",
         crates: &["arrayvec", "bitflags", "thiserror", "zerocopy"],
     },
