@@ -63,7 +63,7 @@ pub use limits::{Limits, LimitsError};
 pub use list::{Item, List, ListIter, Sequences};
 pub use message::{SendAnswer, SendItem, SendItems, SendMany, write_broadcast};
 pub use names::{NameError, Names, NamesIter, check_name};
-pub use port::{Grants, Holder, NodeState, NodeStatus, Owner, RegisterFlags};
+pub use port::{Grants, Holder, NodeState, NodeStatus, Outcome, Outcomes, Owner, RegisterFlags};
 pub use port::{QueryPort, QueryPortAnswer, RegPort, RegPortAnswer, UnregPort, UnregPortAnswer};
 pub use port::{RegisterCode, RegisterFailure, UnregisterCode, UnregisterFailure};
 pub use port::{write_cancel_wait_answer, write_query_node_answer, write_query_port_answer};

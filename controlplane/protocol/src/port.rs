@@ -5,8 +5,9 @@ use crate::cursor::Cursor;
 use crate::fault::{FrameError, Malformation};
 use crate::header::RequestKind;
 use crate::ids::Sequence;
-use crate::list::{Item, List, Sequences};
+use crate::list::{Item, List, ListIter, Sequences};
 use crate::names::{self, Names};
+use crate::shard::shard_of;
 use crate::writer::FrameWriter;
 
 open_codes! {
@@ -190,7 +191,7 @@ pub struct RegPort<'a> {
 /// The answer to `REG_PORT`.
 #[derive(Clone, Copy, Debug)]
 pub struct RegPortAnswer<'a> {
-    /// What was granted, by shard.
+    /// What was granted: one entry for each shard that granted something.
     pub grants: List<'a, Grants>,
     /// Who holds what was not.
     pub owners: List<'a, Owner<'a>>,
@@ -201,7 +202,11 @@ pub struct RegPortAnswer<'a> {
 impl<'a> RegPortAnswer<'a> {
     pub(crate) fn read(cursor: &mut Cursor<'a>) -> Result<Self, FrameError> {
         let shards = u32::from(cursor.u8()?);
-        let grants = List::read(cursor, shards)?;
+        let mut is_seen = [false; 256];
+        let grants = List::read_each(cursor, shards, |at, grants: &Grants| {
+            let is_again = std::mem::replace(&mut is_seen[usize::from(grants.first.shard())], true);
+            if is_again { Err(at.malformed(Malformation::Value)) } else { Ok(()) }
+        })?;
         let owners = List::read_counted(cursor)?;
         let count = cursor.u32()?;
         let mut next = 0;
@@ -213,6 +218,78 @@ impl<'a> RegPortAnswer<'a> {
             }
         })?;
         Ok(Self { grants, owners, failures })
+    }
+}
+
+impl<'a> RegPortAnswer<'a> {
+    /// What became of each port, where `names` are those of the request and `shards` is the count
+    /// of the `WELCOME`.
+    #[must_use]
+    pub fn outcomes<'n, N>(&self, names: N, shards: u8) -> Outcomes<'a, N::IntoIter>
+    where
+        N: IntoIterator<Item = &'n [u8]>,
+    {
+        let mut next = [(Sequence::NONE, 0); 256];
+        for Grants { first, count } in self.grants.iter() {
+            next[usize::from(first.shard())] = (first, count);
+        }
+        let mut failures = self.failures.iter();
+        let failure = failures.next();
+        Outcomes { names: names.into_iter(), shards, item: 0, next, failure, failures }
+    }
+}
+
+/// What became of a port that was to be registered.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Outcome {
+    /// It was granted.
+    Granted(Sequence),
+    /// It was not.
+    Failed(RegisterFailure),
+    /// The answer speaks of another request: it neither grants the port nor says why not.
+    Unanswered,
+}
+
+/// The outcomes of a registration, in the order of its items.
+#[derive(Clone, Debug)]
+pub struct Outcomes<'a, N> {
+    names: N,
+    shards: u8,
+    item: u32,
+    /// The next grant of each shard, and how many are left.
+    next: [(Sequence, u32); 256],
+    failure: Option<RegisterFailure>,
+    failures: ListIter<'a, RegisterFailure>,
+}
+
+impl<N> Outcomes<'_, N> {
+    /// Whether every grant and every failure belonged to an item; asked when there is none left.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.failure.is_none() && self.next.iter().all(|(_next, left)| *left == 0)
+    }
+}
+
+impl<'n, N: Iterator<Item = &'n [u8]>> Iterator for Outcomes<'_, N> {
+    type Item = Outcome;
+
+    #[inline]
+    fn next(&mut self) -> Option<Outcome> {
+        let name = self.names.next()?;
+        let item = self.item;
+        self.item = item.wrapping_add(1);
+        if let Some(failure) = self.failure.filter(|failure| failure.item == item) {
+            self.failure = self.failures.next();
+            return Some(Outcome::Failed(failure));
+        }
+        let (next, left) = &mut self.next[usize::from(shard_of(name, self.shards))];
+        if *left == 0 {
+            return Some(Outcome::Unanswered);
+        }
+        *left -= 1;
+        let sequence = *next;
+        *next = sequence.after(1);
+        Some(Outcome::Granted(sequence))
     }
 }
 

@@ -210,19 +210,22 @@ mod tests {
         Granted { sequence: Sequence::new(0, 1), name }
     }
 
+    /// What is appended, and what the buffer has then.
+    type Step = (fn(&mut PushBuffer), &'static str);
+
     #[test]
     fn items_of_one_kind_share_a_frame_and_the_bytes_are_always_whole_frames() {
         let limits = Limits::DEFAULT;
         let mut buffer = PushBuffer::new(limits);
-        let steps: [(&dyn Fn(&mut PushBuffer), &str); 7] = [
-            (&|b| b.message(message(b"a")), "messages*1"),
-            (&|b| b.message(message(b"")), "messages*2"),
-            (&|b| b.port_gone(5, gone(b"x")), "messages*2 gone@5*1"),
-            (&|b| b.port_gone(6, gone(b"y")), "messages*2 gone@5*2"),
-            (&|b| b.grant(7, granted(b"z")), "messages*2 gone@5*2 grant@7*1"),
-            (&|b| b.grant(9, granted(b"z")), "messages*2 gone@5*2 grant@7*1 grant@9*1"),
+        let steps: [Step; 7] = [
+            (|b| b.message(message(b"a")), "messages*1"),
+            (|b| b.message(message(b"")), "messages*2"),
+            (|b| b.port_gone(5, gone(b"x")), "messages*2 gone@5*1"),
+            (|b| b.port_gone(6, gone(b"y")), "messages*2 gone@5*2"),
+            (|b| b.grant(7, granted(b"z")), "messages*2 gone@5*2 grant@7*1"),
+            (|b| b.grant(9, granted(b"z")), "messages*2 gone@5*2 grant@7*1 grant@9*1"),
             (
-                &|b| b.flush(Flush { notice: 10, reason: FlushReason::Overflow }),
+                |b| b.flush(Flush { notice: 10, reason: FlushReason::Overflow }),
                 "messages*2 gone@5*2 grant@7*1 grant@9*1 flush@10",
             ),
         ];
