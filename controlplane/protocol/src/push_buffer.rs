@@ -5,10 +5,10 @@
 use crate::header::PushKind;
 use crate::limits::{HEADER_LEN, Limits};
 use crate::list::Item;
-use crate::push::{Flush, Gone, Granted, Leaving, Message};
+use crate::push::{Event, Flush, Gone, Granted, Leaving, Message};
 use crate::writer::FrameWriter;
 
-/// Frames of a receive connection that wait to be sent.
+/// Frames of a connection that wait to be sent.
 #[derive(Clone, Debug)]
 pub struct PushBuffer {
     bytes: Vec<u8>,
@@ -19,12 +19,26 @@ pub struct PushBuffer {
 /// The frame at the end of the buffer, which takes more items.
 #[derive(Clone, Copy, Debug)]
 struct Open {
-    kind: PushKind,
+    head: Head,
     start: usize,
     count_at: usize,
     count: u32,
-    /// The number of the notice that may be appended.
-    notice: u64,
+}
+
+/// What the items of one frame have in common.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Head {
+    kind: PushKind,
+    /// That of the watch, else 0.
+    id: u32,
+    /// The number of the next item, if it has one.
+    notice: Option<u64>,
+}
+
+impl Head {
+    const fn of(kind: PushKind) -> Self {
+        Self { kind, id: 0, notice: None }
+    }
 }
 
 impl PushBuffer {
@@ -59,19 +73,28 @@ impl PushBuffer {
         let len_max = self.limits.message_len_max();
         let fits = u32::try_from(len).is_ok_and(|len| len <= len_max);
         assert!(fits, "a message of {len} bytes on a connection for {len_max}");
-        self.append(PushKind::Messages, None, message);
+        self.append(Head::of(PushKind::Messages), message);
     }
 
     /// Appends a grant that was waited for; `notice` is its number.
     #[inline]
     pub fn grant(&mut self, notice: u64, granted: Granted<'_>) {
-        self.append(PushKind::Grant, Some(notice), granted);
+        self.append(Head { notice: Some(notice), ..Head::of(PushKind::Grant) }, granted);
     }
 
     /// Appends that a port went away; `notice` is its number.
     #[inline]
     pub fn port_gone(&mut self, notice: u64, gone: Gone<'_>) {
-        self.append(PushKind::PortGone, Some(notice), gone);
+        self.append(Head { notice: Some(notice), ..Head::of(PushKind::PortGone) }, gone);
+    }
+
+    /// Appends an event for the `WATCH` of that number.
+    ///
+    /// # Panics
+    ///
+    /// If the node's id or the name is empty or too long.
+    pub fn event(&mut self, watch_id: u32, event: Event<'_>) {
+        self.append(Head { id: watch_id, ..Head::of(PushKind::Events) }, event);
     }
 
     /// Appends a `FLUSH`.
@@ -115,22 +138,21 @@ impl PushBuffer {
     }
 
     #[inline]
-    fn append<'a>(&mut self, kind: PushKind, notice: Option<u64>, item: impl Item<'a>) {
-        if !self.extend(kind, notice, item) {
-            self.begin(kind, notice);
-            let fits = self.extend(kind, notice, item);
+    fn append<'a>(&mut self, head: Head, item: impl Item<'a>) {
+        if !self.extend(head, item) {
+            self.begin(head);
+            let fits = self.extend(head, item);
             assert!(fits, "one item of a push fits a frame by the rules of `Limits`");
         }
     }
 
     /// Appends to the open frame; `false` if that is another one or the item does not fit.
     #[inline]
-    fn extend<'a>(&mut self, kind: PushKind, notice: Option<u64>, item: impl Item<'a>) -> bool {
+    fn extend<'a>(&mut self, head: Head, item: impl Item<'a>) -> bool {
         let Some(open) = &mut self.open else {
             return false;
         };
-        let is_next = notice.is_none_or(|notice| notice == open.notice);
-        if open.kind != kind || !is_next || open.count == self.limits.items_max() {
+        if open.head != head || open.count == self.limits.items_max() {
             return false;
         }
         let before = self.bytes.len();
@@ -141,7 +163,7 @@ impl PushBuffer {
             return false;
         }
         open.count += 1;
-        open.notice = open.notice.wrapping_add(1);
+        open.head.notice = head.notice.map(|notice| notice.wrapping_add(1));
         let Open { start, count_at, count, .. } = *open;
         self.bytes[start..start + 4].copy_from_slice(&len.to_le_bytes());
         self.bytes[count_at..count_at + 4].copy_from_slice(&count.to_le_bytes());
@@ -149,15 +171,16 @@ impl PushBuffer {
     }
 
     /// Begins a frame without items; the first is appended at once.
-    fn begin(&mut self, kind: PushKind, notice: Option<u64>) {
+    fn begin(&mut self, head: Head) {
+        let Head { kind, id, notice } = head;
         let start = self.bytes.len();
-        let mut frame = FrameWriter::push(&mut self.bytes, kind, 0);
+        let mut frame = FrameWriter::push(&mut self.bytes, kind, id);
         if let Some(notice) = notice {
             frame.u64(notice);
         }
         let count_at = start + frame.len();
         frame.u32(0);
-        self.open = Some(Open { kind, start, count_at, count: 0, notice: notice.unwrap_or(0) });
+        self.open = Some(Open { head, start, count_at, count: 0 });
     }
 }
 
@@ -175,7 +198,7 @@ mod tests {
     fn shown(mut bytes: &[u8], limits: &Limits) -> String {
         let mut words = Vec::new();
         while !bytes.is_empty() {
-            let Ok(Framing::Whole { frame, rest, .. }) =
+            let Ok(Framing::Whole { header, frame, rest }) =
                 Framing::find(bytes, limits.frame_len_max())
             else {
                 panic!("whole frames");
@@ -190,7 +213,8 @@ mod tests {
                 Push::Grant(grant) => format!("grant@{}*{}", grant.notice, grant.items.len()),
                 Push::PortGone(gone) => format!("gone@{}*{}", gone.notice, gone.items.len()),
                 Push::Flush(flush) => format!("flush@{}", flush.notice),
-                Push::Greeting(_) | Push::Leaving(_) | Push::Events(_) | Push::Unknown => {
+                Push::Events(events) => format!("events@{}*{}", header.id, events.len()),
+                Push::Greeting(_) | Push::Leaving(_) | Push::Unknown => {
                     panic!("not written here")
                 }
             });
@@ -233,6 +257,16 @@ mod tests {
             step(&mut buffer);
             assert_eq!(shown(&buffer.bytes, &limits), expected);
         }
+    }
+
+    #[test]
+    fn the_events_of_each_watch_have_frames_of_their_own() {
+        let mut buffer = PushBuffer::new(Limits::DEFAULT);
+        for watch_id in [3, 3, 4, 4, 3] {
+            buffer.event(watch_id, Event::MISSING);
+        }
+        let expected = "events@3*2 events@4*2 events@3*1";
+        assert_eq!(shown(&buffer.bytes, &Limits::DEFAULT), expected);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Each kind of frame, byte for byte, and what becomes of it when a byte is not as it should be.
 #![forbid(unsafe_code)]
 
+use base::Rng;
 use protocol::{FLAGS_MUST_UNDERSTAND, FrameError, Incoming, Limits, Malformation, Request};
 
 #[path = "shared/answers.rs"]
@@ -15,6 +16,9 @@ mod transcript;
 use transcript::Case;
 
 const LIMITS: Limits = Limits::DEFAULT;
+
+/// Enough that each kind is changed a thousand times; it takes a tenth of a second.
+const MUTANTS: u32 = 50_000;
 
 /// Kinds that a later version says more in.
 const OPEN_ENDED: [u8; 4] = [0x40, 0x01, 0x81, 0x83];
@@ -156,6 +160,53 @@ fn a_frame_with_a_byte_changed_is_refused_or_is_what_it_says() {
         }
     }
     assert!(refused > 1_000 && accepted > 1_000, "{refused} refused, {accepted} accepted");
+}
+
+/// Changes, repeats, cuts or mixes a frame; its length is set right.
+fn mutate(rng: &mut Rng, frames: &[Vec<u8>]) -> Vec<u8> {
+    let mut below = |bound: usize| {
+        let bound = u64::try_from(bound).expect("small");
+        usize::try_from(rng.below(bound)).expect("below a usize")
+    };
+    let mut frame = frames[below(frames.len())].clone();
+    for _ in 0..=below(4) {
+        let at = below(frame.len() - 3) + 4;
+        let end = (at + below(40)).min(frame.len());
+        match below(6) {
+            0 => frame.truncate(at.max(12)),
+            1 => frame.extend_from_within(at.min(end)..end),
+            2 => {
+                let other = &frames[below(frames.len())];
+                let from = below(other.len());
+                frame.truncate(at.max(12));
+                frame.extend_from_slice(&other[from..]);
+            }
+            3 if at < frame.len() => {
+                let small = u8::try_from(below(8)).expect("small");
+                frame[at] = small;
+            }
+            4 if at < frame.len() => frame.insert(at, 0x61),
+            _ if at < frame.len() => frame[at] ^= 1 << below(8),
+            _ => {}
+        }
+    }
+    set_len(&mut frame);
+    frame
+}
+
+#[test]
+fn a_frame_with_much_changed_is_refused_or_is_what_it_says() {
+    let seed = 0x6162_656c_6500_0002;
+    println!("seed {seed:#x}");
+    let mut rng = Rng::seeded(seed);
+    let frames: Vec<Vec<u8>> =
+        cases().map(|(_name, frame)| frame).filter(|frame| frame.len() < 2_000).collect();
+    let mut accepted = 0;
+    for _ in 0..MUTANTS {
+        let frame = mutate(&mut rng, &frames);
+        accepted += u32::from(rewrite::check(&frame, &LIMITS).is_ok());
+    }
+    assert!(accepted > MUTANTS / 50 && accepted < MUTANTS / 2, "{accepted} of {MUTANTS}");
 }
 
 #[test]
