@@ -20,6 +20,8 @@
 //!   | mem | tap ... | impaired::<Q>    | recorded::<Q, W>    | Replay |
 //!   | two ends, one | loss, delay, ... | pcap out            | pcap in|
 //!   +-----+---------+------------------+---------------------+--------+
+//!                                      | captured::<Q>: pcap to another thread, if asked
+//!                                      +--------------------
 //! ```
 //!
 //! A packet is one frame or several: every frame but its last carries [`flags::CONTINUES`].
@@ -29,8 +31,10 @@
 #![forbid(unsafe_code)]
 
 mod burst;
+mod captured;
 pub mod conformance;
 mod counters;
+mod filter;
 pub mod flags;
 mod impaired;
 mod limits;
@@ -41,9 +45,11 @@ mod recorded;
 mod replay;
 
 pub use burst::Burst;
+pub use captured::{CaptureReader, CaptureTerms, Captured, Directions, Tap, tap};
 pub use counters::{DeviceCounters, DropReason, FaultCounters, QueueCounters};
+pub use filter::{Filter, FilterError};
 pub use impaired::{ImpairError, Impaired, Impairments};
-pub use limits::{BURST_FRAMES_MAX, ETHERNET_HEADER_LEN, SEGMENTS_MAX};
+pub use limits::{BURST_FRAMES_MAX, CAPTURE_LEN, ETHERNET_HEADER_LEN, SEGMENTS_MAX, SNAP_LEN_MAX};
 pub use mem::{MemError, MemQueue};
 pub use queue::{Capabilities, Copies, QueuePair};
 pub use recorded::{RecordCounters, RecordLimits, Recorded};

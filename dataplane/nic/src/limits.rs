@@ -41,6 +41,37 @@ pub(crate) const RATE_BITS_PER_S_MAX: u64 = 8_000_000_000_000;
 /// a packet (two maximum segment lifetimes), so what comes later proves nothing more.
 pub(crate) const HOLD_MAX: Duration = Duration::from_secs(240);
 
+/// Bytes kept of a packet at most: what a 16-bit length can say, and the longest packet of 16 frames.
+pub const SNAP_LEN_MAX: usize = 65_535;
+
+/// Bytes of one block of a capture: the longest record and as much again, so that few are cut short.
+pub(crate) const CAPTURE_BLOCK_LEN: usize = 1 << 17;
+const _: () = assert!(CAPTURE_BLOCK_LEN >= 16 + SNAP_LEN_MAX);
+
+/// Blocks between a core and who reads its capture.
+pub(crate) const CAPTURE_BLOCKS: usize = 32;
+
+/// Bytes that a capture takes for each core: at 10 Gbit/s whole packets for 3 ms, in which a reader
+/// looks once or twice.
+pub const CAPTURE_LEN: usize = CAPTURE_BLOCK_LEN * CAPTURE_BLOCKS;
+
+/// How long a packet lies in a block that is not full before it is handed over: soon for people, and
+/// so rarely that few blocks leave half empty.
+pub(crate) const CAPTURE_HOLD: Duration = Duration::from_millis(1);
+
+/// Frames of a burst that are watched while they are sent: four times the stack's backlog.
+pub(crate) const CAPTURE_WATCHED_MAX: usize = 1_024;
+
+/// Steps of a filter at most: each leaves or takes one bit of a 64-bit stack.
+pub(crate) const FILTER_STEPS_MAX: usize = 64;
+
+/// Parentheses and `not` within one another at most.
+pub(crate) const FILTER_DEPTH_MAX: usize = 16;
+
+/// VLAN tags that a filter looks behind: a customer's within a provider's.
+pub(crate) const VLAN_TAGS_MAX: usize = 2;
+
 const _: () = assert!(MEM_DEPTH_MAX.is_power_of_two());
+const _: () = assert!(CAPTURE_BLOCKS.is_power_of_two());
 // `Impaired` offers packets only while the longest still fits.
 const _: () = assert!(SEGMENTS_MAX as usize <= BURST_FRAMES_MAX);

@@ -70,14 +70,20 @@ pub struct Reader<'a> {
     nanos_per_tick: u64,
 }
 
-/// The 24 bytes that begin a file.
+/// The 24 bytes that begin a file with whole packets.
 #[must_use]
 pub fn file_header() -> [u8; FILE_HEADER_LEN] {
+    file_header_cut(SNAP_LEN)
+}
+
+/// The 24 bytes that begin a file of whose packets at most `snap_len` bytes are kept.
+#[must_use]
+pub fn file_header_cut(snap_len: u32) -> [u8; FILE_HEADER_LEN] {
     let mut header = [0; FILE_HEADER_LEN];
     header[0..4].copy_from_slice(&MAGIC_NANOS.to_le_bytes());
     header[4..6].copy_from_slice(&VERSION_MAJOR.to_le_bytes());
     header[6..8].copy_from_slice(&VERSION_MINOR.to_le_bytes());
-    header[16..20].copy_from_slice(&SNAP_LEN.to_le_bytes());
+    header[16..20].copy_from_slice(&snap_len.to_le_bytes());
     header[20..24].copy_from_slice(&LINKTYPE_ETHERNET.to_le_bytes());
     header
 }

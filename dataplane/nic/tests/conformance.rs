@@ -2,7 +2,10 @@
 
 use memory::{CoreArena, FrameArena, FrameGeometry, PageChoice};
 use nic::conformance::{FRAMES_MIN, Rig, run};
-use nic::{Burst, Impaired, Impairments, MemQueue, QueuePair, RecordLimits, Recorded, mem, pcap};
+use nic::{
+    Burst, CaptureTerms, Captured, Impaired, Impairments, MemQueue, QueuePair, RecordLimits,
+    Recorded, mem, pcap,
+};
 
 const MTU: u16 = 1500;
 
@@ -111,6 +114,25 @@ fn recorded_passes_while_it_writes_and_after_it_stopped() {
             )
         });
     }
+}
+
+#[test]
+fn captured_passes_with_a_reader_without_one_and_with_one_that_takes_nothing() {
+    let unwrap = |captured: Captured<MemQueue>, _arena: &mut CoreArena| captured.into_inner();
+    run(|| MemRig::new(8, Captured::new, unwrap));
+    let mut readers = Vec::new();
+    run(|| {
+        let wrap = |near| {
+            let mut near = Captured::new(near);
+            let terms = CaptureTerms { snap_len: 96, ..CaptureTerms::default() };
+            let (tap, reader) = nic::tap(terms);
+            near.exchange_tap(Some(tap));
+            readers.push(reader);
+            near
+        };
+        MemRig::new(8, wrap, unwrap)
+    });
+    assert!(readers.iter().any(|reader| reader.captured() > 0));
 }
 
 /// What a broken queue pair does wrong.
