@@ -7,7 +7,9 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use counters::{Filter, State};
 
-use crate::limits::{INTERVAL_S_MAX, INTERVAL_S_MIN};
+use crate::limits::{
+    CAPTURE_COUNT_MAX, CAPTURE_SECONDS_MAX, INTERVAL_S_MAX, INTERVAL_S_MIN, SNAP_LEN_MAX,
+};
 
 /// Tells what an Abele gateway does, from its tools' file.
 ///
@@ -24,10 +26,11 @@ pub(crate) struct Cli {
 
 const EXIT_CODES: &str = "Exit codes:
   0    right, also when a pipe was closed
-  1    what was printed is not whole: a core is stuck or did not answer, or writing failed;
+  1    what was printed is not whole: a core is stuck or did not answer, packets are missing in a
+       capture, or writing failed;
        doctor: some findings are warnings, none is bad
-  2    bad arguments, such as a counter that there is not, no --instance where several run, or
-       one to clean that lives
+  2    bad arguments, such as a counter that there is not, no --instance where several run, a
+       filter that is none, or one to clean that lives
   3    no gateway runs, it is of another version, or the rights are missing;
        doctor: a finding is bad
   130  interrupted";
@@ -91,6 +94,16 @@ pub(crate) enum Command {
     /// object: program, and if it is true rules (prefix, action), syn_budget (per_source and
     /// strangers, each null or with per_s and burst) and counters (name, verdict, packets, bytes).
     Access(InquiryArgs),
+    /// Write down packets of a running gateway, as pcap
+    ///
+    /// As tcpdump would, which sees nothing of a gateway's own queues. FILTER is every packet, or
+    /// tests joined by and, or, not and parentheses; and and or bind alike, from the left, as in
+    /// tcpdump. A test is host ADDRESS, net ADDRESS/BITS, port N or portrange N-M, each perhaps
+    /// behind src or dst, or ip, ip6, arp, tcp, udp, icmp or icmp6, alone or before one of these:
+    /// "tcp port 80 and not host 192.0.2.1". Ctrl-C ends it well. The cores copy and never wait: what
+    /// the reader is too slow for is dropped from the copy, counted, and told at the end (exit code
+    /// 1). There is one capture at a time. It takes the gateway's own user or root.
+    Capture(CaptureArgs),
     /// Let a gateway read its configuration again, and print what changed
     ///
     /// It waits for the result: what changed, what needs a restart, or everything that is wrong with
@@ -205,6 +218,56 @@ pub(crate) struct InquiryArgs {
 pub(crate) struct ReloadArgs {
     #[command(flatten)]
     pub(crate) target: Target,
+}
+
+/// Arguments of `capture`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct CaptureArgs {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Where to: a file, or - for standard output, which is the default where it is no terminal
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) write: Option<PathBuf>,
+    /// End after so many packets
+    #[arg(short, long, value_name = "N", default_value_t = 10_000,
+        value_parser = clap::value_parser!(u64).range(1..=CAPTURE_COUNT_MAX))]
+    pub(crate) count: u64,
+    /// End after so many seconds
+    #[arg(long, value_name = "S", default_value_t = 60,
+        value_parser = clap::value_parser!(u64).range(1..=CAPTURE_SECONDS_MAX))]
+    pub(crate) seconds: u64,
+    /// Keep so many bytes of each packet, from the Ethernet header on
+    #[arg(short, long, value_name = "BYTES", default_value_t = SNAP_LEN_MAX,
+        value_parser = clap::value_parser!(u64).range(1..=SNAP_LEN_MAX))]
+    pub(crate) snaplen: u64,
+    /// Only the queue of this core
+    #[arg(long, value_name = "N")]
+    pub(crate) core: Option<usize>,
+    /// Only what comes in, or what goes out
+    #[arg(short = 'Q', long, value_enum, default_value_t = Direction::Both)]
+    pub(crate) direction: Direction,
+    /// Which packets; every one unless it is said
+    #[arg(value_name = "FILTER")]
+    pub(crate) filter: Vec<String>,
+}
+
+/// Which way packets go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Direction {
+    In,
+    Out,
+    Both,
+}
+
+impl Direction {
+    /// The word that the gateway reads.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::In => "in",
+            Self::Out => "out",
+            Self::Both => "both",
+        }
+    }
 }
 
 /// Arguments of `connections`.

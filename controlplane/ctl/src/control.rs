@@ -37,17 +37,22 @@ pub(crate) fn ask(
     patience: Duration,
     interrupt: &Interrupt,
 ) -> Result<Reply, Error> {
-    let (tools, view) = instance::open(target)?;
-    let path = tools.with_file_name(CONTROL_NAME);
-    if !view.is_alive().unwrap_or(true) {
-        return Err(Error::AskedDead { pid: view.about().pid });
-    }
+    let (path, view) = place(target)?;
     let reply = exchange(&path, request, patience, interrupt)?;
     let (code, text) = reply.split_once('\n').unwrap_or((reply.as_str(), ""));
     let Ok(code) = code.parse::<u8>() else {
         return Err(Error::NoAnswer { path, request });
     };
     Ok(Reply { code, text: text.to_owned(), view })
+}
+
+/// The socket of the gateway that is meant, which lives; and what it shows.
+pub(crate) fn place(target: &Target) -> Result<(PathBuf, View<SharedView>), Error> {
+    let (tools, view) = instance::open(target)?;
+    if !view.is_alive().unwrap_or(true) {
+        return Err(Error::AskedDead { pid: view.about().pid });
+    }
+    Ok((tools.with_file_name(CONTROL_NAME), view))
 }
 
 /// Sends the request and reads to the end.
@@ -79,7 +84,7 @@ fn exchange(
     Ok(String::from_utf8_lossy(&reply).into_owned())
 }
 
-fn is_late(error: &std::io::Error) -> bool {
+pub(crate) fn is_late(error: &std::io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
 }
 

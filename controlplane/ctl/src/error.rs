@@ -85,6 +85,15 @@ pub(crate) enum Error {
     /// Standard output is gone or full.
     #[error("cannot write: {0}")]
     Output(#[from] io::Error),
+    /// A file cannot be made, or is full.
+    #[error("cannot write {}: {source}", path.display())]
+    OutputFile { path: PathBuf, source: io::Error },
+    /// Nobody said where packets go.
+    #[error(
+        "packets do not go to a terminal; write them with -w FILE, or read them at once: abelectl \
+         capture ... | tcpdump -n -r -"
+    )]
+    ToTerminal,
     /// The doctor has found something, and printed it.
     #[error("{}", findings_text(*bad, *warn))]
     Findings { bad: usize, warn: usize },
@@ -117,8 +126,12 @@ impl Error {
             Self::Refused { code, .. } => *code,
             Self::NoAnswer { .. } => 1,
             Self::AskedDead { .. } | Self::Unreachable { .. } | Self::Listen { .. } => 3,
-            Self::NotWhole(_) | Self::Output(_) | Self::Findings { bad: 0, .. } => 1,
-            Self::Several { .. }
+            Self::NotWhole(_)
+            | Self::Output(_)
+            | Self::OutputFile { .. }
+            | Self::Findings { bad: 0, .. } => 1,
+            Self::ToTerminal
+            | Self::Several { .. }
             | Self::Lives { .. }
             | Self::NoCore { .. }
             | Self::NoCounter { .. }

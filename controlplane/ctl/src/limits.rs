@@ -110,3 +110,26 @@ pub(crate) const HEAD_LEN_MAX: usize = 8 << 10;
 
 /// Headers of a request at most.
 pub(crate) const HEADERS_MAX: usize = 64;
+
+/// How long a gateway may take to begin a capture: it answers others first, and a core that hangs is
+/// given up after five seconds.
+pub(crate) const CAPTURE_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long it may take to send the rest once it was asked to end.
+pub(crate) const CAPTURE_REST: Duration = Duration::from_secs(10);
+
+/// Bytes of a piece of a capture at most: what the gateway sends at once, and the longest packet.
+pub(crate) const PIECE_LEN_MAX: usize = 1 << 20;
+
+/// Bytes of its last words at most.
+pub(crate) const LAST_WORDS_MAX: usize = 4_096;
+
+/// Bounds of a capture, as the gateway has them.
+pub(crate) const CAPTURE_COUNT_MAX: u64 = 1_000_000_000;
+/// See [`CAPTURE_COUNT_MAX`].
+pub(crate) const CAPTURE_SECONDS_MAX: u64 = 86_400;
+/// See [`CAPTURE_COUNT_MAX`].
+pub(crate) const SNAP_LEN_MAX: u64 = 65_535;
+
+/// Bytes of a request at most, as the gateway reads them.
+pub(crate) const REQUEST_LEN_MAX: usize = 4_096;

@@ -28,6 +28,7 @@
 mod access;
 mod addresses;
 mod args;
+mod capture;
 mod clean;
 mod clock;
 mod connections;
@@ -88,6 +89,7 @@ fn run(command: &Command) -> Result<(), Error> {
         Command::Routes(args) => routes::run(args, &interrupt, &mut out),
         Command::Neighbours(args) => neighbours::run(args, &interrupt, &mut out),
         Command::Listeners(args) => listeners::run(args, &interrupt, &mut out),
+        Command::Capture(args) => capture::run(args, &interrupt, is_terminal, &mut out),
         Command::Access(args) => access::run(args, &interrupt, &mut out),
         Command::Connections(args) => connections::run(args, &interrupt, &mut out),
         Command::Clean(args) => clean::run(args, &mut out),

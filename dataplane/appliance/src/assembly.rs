@@ -4,7 +4,7 @@ use base::{CoreId, Instant};
 use engine::Engine;
 use gateway::{Documents, Gateway, GatewayConfig};
 use memory::CoreArena;
-use nic::QueuePair;
+use nic::{Captured, QueuePair};
 use stack::{HandOver, Stack};
 
 use crate::error::Error;
@@ -25,13 +25,13 @@ pub(crate) fn assemble<Q: QueuePair>(
     plan: &Plan,
     parts: Parts<Q>,
     now: Instant,
-) -> Result<(Engine<Q, Gateway>, Serving), Error> {
+) -> Result<(Engine<Captured<Q>, Gateway>, Serving), Error> {
     let Parts { documents, queue, arena, end } = parts;
     let keys = crate::entropy::keys()?;
     let mut config = plan.stack.clone();
     // The addresses are the gateway's, not each core's: one announces them.
     config.ip.announce &= end.core() == CoreId(0);
-    let stack = Stack::new(&config, queue, arena, &keys, now)?.with_hand_over(end);
+    let stack = Stack::new(&config, Captured::new(queue), arena, &keys, now)?.with_hand_over(end);
     let config = GatewayConfig {
         sessions_max: plan.service.sessions,
         heads_max: plan.service.heads,

@@ -21,6 +21,15 @@ impl Clock {
         let nanos = u64::try_from(self.started.elapsed().as_nanos());
         Instant::from_nanos(nanos.expect("584 years fit"))
     }
+
+    /// The time of day at which it was zero, since 1970, by what the time of day is now.
+    pub(crate) fn zero_of_day(&self) -> Duration {
+        // The two clocks are read one right behind the other.
+        let since_zero = self.now().as_nanos();
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let wall = u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX);
+        Duration::from_nanos(wall.saturating_sub(since_zero))
+    }
 }
 
 /// The time of day, read once per second and not once per turn.

@@ -7,8 +7,8 @@
 //! Whoever asks sends one line and reads until the end: the first line is the exit code of the
 //! asker, `0` done, `1` done in part, `2` the file is wrong, `3` the machine lacks something. After
 //! `reload` all that follows is for people; after `addresses`, `routes`, `neighbours`, `listeners`
-//! and `access` it is one line of JSON where the code is `0` or `1` (see `inquiry`). A request that
-//! is not known is answered with `2`.
+//! and `access` it is one line of JSON where the code is `0` or `1` (see `inquiry`); after `capture`
+//! it is packets (see `capture`). A request that is not known is answered with `2`.
 
 use std::fs::{self, Permissions};
 use std::io::{Read, Write};
@@ -16,11 +16,15 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Instant;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tracing::{info, warn};
 
+use crate::capture::{self, Captures};
+use crate::clock::Clock;
 use crate::error::Error;
 use crate::hangup::Hangup;
 use crate::inquiry;
@@ -62,26 +66,36 @@ pub(crate) struct Control<'a> {
     pub(crate) reloader: Reloader<'a>,
     pub(crate) hangup: &'a Hangup,
     pub(crate) socket: Option<&'a ControlSocket>,
+    pub(crate) clock: Clock,
 }
 
 impl Control<'_> {
     /// Serves those who ask until the stop flag is raised.
     pub(crate) fn serve(self, stop: &Stop) -> Result<(), Error> {
-        let Self { mut reloader, hangup, socket } = self;
-        loop {
-            let pause = reloader.has_older.then_some(COLLECT_EVERY);
-            wait(stop, hangup, socket, pause)?;
-            if stop.is_raised() {
-                return Ok(());
+        let Self { mut reloader, hangup, socket, clock } = self;
+        thread::scope(|scope| {
+            let mut captures = Captures::default();
+            loop {
+                let has_rest = reloader.has_older || captures.has_taps();
+                wait(stop, hangup, socket, has_rest.then_some(COLLECT_EVERY))?;
+                if stop.is_raised() {
+                    return Ok(());
+                }
+                if hangup.take() {
+                    tell(&reloader.reload());
+                }
+                let asker = socket.and_then(|socket| socket.listener.accept().ok());
+                if let Some((stream, _)) = asker {
+                    let asker = asked(stream, &mut reloader);
+                    let terms = (clock, stop);
+                    let refused =
+                        asker.and_then(|asker| captures.start(scope, &mut reloader, terms, asker));
+                    refused.into_iter().for_each(|(stream, answer)| send(stream, &answer));
+                }
+                reloader.collect();
+                captures.collect(&mut reloader);
             }
-            if hangup.take() {
-                tell(&reloader.reload());
-            }
-            if let Some((mut stream, _)) = socket.and_then(|socket| socket.listener.accept().ok()) {
-                answer(&mut stream, &mut reloader);
-            }
-            reloader.collect();
-        }
+        })
     }
 }
 
@@ -117,24 +131,36 @@ fn tell(answer: &Answer) {
     }
 }
 
-fn answer(stream: &mut UnixStream, reloader: &mut Reloader<'_>) {
-    let Some(request) = request(stream) else { return };
-    let answer = match request.as_str() {
-        "reload" => {
-            let answer = reloader.reload();
-            tell(&answer);
-            answer
-        }
-        request => inquiry::answer(request, reloader).unwrap_or_else(|| unknown(request)),
-    };
+/// Answers who asks, unless he asks for a capture: then he, and what he wants captured.
+fn asked(mut stream: UnixStream, reloader: &mut Reloader<'_>) -> Option<(String, UnixStream)> {
+    let request = request(&mut stream)?;
+    let capture = request.strip_prefix(capture::REQUEST);
+    if let Some(terms) = capture.filter(|terms| terms.is_empty() || terms.starts_with(' ')) {
+        return Some((terms.to_owned(), stream));
+    }
+    send(stream, &answer(&request, reloader));
+    None
+}
+
+fn answer(request: &str, reloader: &mut Reloader<'_>) -> Answer {
+    if request == "reload" {
+        let answer = reloader.reload();
+        tell(&answer);
+        return answer;
+    }
+    inquiry::answer(request, reloader).unwrap_or_else(|| unknown(request))
+}
+
+fn send(mut stream: UnixStream, answer: &Answer) {
     // Who has gone meanwhile finds it in the log.
     writeln!(stream, "{}\n{}", answer.code, answer.text.trim_end()).ok();
 }
 
 fn unknown(request: &str) -> Answer {
     let known = inquiry::REQUESTS.join(", ");
-    let text =
-        format!("this gateway does not know the request {request:?}; it knows reload, {known}");
+    let text = format!(
+        "this gateway does not know the request {request:?}; it knows reload, capture, {known}"
+    );
     warn!("{text}");
     Answer { code: 2, text }
 }
@@ -146,7 +172,8 @@ fn request(stream: &mut UnixStream) -> Option<String> {
     stream.set_write_timeout(Some(ASKER_PATIENCE)).ok()?;
     let mut line = Vec::new();
     let mut byte = [0];
-    while line.len() < REQUEST_LEN_MAX {
+    let begun = Instant::now();
+    while line.len() < REQUEST_LEN_MAX && begun.elapsed() < 2 * ASKER_PATIENCE {
         match stream.read(&mut byte) {
             Ok(1) if byte != *b"\n" => line.push(byte[0]),
             Ok(_) => break,

@@ -139,8 +139,9 @@ pub(crate) const LOOK_EVERY: Duration = Duration::from_micros(200);
 /// How long who asks at the control socket may take to say what, and to take the answer.
 pub(crate) const ASKER_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Bytes of what is asked there at most.
-pub(crate) const REQUEST_LEN_MAX: usize = 64;
+/// Bytes of what is asked there at most: a capture's longest filter, of 64 steps with an IPv6 prefix
+/// each.
+pub(crate) const REQUEST_LEN_MAX: usize = 4_096;
 
 /// Milliseconds between two looks at the device and at what the XDP program has counted: soon enough
 /// for a person, and for a gateway whose interface was deleted.
@@ -186,3 +187,32 @@ pub(crate) const LOG_LINES_MAX: usize = 1_024;
 
 /// How long the end, and whoever waits for `ready`, waits for a log that nobody reads.
 pub(crate) const LOG_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Packets after which a capture ends, unless it says otherwise: what people look at.
+pub(crate) const CAPTURE_COUNT: u64 = 10_000;
+
+/// The most: with 64 bytes of each packet a disk of 80 GB.
+pub(crate) const CAPTURE_COUNT_MAX: u64 = 1_000_000_000;
+
+/// Seconds after which a capture ends, unless it says otherwise: one that was forgotten.
+pub(crate) const CAPTURE_SECONDS: u64 = 60;
+
+/// The most: a day.
+pub(crate) const CAPTURE_SECONDS_MAX: u64 = 86_400;
+
+/// Milliseconds between two looks at what cores have copied: at 10 Gbit/s their blocks hold what
+/// comes in three.
+pub(crate) const CAPTURE_LOOK_MS: u8 = 2;
+
+/// How long a copy waits for older ones of other cores: ten times what a core may keep it, so that
+/// only a core that was interrupted comes late.
+pub(crate) const CAPTURE_REORDER: base::Duration = base::Duration::from_millis(10);
+
+/// Bytes that are sent at once, and those that wait for a slow reader beside the cores' blocks.
+pub(crate) const CAPTURE_PIECE_LEN: usize = 256 << 10;
+
+/// How long the last copies may take to come: a core hands them over within a few turns.
+pub(crate) const CAPTURE_LAST: Duration = Duration::from_millis(200);
+
+/// How long whoever asked may take nothing of the rest at the end.
+pub(crate) const CAPTURE_PATIENCE: Duration = Duration::from_secs(5);

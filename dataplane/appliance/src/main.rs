@@ -20,6 +20,7 @@
 //!                                                        serve: turn(now) ... idle? wait
 //!                                                          ^ bell: another worker's hand-over
 //! SIGHUP, abelectl --> control: reload --> an order for each worker, and back
+//!                               capture --> copies of packets, to a thread of their own
 //! signals --> Stop --asked--> drain: nobody in, what is under way ends --> all leave their loops
 //!                                                                          the summary
 //! ```
@@ -31,6 +32,7 @@ mod affinity;
 mod args;
 mod assembly;
 mod bell;
+mod capture;
 mod clock;
 mod config;
 mod content_type;

@@ -12,6 +12,8 @@
 //!         <--order--          with the documents that nobody reads any more
 //!         --order--> desk     look: a part of a table that only the core knows
 //!         <--order--
+//!         --order--> desk     tap: its packets are copied from now on, or no more
+//!         <--order--          with the memory of the capture that ended
 //! ```
 
 use base::Instant;
@@ -19,7 +21,7 @@ use engine::Engine;
 use gateway::limits::DOCUMENT_SETS_MAX;
 use gateway::{Documents, Gateway, HttpLimits};
 use memory::{Consumer, Producer, ring};
-use nic::QueuePair;
+use nic::{Captured, QueuePair, Tap};
 
 use crate::serving::{Change, Refusal, Serving};
 use crate::sight::Sight;
@@ -35,6 +37,8 @@ pub(crate) enum Step {
     Collect,
     /// To tell what only the core knows.
     Look,
+    /// To copy packets, or to end that.
+    Tap,
 }
 
 /// An order, and on its way back what came of it.
@@ -53,6 +57,8 @@ pub(crate) struct Order {
     pub(crate) older: usize,
     /// What is to be told of, where it is that.
     pub(crate) sight: Option<Sight>,
+    /// Where packets are copied to, and on its way back where they were.
+    pub(crate) tap: Option<Box<Tap>>,
 }
 
 impl Order {
@@ -63,14 +69,21 @@ impl Order {
     ) -> Box<Self> {
         let (step, outcome) = (Step::Rehearse, Ok(()));
         let retired = Vec::with_capacity(DOCUMENT_SETS_MAX);
-        let (older, sight) = (0, None);
-        Box::new(Self { step, changes, documents, limits, outcome, retired, older, sight })
+        let (older, sight, tap) = (0, None, None);
+        Box::new(Self { step, changes, documents, limits, outcome, retired, older, sight, tap })
     }
 
     /// The order to tell of a part of a table. It changes nothing: the limits are those in force.
     pub(crate) fn look(sight: Sight, limits: HttpLimits) -> Box<Self> {
         let mut order = Self::new(Vec::new(), None, limits);
         (order.step, order.sight) = (Step::Look, Some(sight));
+        order
+    }
+
+    /// The order to copy packets by `tap`, or no more.
+    pub(crate) fn tap(tap: Option<Box<Tap>>, limits: HttpLimits) -> Box<Self> {
+        let mut order = Self::new(Vec::new(), None, limits);
+        (order.step, order.tap) = (Step::Tap, tap);
         order
     }
 }
@@ -132,18 +145,22 @@ impl Desk {
     #[cold]
     pub(crate) fn work<Q: QueuePair>(
         &mut self,
-        engine: &mut Engine<Q, Gateway>,
+        engine: &mut Engine<Captured<Q>, Gateway>,
         serving: &mut Serving,
         now: Instant,
     ) {
         let Some(mut order) = self.orders.pop() else { return };
-        let Order { step, changes, documents, limits, outcome, retired, older, sight } =
+        let Order { step, changes, documents, limits, outcome, retired, older, sight, tap } =
             &mut *order;
         collect(engine, retired);
         *outcome = match step {
             Step::Collect => Ok(()),
             Step::Look => {
                 sight.iter_mut().for_each(|sight| sight.look(engine, now));
+                Ok(())
+            }
+            Step::Tap => {
+                *tap = engine.stack_mut().queue_mut().exchange_tap(tap.take());
                 Ok(())
             }
             Step::Rehearse => serving.rehearse(engine, changes, documents.is_some()),

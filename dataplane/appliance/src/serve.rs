@@ -3,7 +3,7 @@
 use base::{Duration, Instant};
 use engine::Engine;
 use gateway::Gateway;
-use nic::QueuePair;
+use nic::{Captured, QueuePair};
 use publisher::Publisher;
 
 use crate::bell::Bell;
@@ -56,7 +56,7 @@ pub(crate) enum End {
 /// Turns until something ends it; what it was, and what became of the connections that there were
 /// when a signal asked it to end. The clock is read once per turn.
 pub(crate) fn serve<Q: QueuePair>(
-    engine: &mut Engine<Q, Gateway>,
+    engine: &mut Engine<Captured<Q>, Gateway>,
     terms: &Terms<'_>,
     tools: &mut Option<Publisher>,
     ordered: &mut Ordered,
@@ -76,7 +76,7 @@ pub(crate) fn serve<Q: QueuePair>(
 }
 
 fn turns<Q: QueuePair>(
-    engine: &mut Engine<Q, Gateway>,
+    engine: &mut Engine<Captured<Q>, Gateway>,
     terms: &Terms<'_>,
     tools: &mut Option<Publisher>,
     ordered: &mut Ordered,

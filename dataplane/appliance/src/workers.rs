@@ -204,7 +204,7 @@ fn control<'a>(
     let Reload { file, digests, hangup, socket } = works.reload.as_ref()?;
     let (plan, digests) = (works.plan.clone(), digests.clone());
     let reloader = Reloader { file, plan, digests, clerks, bells, steering, has_older: false };
-    Some(Control { reloader, hangup, socket: *socket })
+    Some(Control { reloader, hangup, socket: *socket, clock: works.clock })
 }
 
 impl<D: Device> Worker<'_, D> {

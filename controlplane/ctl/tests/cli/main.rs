@@ -1,6 +1,7 @@
 //! The program as an operator meets it: tables, JSON, exit codes, pipes and Ctrl-C.
 #![forbid(unsafe_code)]
 
+mod capture;
 mod clean;
 mod export;
 mod fake;
@@ -59,7 +60,8 @@ fn help_names_every_exit_code_and_every_command() {
     for flag in ["--help", "-h"] {
         let output = Command::new(env!("CARGO_BIN_EXE_abelectl")).arg(flag).output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
-        let asked = ["addresses", "routes", "neighbours", "listeners", "access", "export"];
+        let asked =
+            ["addresses", "routes", "neighbours", "listeners", "access", "export", "capture"];
         let others = ["stats", "top", "drops", "connections", "clean", "\n  3 ", "\n  130 "];
         for part in asked.into_iter().chain(others) {
             assert!(text.contains(part), "{flag} lacks {part:?}");

@@ -3,7 +3,7 @@
 use engine::Engine;
 use gateway::{Document, Documents};
 use memory::{FrameArena, FrameGeometry, PageChoice};
-use nic::MemQueue;
+use nic::{Captured, MemQueue};
 use stack::{CloseReason, Context, Data, Refuse, Service, Stack};
 
 use super::*;
@@ -79,7 +79,7 @@ impl Service for Client {
 struct Bed {
     now: Instant,
     client: Engine<MemQueue, Client>,
-    server: Engine<MemQueue, Gateway>,
+    server: Engine<Captured<MemQueue>, Gateway>,
     serving: Serving,
     drain: Option<Drain>,
     /// What the last walk that came to its end has found.
