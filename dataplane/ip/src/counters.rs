@@ -121,6 +121,12 @@ pub struct Counters {
     pub neighbour_replies: u64,
     /// Echo requests answered.
     pub echo_replies: u64,
+    /// Echo requests of our own.
+    pub echo_requests: u64,
+    /// Echo replies to them.
+    pub echo_replies_heard: u64,
+    /// What became of requests of our own and found no room to be told.
+    pub echo_news_untold: u64,
     /// ICMP errors written.
     pub errors_sent: u64,
     /// ICMP errors not written because the limit was reached.
@@ -156,6 +162,9 @@ impl Counters {
             ("ip_errors_delivered", self.errors_delivered),
             ("ip_neighbour_replies", self.neighbour_replies),
             ("ip_echo_replies", self.echo_replies),
+            ("ip_echo_requests", self.echo_requests),
+            ("ip_echo_replies_heard", self.echo_replies_heard),
+            ("ip_echo_news_untold", self.echo_news_untold),
             ("ip_errors_sent", self.errors_sent),
             ("ip_errors_limited", self.errors_limited),
             ("ip_errors_forbidden", self.errors_forbidden),

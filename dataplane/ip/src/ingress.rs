@@ -119,7 +119,7 @@ impl Ip {
         }
         let station = Station { source: header.source, is_for_many };
         match header.ethertype {
-            EtherType::IPV4 => self.handle_v4(bytes, station),
+            EtherType::IPV4 => self.handle_v4(bytes, station, now),
             EtherType::IPV6 => self.handle_v6(bytes, station, now),
             EtherType::ARP => self.handle_arp(bytes, station, now).unwrap_or_else(Ingress::Drop),
             _ => Ingress::Drop(DropReason::EtherTypeUnknown),

@@ -27,6 +27,7 @@
 //! transport bytes --resolve--> Known(hop) --encapsulate--------------> a frame to send
 //!                         |--> Wait(hop)  --encapsulate, park--> ... --poll_released--> ...
 //!                         |--> Unreachable(reason)
+//! ping --write_echo_request--> a frame to send ... what became of it --take_echo_news-->
 //! clock ---poll_transmit--> ARP requests, solicitations, announcements
 //!
 //! take_heard of the core that heard of a neighbour ---learn--> every other core
@@ -47,6 +48,7 @@ mod addresses;
 mod buckets;
 mod config;
 mod counters;
+mod echo;
 mod egress;
 mod heard;
 mod icmp;
@@ -63,6 +65,7 @@ use wire::{Address, MacAddress};
 pub use addresses::LocalIndex;
 pub use config::{Cidr, Config, ConfigError, ParseCidrError, RouteConfig};
 pub use counters::{Counters, DropReason};
+pub use echo::{ECHO_HEADER_LEN, EchoNews, EchoOutcome, EchoRequest};
 pub use egress::{
     CONTROL_FRAME_LEN_MAX, Envelope, HEADERS_LEN_V4, HEADERS_LEN_V6, Resolution, Unreachable,
 };
@@ -73,6 +76,7 @@ pub use neighbours::{HopIndex, Neighbour, NeighbourState, Released};
 
 use addresses::Addresses;
 use buckets::Buckets;
+use echo::Echoes;
 use limits::{MTU_MIN_V4, MTU_MIN_V6, NEIGHBOURS_MAX, PARKED_MAX};
 use neighbours::Neighbours;
 use routes::Routes;
@@ -90,6 +94,7 @@ pub struct Ip {
     buckets: Buckets,
     /// What the last frame has taught, for the other cores.
     heard: Option<Heard>,
+    echoes: Echoes,
     counters: Counters,
 }
 
@@ -138,6 +143,7 @@ impl Ip {
             announcer: Announcer::new(own_len, config.announce),
             buckets: Buckets::new(hash),
             heard: None,
+            echoes: Echoes::new(),
             counters: Counters::default(),
         })
     }

@@ -83,6 +83,13 @@ pub(crate) const ERROR_V4_LEN_MAX: usize = 576;
 //# plus the first 64 bits of the original datagram's data
 pub(crate) const QUOTED_LEN_MIN: usize = 8;
 
+/// Those who ask for echoes at once, on each core: each is a person.
+pub(crate) const ECHO_ASKERS_MAX: usize = 8;
+
+/// News of echoes that wait for who asks, on each core: he looks many times a second, and sends a
+/// hundred a second at most.
+pub(crate) const ECHO_NEWS_MAX: usize = 64;
+
 /// Hop limit, or time to live, of what this host sends (RFC 1700).
 pub(crate) const HOP_LIMIT: u8 = 64;
 

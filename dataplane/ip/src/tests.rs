@@ -1,6 +1,7 @@
 //! Scenarios on virtual time, against frames that Linux sent and frames made here.
 
 mod cores;
+mod echo;
 mod icmp;
 mod ingress;
 mod neighbours;

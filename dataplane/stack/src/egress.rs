@@ -1,6 +1,6 @@
 //! What leaves: headers written in front of data where it lies, and bursts to the queue pair.
 
-use ip::{Envelope, HopIndex, LocalIndex, Report, Resolution};
+use ip::{EchoOutcome, Envelope, HopIndex, LocalIndex, Report, Resolution};
 use memory::Frame;
 use nic::QueuePair;
 use tcp::{Outgoing, Payload, Reply};
@@ -172,14 +172,14 @@ impl Core {
     }
 
     /// Sends a frame, or lets it wait for its neighbour's address.
-    fn depart(&mut self, frame: Frame, hop: HopIndex, is_resolved: bool) {
+    pub(crate) fn depart(&mut self, frame: Frame, hop: HopIndex, is_resolved: bool) {
         if is_resolved {
             self.push(frame);
             return;
         }
         let stowed = self.arena.stow(frame);
         if let Some(refused) = self.ip.park(hop, stowed) {
-            self.arena.release(refused);
+            self.undelivered(refused, EchoOutcome::Displaced);
             self.counters.drop_for(DropReason::ParkedFull);
         }
     }
@@ -206,7 +206,7 @@ impl Core {
                     self.push(frame);
                 }
                 ip::Released::Failed(stowed) => {
-                    self.arena.release(stowed);
+                    self.undelivered(stowed, EchoOutcome::NeighbourFailed);
                     self.counters.drop_for(DropReason::Unreachable);
                 }
             }

@@ -21,12 +21,14 @@
 //!
 //! Several cores of one device share nothing but those rings. A flow belongs to one core
 //! ([`Owners`]); ARP, neighbour discovery, echo requests and UDP are answered by the core that
-//! receives them, and each core asks for the neighbours that it needs itself.
+//! receives them, and each core asks for the neighbours that it needs itself. Of an echo request that
+//! one core has sent another may hear the reply: who asks listens at all of them.
 #![forbid(unsafe_code)]
 
 mod context;
 mod core;
 mod counters;
+mod echo;
 mod egress;
 mod hand_over;
 mod ingress;
@@ -38,6 +40,7 @@ mod timers;
 pub use crate::context::{Context, DatagramError};
 pub use crate::core::{Config, ConfigError, Core, Stack};
 pub use crate::counters::{Counters, DropReason};
+pub use crate::echo::EchoError;
 pub use crate::hand_over::HandOver;
 pub use crate::limits::{BURST, HAND_OVER_LEN, OWNERS_LEN, TIMERS_MAX_DEFAULT, TX_BACKLOG};
 pub use crate::owners::Owners;

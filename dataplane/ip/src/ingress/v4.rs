@@ -1,5 +1,6 @@
 //! IPv4 and ICMP.
 
+use base::Instant;
 use wire::{ParseError, icmpv4, ipv4, protocol};
 
 use super::{Ends, Ingress, Packet, Station};
@@ -10,7 +11,12 @@ use crate::icmp::{EndsV4, IP_OFFSET, quoted_v4, turn_station, write_v4};
 
 impl Ip {
     #[inline]
-    pub(super) fn handle_v4(&mut self, bytes: &mut [u8], station: Station) -> Ingress {
+    pub(super) fn handle_v4(
+        &mut self,
+        bytes: &mut [u8],
+        station: Station,
+        now: Instant,
+    ) -> Ingress {
         let packet = match ipv4::Packet::parse(&bytes[IP_OFFSET..]) {
             Ok(packet) => packet,
             Err(error) => return Ingress::Drop(reason(error)),
@@ -33,7 +39,8 @@ impl Ip {
         let (protocol, ecn) = (packet.protocol(), packet.ecn());
         if protocol == protocol::ICMP {
             let ends = Ends { source, destination, kind };
-            return self.handle_icmpv4(bytes, offset, len, ends).unwrap_or_else(Ingress::Drop);
+            let message = (offset, len);
+            return self.handle_icmpv4(bytes, message, ends, now).unwrap_or_else(Ingress::Drop);
         }
         Ingress::Transport(Packet {
             source,
@@ -53,9 +60,9 @@ impl Ip {
     fn handle_icmpv4(
         &mut self,
         bytes: &mut [u8],
-        offset: usize,
-        len: usize,
+        (offset, len): (usize, usize),
         ends: Ends,
+        now: Instant,
     ) -> Result<Ingress, DropReason> {
         let message = &bytes[offset..offset + len];
         let (repr, head_len) = icmpv4::Repr::parse(message).or(Err(DropReason::IcmpMalformed))?;
@@ -77,11 +84,16 @@ impl Ip {
             | icmpv4::Repr::ParameterProblem { .. } => {
                 let message_end = &bytes[..offset + len];
                 let at = offset + head_len;
-                quoted_v4(repr, ends.source, message_end, at, &self.addresses).map(Ingress::Error)
+                let error = quoted_v4(repr, ends.source, message_end, at, &self.addresses)?;
+                self.hear_echo_error(&error, message_end, now);
+                Ok(Ingress::Error(error))
             }
-            icmpv4::Repr::EchoReply { .. } | icmpv4::Repr::Other { .. } => {
-                Err(DropReason::IcmpUnused)
+            icmpv4::Repr::EchoReply { ident, seq } => {
+                let seen = (len - head_len, bytes[IP_OFFSET + 8]);
+                self.hear_echo_reply(ends.source, (ident, seq), seen, now)?;
+                Ok(Ingress::Consumed)
             }
+            icmpv4::Repr::Other { .. } => Err(DropReason::IcmpUnused),
         }
     }
 

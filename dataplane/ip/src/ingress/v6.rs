@@ -119,11 +119,16 @@ impl Ip {
             | icmpv6::Repr::ParameterProblem { .. } => {
                 let message_end = &bytes[..offset + len];
                 let at = offset + head_len;
-                quoted_v6(repr, ends.source, message_end, at, &self.addresses).map(Ingress::Error)
+                let error = quoted_v6(repr, ends.source, message_end, at, &self.addresses)?;
+                self.hear_echo_error(&error, message_end, now);
+                Ok(Ingress::Error(error))
             }
-            icmpv6::Repr::EchoReply { .. } | icmpv6::Repr::Other { .. } => {
-                Err(DropReason::IcmpUnused)
+            icmpv6::Repr::EchoReply { ident, seq } => {
+                let seen = (len - head_len, message.hop_limit);
+                self.hear_echo_reply(ends.source, (ident, seq), seen, now)?;
+                Ok(Ingress::Consumed)
             }
+            icmpv6::Repr::Other { .. } => Err(DropReason::IcmpUnused),
         }
     }
 
