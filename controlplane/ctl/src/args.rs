@@ -8,7 +8,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use counters::{Filter, State};
 
 use crate::limits::{
-    CAPTURE_COUNT_MAX, CAPTURE_SECONDS_MAX, INTERVAL_S_MAX, INTERVAL_S_MIN, SNAP_LEN_MAX,
+    CAPTURE_COUNT_MAX, CAPTURE_SECONDS_MAX, ECHO_INTERVAL_S, ECHO_LEN_MAX, ECHO_TIMEOUT_S,
+    ECHOES_MAX, INTERVAL_S_MAX, INTERVAL_S_MIN, SNAP_LEN_MAX,
 };
 
 /// Tells what an Abele gateway does, from its tools' file.
@@ -27,7 +28,7 @@ pub(crate) struct Cli {
 const EXIT_CODES: &str = "Exit codes:
   0    right, also when a pipe was closed
   1    what was printed is not whole: a core is stuck or did not answer, packets are missing in a
-       capture, or writing failed;
+       capture, nobody answered a ping, or writing failed;
        doctor: some findings are warnings, none is bad
   2    bad arguments, such as a counter that there is not, no --instance where several run, a
        filter that is none, or one to clean that lives
@@ -104,6 +105,16 @@ pub(crate) enum Command {
     /// the reader is too slow for is dropped from the copy, counted, and told at the end (exit code
     /// 1). There is one capture at a time. It takes the gateway's own user or root.
     Capture(CaptureArgs),
+    /// Ask a host for an echo from the gateway's own address
+    ///
+    /// Through the gateway's own routes and neighbours, which no ping of the kernel's goes through.
+    /// Each request is told of: its time, that it was not answered, or why not and who says so. The
+    /// time is that between two turns of cores, by their own clock; a core that sleeps wakes up in
+    /// between. Exit code 0: something was answered, 1: nothing was. With --json one object: what
+    /// `stats` begins with, address, core, sent, unsent, answered, lost, duplicates, rtt_ns (min, mean, max),
+    /// echoes (seq, outcome, rtt_ns, core, reason, reporter) and missing_cores. It takes the gateway's
+    /// own user or root.
+    Ping(PingArgs),
     /// Let a gateway read its configuration again, and print what changed
     ///
     /// It waits for the result: what changed, what needs a restart, or everything that is wrong with
@@ -218,6 +229,36 @@ pub(crate) struct InquiryArgs {
 pub(crate) struct ReloadArgs {
     #[command(flatten)]
     pub(crate) target: Target,
+}
+
+/// Arguments of `ping`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct PingArgs {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// One JSON object at the end instead of lines
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// The core that sends; an answer may come to any
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) core: usize,
+    /// So many requests
+    #[arg(short, long, value_name = "N", default_value_t = 5,
+        value_parser = clap::value_parser!(u16).range(1..=ECHOES_MAX))]
+    pub(crate) count: u16,
+    /// Seconds between two requests
+    #[arg(short, long, value_name = "S", default_value = "1", value_parser = echo_interval)]
+    pub(crate) interval: Duration,
+    /// Bytes of data in each
+    #[arg(short, long, value_name = "BYTES", default_value_t = 56,
+        value_parser = clap::value_parser!(u16).range(0..=ECHO_LEN_MAX))]
+    pub(crate) size: u16,
+    /// Seconds to wait for an answer; a neighbour that is not there is known after three
+    #[arg(short = 'W', long, value_name = "S", default_value = "4", value_parser = echo_timeout)]
+    pub(crate) timeout: Duration,
+    /// Whom to ask
+    #[arg(value_name = "ADDRESS")]
+    pub(crate) address: IpAddr,
 }
 
 /// Arguments of `capture`.
@@ -340,14 +381,21 @@ impl ValueEnum for StateName {
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
-    match text.parse::<f64>() {
-        Ok(seconds) if (INTERVAL_S_MIN..=INTERVAL_S_MAX).contains(&seconds) => {
-            Ok(Duration::from_secs_f64(seconds))
-        }
-        Ok(_) | Err(_) => {
-            Err(format!("expected a number of seconds from {INTERVAL_S_MIN} to {INTERVAL_S_MAX}"))
-        }
-    }
+    seconds_within(text, (INTERVAL_S_MIN, INTERVAL_S_MAX))
+}
+
+fn echo_interval(text: &str) -> Result<Duration, String> {
+    seconds_within(text, ECHO_INTERVAL_S)
+}
+
+fn echo_timeout(text: &str) -> Result<Duration, String> {
+    seconds_within(text, ECHO_TIMEOUT_S)
+}
+
+fn seconds_within(text: &str, (least, most): (f64, f64)) -> Result<Duration, String> {
+    let number = text.parse::<f64>().ok().filter(|number| (least..=most).contains(number));
+    let expected = || format!("expected a number of seconds from {least} to {most}");
+    number.map(Duration::from_secs_f64).ok_or_else(expected)
 }
 
 fn prefix(text: &str) -> Result<([u8; 16], u8), String> {

@@ -92,7 +92,8 @@ impl<'a> Source<'a> {
     fn begin(args: &CaptureArgs, interrupt: &'a Interrupt) -> Result<Self, Error> {
         let request = request(args)?;
         let (path, _view) = place(&args.target)?;
-        let failed = |source| Error::Unreachable { path: path.clone(), request: REQUEST, source };
+        let failed =
+            |source| Error::Unreachable { path: path.clone(), request: REQUEST.to_owned(), source };
         let mut stream = UnixStream::connect(&path).map_err(failed)?;
         stream.set_read_timeout(Some(SIGNAL_SLICE)).map_err(failed)?;
         stream.write_all(request.as_bytes()).map_err(failed)?;
@@ -106,7 +107,7 @@ impl<'a> Source<'a> {
         let mut rest = source.stream.take(REPLY_LEN_MAX as u64);
         rest.read_to_string(&mut text).map_err(|error| Error::Unreachable {
             path: source.path,
-            request: REQUEST,
+            request: REQUEST.to_owned(),
             source: error,
         })?;
         let code = (code[0] as char).to_digit(10).and_then(|code| u8::try_from(code).ok());
@@ -166,12 +167,15 @@ impl<'a> Source<'a> {
                     let is_over = patience.is_some_and(|patience| begun.elapsed() > patience)
                         || self.ending.is_some_and(|since| since.elapsed() > CAPTURE_REST);
                     if is_over {
-                        return Err(Error::NoAnswer { path: self.path.clone(), request: REQUEST });
+                        return Err(Error::NoAnswer {
+                            path: self.path.clone(),
+                            request: REQUEST.to_owned(),
+                        });
                     }
                 }
                 Err(source) => {
                     let path = self.path.clone();
-                    return Err(Error::Unreachable { path, request: REQUEST, source });
+                    return Err(Error::Unreachable { path, request: REQUEST.to_owned(), source });
                 }
             }
         }

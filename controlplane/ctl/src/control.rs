@@ -27,13 +27,13 @@ pub(crate) struct Reply {
     pub(crate) code: u8,
     pub(crate) text: String,
     /// Of whom it came.
-    view: View<SharedView>,
+    pub(crate) view: View<SharedView>,
 }
 
 /// Asks the gateway that is meant.
 pub(crate) fn ask(
     target: &Target,
-    request: &'static str,
+    request: &str,
     patience: Duration,
     interrupt: &Interrupt,
 ) -> Result<Reply, Error> {
@@ -41,7 +41,7 @@ pub(crate) fn ask(
     let reply = exchange(&path, request, patience, interrupt)?;
     let (code, text) = reply.split_once('\n').unwrap_or((reply.as_str(), ""));
     let Ok(code) = code.parse::<u8>() else {
-        return Err(Error::NoAnswer { path, request });
+        return Err(Error::NoAnswer { path, request: word(request) });
     };
     Ok(Reply { code, text: text.to_owned(), view })
 }
@@ -58,11 +58,12 @@ pub(crate) fn place(target: &Target) -> Result<(PathBuf, View<SharedView>), Erro
 /// Sends the request and reads to the end.
 fn exchange(
     path: &Path,
-    request: &'static str,
+    request: &str,
     patience: Duration,
     interrupt: &Interrupt,
 ) -> Result<String, Error> {
-    let failed = |source| Error::Unreachable { path: PathBuf::from(path), request, source };
+    let failed =
+        |source| Error::Unreachable { path: PathBuf::from(path), request: word(request), source };
     let mut stream = UnixStream::connect(path).map_err(failed)?;
     stream.set_read_timeout(Some(SIGNAL_SLICE)).map_err(failed)?;
     stream.write_all(format!("{request}\n").as_bytes()).map_err(failed)?;
@@ -76,12 +77,17 @@ fn exchange(
             Ok(len) => reply.extend_from_slice(&part[..len]),
             Err(error) if is_late(&error) && begun.elapsed() < patience => {}
             Err(error) if is_late(&error) => {
-                return Err(Error::NoAnswer { path: path.to_owned(), request });
+                return Err(Error::NoAnswer { path: path.to_owned(), request: word(request) });
             }
             Err(error) => return Err(failed(error)),
         }
     }
     Ok(String::from_utf8_lossy(&reply).into_owned())
+}
+
+/// The word that a request begins with.
+fn word(request: &str) -> String {
+    request.split(' ').next().unwrap_or_default().to_owned()
 }
 
 pub(crate) fn is_late(error: &std::io::Error) -> bool {

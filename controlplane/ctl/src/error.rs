@@ -66,13 +66,13 @@ pub(crate) enum Error {
     AskedDead { pid: u64 },
     /// Nobody is there to be asked, or nobody who may be.
     #[error("{}", unreachable_text(path, request, source))]
-    Unreachable { path: PathBuf, request: &'static str, source: io::Error },
+    Unreachable { path: PathBuf, request: String, source: io::Error },
     /// The gateway took the request and said nothing.
     #[error(
         "{}: the gateway has not answered {request:?}; look at its log for what came of it",
         path.display()
     )]
-    NoAnswer { path: PathBuf, request: &'static str },
+    NoAnswer { path: PathBuf, request: String },
     /// The address to be asked at was not had.
     #[error("cannot listen at {address}: {source}; choose another address with --listen")]
     Listen { address: SocketAddr, source: io::Error },
@@ -85,6 +85,9 @@ pub(crate) enum Error {
     /// Standard output is gone or full.
     #[error("cannot write: {0}")]
     Output(#[from] io::Error),
+    /// Of all echo requests none was answered, which was told.
+    #[error("{address} has not answered")]
+    NoEcho { address: String },
     /// A file cannot be made, or is full.
     #[error("cannot write {}: {source}", path.display())]
     OutputFile { path: PathBuf, source: io::Error },
@@ -129,6 +132,7 @@ impl Error {
             Self::NotWhole(_)
             | Self::Output(_)
             | Self::OutputFile { .. }
+            | Self::NoEcho { .. }
             | Self::Findings { bad: 0, .. } => 1,
             Self::ToTerminal
             | Self::Several { .. }

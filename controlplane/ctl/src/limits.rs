@@ -124,6 +124,21 @@ pub(crate) const PIECE_LEN_MAX: usize = 1 << 20;
 /// Bytes of its last words at most.
 pub(crate) const LAST_WORDS_MAX: usize = 4_096;
 
+/// Milliseconds that the gateway waits for an echo in one question, as it has them at most.
+pub(crate) const ECHO_WAIT_MS: u64 = 50;
+
+/// Echo requests of one `ping` at most: a sequence number has 16 bits.
+pub(crate) const ECHOES_MAX: i64 = 65_535;
+
+/// Seconds between two of them: a hundred a second at most, one in an hour at least.
+pub(crate) const ECHO_INTERVAL_S: (f64, f64) = (0.01, 3_600.0);
+
+/// Seconds that an answer is waited for: less than the gateway's two minutes, twice.
+pub(crate) const ECHO_TIMEOUT_S: (f64, f64) = (0.01, 55.0);
+
+/// Bytes of data of an echo request at most: the gateway knows what its link takes.
+pub(crate) const ECHO_LEN_MAX: i64 = 65_507;
+
 /// Bounds of a capture, as the gateway has them.
 pub(crate) const CAPTURE_COUNT_MAX: u64 = 1_000_000_000;
 /// See [`CAPTURE_COUNT_MAX`].

@@ -16,7 +16,8 @@
 //! args --> instance (which file?) --> counters::View --> sample --> stats, top, drops, export
 //!                                     counters::Listing ----------> connections
 //!                                     control, a socket ----------> reload, addresses, routes,
-//!                                                                   neighbours, listeners, access
+//!                                                                   neighbours, listeners, access, ping
+//!                                     the same, a stream ---------> capture
 //!               (whose are dead?) --> memory::SharedFile ---------> clean
 //!
 //! topology, ethtool --> doctor (facts --> rules --> report): the machine, and no gateway
@@ -43,6 +44,7 @@ mod limits;
 mod listeners;
 mod neighbours;
 mod pattern;
+mod ping;
 mod reload;
 mod routes;
 mod sample;
@@ -90,6 +92,7 @@ fn run(command: &Command) -> Result<(), Error> {
         Command::Neighbours(args) => neighbours::run(args, &interrupt, &mut out),
         Command::Listeners(args) => listeners::run(args, &interrupt, &mut out),
         Command::Capture(args) => capture::run(args, &interrupt, is_terminal, &mut out),
+        Command::Ping(args) => ping::run(args, &interrupt, &mut out),
         Command::Access(args) => access::run(args, &interrupt, &mut out),
         Command::Connections(args) => connections::run(args, &interrupt, &mut out),
         Command::Clean(args) => clean::run(args, &mut out),

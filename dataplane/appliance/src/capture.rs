@@ -25,12 +25,11 @@ use std::time::Instant;
 use nic::Tap;
 use tracing::{info, warn};
 
-use crate::bell::Bell;
 use crate::clock::Clock;
 use crate::control::Answer;
 use crate::error::Error;
-use crate::limits::{CORE_PATIENCE, LOOK_EVERY};
-use crate::order::{Clerk, Order};
+use crate::limits::CORE_PATIENCE;
+use crate::order::{Order, carry_out};
 use crate::reload::Reloader;
 use crate::stop::Stop;
 
@@ -133,44 +132,6 @@ fn silent(core: usize) -> String {
 fn exchange(reloader: &mut Reloader<'_>, taps: Taps) -> Result<(), usize> {
     let limits = reloader.plan.http;
     let orders = taps.into_iter().map(|tap| Some(Order::tap(tap, limits))).collect();
-    carry_out(&mut reloader.clerks, reloader.bells, orders).map(drop)
-}
-
-/// Gives each core the order that is for it, and waits until all have carried out theirs.
-pub(crate) fn carry_out(
-    clerks: &mut [Clerk],
-    bells: &[Bell],
-    orders: Vec<Option<Box<Order>>>,
-) -> Result<Vec<Option<Box<Order>>>, usize> {
-    // One that did not answer the last time may have done so since.
-    clerks.iter_mut().for_each(|clerk| drop(clerk.take()));
-    let is_asked = |core: usize| orders.get(core).is_some_and(Option::is_some);
-    let hangs = |(core, clerk): (usize, &Clerk)| is_asked(core) && clerk.is_waiting();
-    if let Some(core) = clerks.iter().enumerate().position(hangs) {
-        return Err(core);
-    }
-    let mut waits = Vec::with_capacity(orders.len());
-    for ((clerk, bell), order) in clerks.iter_mut().zip(bells).zip(orders) {
-        waits.push(order.is_some());
-        if let Some(order) = order {
-            clerk.give(order).expect("none is out");
-            bell.ring();
-        }
-    }
-    let begun = Instant::now();
-    let mut done = Vec::with_capacity(waits.len());
-    for (core, (clerk, waits)) in clerks.iter_mut().zip(waits).enumerate() {
-        let mut order = None;
-        while waits && order.is_none() {
-            order = clerk.take();
-            if order.is_none() {
-                if begun.elapsed() > CORE_PATIENCE {
-                    return Err(core);
-                }
-                thread::sleep(LOOK_EVERY);
-            }
-        }
-        done.push(order);
-    }
-    Ok(done)
+    let done = carry_out(&mut reloader.clerks, reloader.bells, orders);
+    done.iter().position(Option::is_none).map_or(Ok(()), Err)
 }

@@ -7,8 +7,8 @@
 //! Whoever asks sends one line and reads until the end: the first line is the exit code of the
 //! asker, `0` done, `1` done in part, `2` the file is wrong, `3` the machine lacks something. After
 //! `reload` all that follows is for people; after `addresses`, `routes`, `neighbours`, `listeners`
-//! and `access` it is one line of JSON where the code is `0` or `1` (see `inquiry`); after `capture`
-//! it is packets (see `capture`). A request that is not known is answered with `2`.
+//! and `access` it is one line of JSON where the code is `0` or `1` (see `inquiry`), as it is after
+//! `echo ...`; after `capture` it is packets (see `capture`). A request that is not known is answered with `2`.
 
 use std::fs::{self, Permissions};
 use std::io::{Read, Write};
@@ -25,6 +25,7 @@ use tracing::{info, warn};
 
 use crate::capture::{self, Captures};
 use crate::clock::Clock;
+use crate::echo;
 use crate::error::Error;
 use crate::hangup::Hangup;
 use crate::inquiry;
@@ -148,6 +149,9 @@ fn answer(request: &str, reloader: &mut Reloader<'_>) -> Answer {
         tell(&answer);
         return answer;
     }
+    if let Some(text) = request.strip_prefix(echo::REQUEST) {
+        return echo::answer(text, reloader);
+    }
     inquiry::answer(request, reloader).unwrap_or_else(|| unknown(request))
 }
 
@@ -159,7 +163,7 @@ fn send(mut stream: UnixStream, answer: &Answer) {
 fn unknown(request: &str) -> Answer {
     let known = inquiry::REQUESTS.join(", ");
     let text = format!(
-        "this gateway does not know the request {request:?}; it knows reload, capture, {known}"
+        "this gateway does not know the request {request:?}; it knows reload, capture, echo, {known}"
     );
     warn!("{text}");
     Answer { code: 2, text }

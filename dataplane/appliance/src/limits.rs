@@ -216,3 +216,18 @@ pub(crate) const CAPTURE_LAST: Duration = Duration::from_millis(200);
 
 /// How long whoever asked may take nothing of the rest at the end.
 pub(crate) const CAPTURE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long cores listen for what becomes of an echo request, at most: longer than anybody waits.
+pub(crate) const ECHO_LISTEN_MS_MAX: u64 = 120_000;
+
+/// How long somebody who asks for echoes may let others wait who ask for something else.
+pub(crate) const ECHO_WAIT_MS_MAX: u64 = 50;
+
+/// Between two looks whether something was heard of an echo: short at first, as a reply takes tens
+/// of microseconds on a link, and then so that cores which sleep are not woken for nothing.
+pub(crate) const ECHO_PAUSE_MIN: Duration = Duration::from_micros(200);
+/// See [`ECHO_PAUSE_MIN`].
+pub(crate) const ECHO_PAUSE_MAX: Duration = Duration::from_millis(20);
+
+/// News of echoes that a core tells at once: what `ip` keeps.
+pub(crate) const ECHO_NEWS_TOLD: usize = 64;

@@ -40,6 +40,7 @@ mod control;
 mod device;
 mod documents;
 mod drain;
+mod echo;
 mod entropy;
 mod error;
 mod hangup;

@@ -14,7 +14,11 @@
 //!         <--order--
 //!         --order--> desk     tap: its packets are copied from now on, or no more
 //!         <--order--          with the memory of the capture that ended
+//!         --order--> desk     echo: to ping somebody, and to tell what was heard
+//!         <--order--
 //! ```
+
+use std::thread;
 
 use base::Instant;
 use engine::Engine;
@@ -23,6 +27,9 @@ use gateway::{Documents, Gateway, HttpLimits};
 use memory::{Consumer, Producer, ring};
 use nic::{Captured, QueuePair, Tap};
 
+use crate::bell::Bell;
+use crate::echo::Errand;
+use crate::limits::{CORE_PATIENCE, LOOK_EVERY};
 use crate::serving::{Change, Refusal, Serving};
 use crate::sight::Sight;
 
@@ -39,6 +46,8 @@ pub(crate) enum Step {
     Look,
     /// To copy packets, or to end that.
     Tap,
+    /// To send an echo request, and to tell what became of earlier ones.
+    Echo,
 }
 
 /// An order, and on its way back what came of it.
@@ -59,6 +68,8 @@ pub(crate) struct Order {
     pub(crate) sight: Option<Sight>,
     /// Where packets are copied to, and on its way back where they were.
     pub(crate) tap: Option<Box<Tap>>,
+    /// What is to be sent and told, where it is that.
+    pub(crate) echo: Option<Errand>,
 }
 
 impl Order {
@@ -69,8 +80,19 @@ impl Order {
     ) -> Box<Self> {
         let (step, outcome) = (Step::Rehearse, Ok(()));
         let retired = Vec::with_capacity(DOCUMENT_SETS_MAX);
-        let (older, sight, tap) = (0, None, None);
-        Box::new(Self { step, changes, documents, limits, outcome, retired, older, sight, tap })
+        let (older, sight, tap, echo) = (0, None, None, None);
+        Box::new(Self {
+            step,
+            changes,
+            documents,
+            limits,
+            outcome,
+            retired,
+            older,
+            sight,
+            tap,
+            echo,
+        })
     }
 
     /// The order to tell of a part of a table. It changes nothing: the limits are those in force.
@@ -84,6 +106,13 @@ impl Order {
     pub(crate) fn tap(tap: Option<Box<Tap>>, limits: HttpLimits) -> Box<Self> {
         let mut order = Self::new(Vec::new(), None, limits);
         (order.step, order.tap) = (Step::Tap, tap);
+        order
+    }
+
+    /// The order of an errand about echo requests.
+    pub(crate) fn echo(errand: Errand, limits: HttpLimits) -> Box<Self> {
+        let mut order = Self::new(Vec::new(), None, limits);
+        (order.step, order.echo) = (Step::Echo, Some(errand));
         order
     }
 }
@@ -150,7 +179,7 @@ impl Desk {
         now: Instant,
     ) {
         let Some(mut order) = self.orders.pop() else { return };
-        let Order { step, changes, documents, limits, outcome, retired, older, sight, tap } =
+        let Order { step, changes, documents, limits, outcome, retired, older, sight, tap, echo } =
             &mut *order;
         collect(engine, retired);
         *outcome = match step {
@@ -161,6 +190,10 @@ impl Desk {
             }
             Step::Tap => {
                 *tap = engine.stack_mut().queue_mut().exchange_tap(tap.take());
+                Ok(())
+            }
+            Step::Echo => {
+                echo.iter_mut().for_each(|errand| errand.work(engine, now));
                 Ok(())
             }
             Step::Rehearse => serving.rehearse(engine, changes, documents.is_some()),
@@ -174,6 +207,37 @@ impl Desk {
         // The clerk gives one order at a time, so there is room.
         self.done.push(order).expect("one order is out at a time");
     }
+}
+
+/// Gives each core the order that is for it, and waits for all. `None` for a core that was not asked
+/// or does not answer; one that has not answered before is not asked.
+pub(crate) fn carry_out(
+    clerks: &mut [Clerk],
+    bells: &[Bell],
+    orders: Vec<Option<Box<Order>>>,
+) -> Vec<Option<Box<Order>>> {
+    let mut asked = Vec::with_capacity(orders.len());
+    for ((clerk, bell), order) in clerks.iter_mut().zip(bells).zip(orders) {
+        // It may have answered since the last time.
+        drop(clerk.take());
+        let is_asked = order.is_some_and(|order| clerk.give(order).is_ok());
+        if is_asked {
+            bell.ring();
+        }
+        asked.push(is_asked);
+    }
+    let begun = std::time::Instant::now();
+    let wait = |(clerk, is_asked): (&mut Clerk, bool)| {
+        let mut order = None;
+        while is_asked && order.is_none() && begun.elapsed() <= CORE_PATIENCE {
+            order = clerk.take();
+            if order.is_none() {
+                thread::sleep(LOOK_EVERY);
+            }
+        }
+        order
+    };
+    clerks.iter_mut().zip(asked).map(wait).collect()
 }
 
 /// Takes out what nobody reads any more. What there is no room for comes the next time.

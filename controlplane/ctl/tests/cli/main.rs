@@ -6,6 +6,7 @@ mod clean;
 mod export;
 mod fake;
 mod inquiries;
+mod ping;
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -60,8 +61,16 @@ fn help_names_every_exit_code_and_every_command() {
     for flag in ["--help", "-h"] {
         let output = Command::new(env!("CARGO_BIN_EXE_abelectl")).arg(flag).output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
-        let asked =
-            ["addresses", "routes", "neighbours", "listeners", "access", "export", "capture"];
+        let asked = [
+            "addresses",
+            "routes",
+            "neighbours",
+            "listeners",
+            "access",
+            "export",
+            "capture",
+            "ping",
+        ];
         let others = ["stats", "top", "drops", "connections", "clean", "\n  3 ", "\n  130 "];
         for part in asked.into_iter().chain(others) {
             assert!(text.contains(part), "{flag} lacks {part:?}");

@@ -13,6 +13,7 @@ mod inquiries;
 mod lab;
 mod lacks;
 mod logs;
+mod pings;
 mod reloads;
 mod rights;
 mod slow;
