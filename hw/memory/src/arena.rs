@@ -88,6 +88,23 @@ impl Arena {
         }
     }
 
+    /// Maps `len_max` bytes of zeroed memory of which the first `len` are on the pages of `choice`
+    /// and the others on base pages. Of those beyond `len` only address space is taken.
+    pub(crate) fn growable(
+        len: usize,
+        len_max: usize,
+        choice: PageChoice,
+    ) -> Result<Self, ArenaError> {
+        let huge_len = rounded(len.max(1), HUGE_PAGE_LEN)?;
+        let whole = rounded(len_max, HUGE_PAGE_LEN)?;
+        match choice {
+            PageChoice::RequireHuge => map::partly_huge(huge_len, whole),
+            PageChoice::Best if len >= HUGE_PAGE_LEN => map::partly_huge(huge_len, whole)
+                .or_else(|_no_pool| map::partly_transparent(huge_len, whole)),
+            PageChoice::Best | PageChoice::Base => map::base(rounded(len_max, BASE_PAGE_LEN)?),
+        }
+    }
+
     /// Maps `len` bytes of the file at `path`, which lies on hugetlbfs or tmpfs, shared with every
     /// process that maps it. The file is made if it is missing; its memory is reserved at once.
     ///

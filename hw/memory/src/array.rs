@@ -67,6 +67,32 @@ impl<T: Plain> Array<T> {
         Ok(Self { arena, len: 0, len_max, records: PhantomData })
     }
 
+    /// An array that shows `len` zeroed records, every page of them touched, and can grow to
+    /// `len_max`. `choice` is for the pages of the first `len`; what comes later is on base pages,
+    /// so that growing by a few of them costs the caller microseconds: a huge page is zeroed as a
+    /// whole, which takes some hundred.
+    ///
+    /// # Errors
+    ///
+    /// The memory is not there: see [`ArenaError`].
+    ///
+    /// # Panics
+    ///
+    /// If `len` is above `len_max`.
+    pub fn growable(len: usize, len_max: usize, choice: PageChoice) -> Result<Self, ArenaError> {
+        assert!(len <= len_max, "an array of {len} records that can grow to {len_max}");
+        if len == len_max {
+            return Self::new(len, choice);
+        }
+        let () = Self::FITS;
+        let bytes =
+            len_max.checked_mul(size_of::<T>()).ok_or(ArenaError::ConfigLen { len: len_max })?;
+        let arena = Arena::growable(len * size_of::<T>(), bytes, choice)?;
+        let mut array = Self { arena, len: 0, len_max, records: PhantomData };
+        array.grow_to(len)?;
+        Ok(array)
+    }
+
     /// Touches what is missing and shows the first `len` records. New records are zero, old ones
     /// stay where they are. The cost is that of the new pages: grow in steps as large as the
     /// caller may wait.

@@ -16,6 +16,14 @@ pub(super) fn transparent(len: usize) -> Result<Arena, ArenaError> {
     base(len)
 }
 
+pub(super) fn partly_huge(len: usize, _whole: usize) -> Result<Arena, ArenaError> {
+    huge(len)
+}
+
+pub(super) fn partly_transparent(_len: usize, whole: usize) -> Result<Arena, ArenaError> {
+    base(whole)
+}
+
 pub(super) fn base(len: usize) -> Result<Arena, ArenaError> {
     let layout = Layout::from_size_align(len, BASE_PAGE_LEN);
     let layout = layout.map_err(|_too_long| ArenaError::ConfigLen { len })?;

@@ -36,6 +36,52 @@ pub(super) fn huge(len: usize) -> Result<Arena, ArenaError> {
 
 /// `len` bytes that the kernel may back with huge pages of its own making.
 pub(super) fn transparent(len: usize) -> Result<Arena, ArenaError> {
+    partly_transparent(len, len)
+}
+
+/// `whole` bytes, the first `len` of which the kernel may back with huge pages of its own making;
+/// the others are on base pages. Both are whole huge pages.
+pub(super) fn partly_transparent(len: usize, whole: usize) -> Result<Arena, ArenaError> {
+    let mut arena = aligned(whole)?;
+    if len < whole {
+        without_huge(&arena, len);
+    }
+    // SAFETY: the range is this arena's own mapping; the advice does not change its content.
+    let advised = unsafe { madvise(arena.base.cast(), len, MmapAdvise::MADV_HUGEPAGE) };
+    // A kernel without transparent pages answers EINVAL: then they are base pages, read back.
+    if advised.is_ok() && first_page_is_huge(&mut arena) {
+        arena.pages = Pages::Transparent;
+    }
+    Ok(arena)
+}
+
+/// `whole` bytes, the first `len` of which are out of the kernel's pool of huge pages, and reserved
+/// there; the others are on base pages. Both are whole huge pages.
+pub(super) fn partly_huge(len: usize, whole: usize) -> Result<Arena, ArenaError> {
+    let mut arena = aligned(whole)?;
+    without_huge(&arena, 0);
+    let length = NonZeroUsize::new(len).ok_or(ArenaError::ConfigLen { len })?;
+    let prot = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+    let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_HUGETLB | MapFlags::MAP_HUGE_2MB;
+    let at = arena.base.addr();
+    // SAFETY: the range is the beginning of this arena's own mapping (`len <= whole`, both whole
+    // huge pages, and the start is aligned to one), and nothing refers to it yet. A pool that is too
+    // small is what fails here, and it is asked before the old pages are taken away.
+    let placed = unsafe { mmap_anonymous(Some(at), length, prot, flags | MapFlags::MAP_FIXED) };
+    match placed.and_then(|base| undumped(base.cast(), len)) {
+        Ok(_base) => {
+            arena.pages = Pages::Huge;
+            Ok(arena)
+        }
+        Err(source) => {
+            let needed = len / HUGE_PAGE_LEN;
+            Err(ArenaError::ResourceHugePages { len, needed, total: pool_total(needed), source })
+        }
+    }
+}
+
+/// `len` bytes, whole huge pages, that begin where a huge page may.
+fn aligned(len: usize) -> Result<Arena, ArenaError> {
     let refused = |source| ArenaError::ResourceMap { len, source };
     // One huge page more, so that an aligned start lies inside; the rest goes back.
     let whole = len.checked_add(HUGE_PAGE_LEN).ok_or(ArenaError::ConfigLen { len })?;
@@ -45,28 +91,30 @@ pub(super) fn transparent(len: usize) -> Result<Arena, ArenaError> {
     let base = start.as_ptr().wrapping_add(front);
     unmap_range(base.wrapping_add(len), HUGE_PAGE_LEN - front);
     let base = NonNull::new(base).ok_or(refused(Errno::ENOMEM))?;
+    // From here on the arena owns the mapping, also when a later call fails.
+    Ok(Arena { base, len, touched: 0, pages: Pages::Base })
+}
 
-    // From here on the arena owns the mapping, also when a call below fails.
-    let mut arena = Arena { base, len, touched: 0, pages: Pages::Base };
-    // SAFETY: the range is this arena's own mapping; the advice does not change its content.
-    let advised = unsafe { madvise(base.cast(), len, MmapAdvise::MADV_HUGEPAGE) };
-    // A kernel without transparent pages answers EINVAL: then they are base pages, read back.
-    if advised.is_ok() && first_page_is_huge(&mut arena) {
-        arena.pages = Pages::Transparent;
-    }
-    Ok(arena)
+/// Base pages from byte `start` of the arena on, also where the administrator set transparent pages
+/// to `always`.
+fn without_huge(arena: &Arena, start: usize) {
+    let first = arena.base.as_ptr().wrapping_add(start);
+    let (Some(first), Some(len)) = (NonNull::new(first), arena.len.checked_sub(start)) else {
+        return;
+    };
+    // SAFETY: the range lies in this arena's own mapping; the advice does not change its content.
+    let advised = unsafe { madvise(first.cast(), len, MmapAdvise::MADV_NOHUGEPAGE) };
+    // EINVAL says that the kernel has no transparent pages at all, which is what was wanted.
+    debug_assert!(matches!(advised, Ok(()) | Err(Errno::EINVAL)), "madvise: {advised:?}");
 }
 
 /// `len` bytes of base pages.
 pub(super) fn base(len: usize) -> Result<Arena, ArenaError> {
     let base = anonymous(len, MapFlags::MAP_PRIVATE)
         .map_err(|source| ArenaError::ResourceMap { len, source })?;
-    // Where the administrator set transparent pages to `always`, base pages are still meant.
-    // SAFETY: the range is the mapping just made; the advice does not change its content.
-    let advised = unsafe { madvise(base.cast(), len, MmapAdvise::MADV_NOHUGEPAGE) };
-    // EINVAL says that the kernel has no transparent pages at all, which is what was wanted.
-    debug_assert!(matches!(advised, Ok(()) | Err(Errno::EINVAL)), "madvise: {advised:?}");
-    Ok(Arena { base, len, touched: 0, pages: Pages::Base })
+    let arena = Arena { base, len, touched: 0, pages: Pages::Base };
+    without_huge(&arena, 0);
+    Ok(arena)
 }
 
 /// `len` bytes of the file at `path`, shared.

@@ -59,3 +59,38 @@ fn more_records_than_an_address_space_holds_are_refused() {
     let refused = Array::<u64>::new(usize::MAX / 4, PageChoice::Base).unwrap_err();
     assert!(matches!(refused, ArenaError::ConfigLen { .. }), "{refused}");
 }
+
+#[test]
+fn growable_array_has_its_first_part_at_once_and_grows_in_place() {
+    for choice in [PageChoice::Base, PageChoice::Best] {
+        // The first part is over a huge page, and ends within one.
+        let (first, len_max) = (300_000, 1_000_000);
+        let mut array = Array::<u64>::growable(first, len_max, choice).unwrap();
+        assert_eq!((array.len(), array.len_max()), (first, len_max));
+        let address = array.as_ptr();
+        array[first - 1] = 7;
+        for len in [first + 1, 600_000, len_max] {
+            array.grow_to(len).unwrap();
+            assert!(array[first..].iter().all(|&record| record == 0));
+        }
+        assert_eq!((array[first - 1], array.as_ptr()), (7, address));
+    }
+}
+
+#[test]
+fn growable_array_that_cannot_grow_is_like_any_other() {
+    let array = Array::<u64>::growable(1_000, 1_000, PageChoice::Best).unwrap();
+    assert_eq!((array.len(), array.len_max()), (1_000, 1_000));
+}
+
+#[test]
+fn required_huge_pages_of_a_growable_array_are_there_or_named() {
+    match Array::<u64>::growable(1_000, 1_000_000, PageChoice::RequireHuge) {
+        Ok(mut array) => {
+            assert_eq!(array.pages(), Pages::Huge);
+            array.grow_to(1_000_000).unwrap();
+            assert_eq!(array[999_999], 0);
+        }
+        Err(refused) => assert!(refused.to_string().contains("nr_hugepages"), "{refused}"),
+    }
+}
