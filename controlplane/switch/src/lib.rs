@@ -1,0 +1,32 @@
+//! The switch: which session holds which port, in memory only.
+//!
+//! It is no database and no server: it reads no clock and no socket, starts no thread, and takes
+//! its memory at the start. Whoever turns it says who asks, and which sessions are dead.
+//!
+//! # Why it is built this way
+//!
+//! The naive design is a `HashMap<String, Port>` and, for each session, a list of what it holds. It
+//! costs some 120 bytes a port; its growth stops the world for seconds at a hundred million ports;
+//! names chosen by a client can make it a list; and a session that dies holding ten million ports
+//! stops everybody else while they are taken apart. So here, for each shard, there is one
+//! [`PortTable`]:
+//!
+//! ```text
+//! names --hash--> index: one cache line a bucket, 10 tags + 10 cell numbers, filled to 86 %
+//!                   |
+//!                 cells: 32 bytes each: name, sequence, slot of the session, length, flags
+//!                        a name over 16 bytes goes on in further cells
+//! ```
+//!
+//! A port belongs to its session's *slot*. A session that dies is dead in the view of the slots
+//! that every call is given, so its ports are free at once; a sweep takes them out afterwards, a
+//! few cells at a time, and no slot has a new session before none of its ports is left.
+#![forbid(unsafe_code)]
+
+pub mod limits;
+mod table;
+
+pub use table::{
+    Deaths, Flags, Found, Gone, Grants, Handle, Listed, Plan, PlanError, Port, PortTable,
+    Registered, Registrant, Slot, Statistics, Swept, Unregistered,
+};

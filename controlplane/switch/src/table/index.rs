@@ -1,0 +1,343 @@
+//! The index: from the keyed hash of a name to the number of its cell.
+//!
+//! A bucket is one cache line of ten 16-bit tags and ten cell numbers. An entry that finds its home
+//! bucket full is a stray: it lies at one of a few growing distances further on. The home counts its
+//! strays by eight classes of their hashes, so that a look for what is not there stops at the home
+//! but for one in five or ten, and removal leaves no tombstone. Probing the very next buckets
+//! instead, as the flow index of the data plane does, costs twice as many lines at this fill.
+//!
+//! The home is the hash *scaled* to the number of buckets, and the index grows from its end, as the
+//! flow index does (see `docs/adr/0006-flow-index-grows-by-scaling.md`), but by a quarter at a time:
+//! here memory counts more than moves.
+//!
+//! ```text
+//! hash:   [ scaled: home bucket ] ... [ 3 bits class ][ 16 bits tag ]
+//! bucket: tags 10 x 2 | strays: 8 classes x 3 bits, reach 8 bits | values 10 x 4      = 64 bytes
+//! probes: home + 0, 1, 3, 6, 10, ... 253
+//! ```
+
+mod growth;
+#[cfg(test)]
+mod tests;
+
+use memory::{ArenaError, Array, PageChoice};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use crate::limits::{FILL_PERCENT, SPILL_MAX};
+
+pub(super) const ENTRIES: usize = 10;
+/// Buckets in which an entry may lie, its home among them.
+const PROBES: usize = 23;
+/// How far from its home the last of them is.
+const DISTANCE_MAX: usize = distance(PROBES - 1);
+/// Tag of an empty entry.
+const EMPTY: u16 = 0;
+/// In the place of a bucket's number: the entry lies in the spill.
+const SPILL: usize = usize::MAX;
+/// Entries that moving one home takes out at most, those in the spill apart.
+const MOVED_MAX: usize = ENTRIES * PROBES;
+/// The fewest buckets.
+const BUCKETS_MIN: usize = 32;
+
+/// How many buckets from the home probe number `probe` is.
+const fn distance(probe: usize) -> usize {
+    probe * (probe + 1) / 2
+}
+
+#[derive(Clone, Copy, Debug, FromBytes, Immutable, IntoBytes, KnownLayout)]
+#[repr(C, align(64))]
+struct Bucket {
+    tags: [u16; ENTRIES],
+    strays: Strays,
+    values: [u32; ENTRIES],
+}
+
+const _: () = assert!(size_of::<Bucket>() == 64);
+
+impl Bucket {
+    /// Entries that hold `tag`, as bits.
+    #[inline]
+    fn matches(&self, tag: u16) -> u32 {
+        let mut bits = 0;
+        for (slot, &other) in self.tags.iter().enumerate() {
+            bits |= u32::from(other == tag) << slot;
+        }
+        bits
+    }
+}
+
+/// What a home knows of its entries that lie elsewhere: a count for each class, three bits wide,
+/// and above them the last probe that one lies at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, Immutable, IntoBytes, KnownLayout)]
+#[repr(transparent)]
+struct Strays(u32);
+
+/// This many or more of a class: it is not counted down any more, until the home is moved.
+const STRAYS_SATURATED: u32 = 7;
+const COUNTS_MASK: u32 = 0x00ff_ffff;
+/// The reach of a home of which an entry lies in the spill.
+const REACH_SPILL: usize = 0xff;
+
+impl Strays {
+    const NONE: Self = Self(0);
+
+    #[inline]
+    fn of_class(self, hash: u64) -> u32 {
+        (self.0 >> class_shift(hash)) & STRAYS_SATURATED
+    }
+
+    fn reach(self) -> usize {
+        (self.0 >> 24) as usize
+    }
+
+    fn add(&mut self, hash: u64, probe: usize) {
+        if self.of_class(hash) < STRAYS_SATURATED {
+            self.0 += 1 << class_shift(hash);
+        }
+        let reach = u32::try_from(self.reach().max(probe)).expect("one byte");
+        self.0 = self.0 & COUNTS_MASK | reach << 24;
+    }
+
+    fn remove(&mut self, hash: u64) {
+        if self.of_class(hash) < STRAYS_SATURATED {
+            self.0 -= 1 << class_shift(hash);
+        }
+        if self.0 & COUNTS_MASK == 0 {
+            *self = Self::NONE;
+        }
+    }
+}
+
+/// There is no room within reach of the home.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NoRoom;
+
+/// Where an entry lies.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    bucket: usize,
+    slot: usize,
+    pub(super) value: u32,
+}
+
+/// Hash to value, many values to a tag; the caller tells them apart.
+#[derive(Debug)]
+pub(super) struct Index {
+    buckets: Array<Bucket>,
+    /// Buckets of the present scale (without the room for strays of the last ones).
+    count: usize,
+    /// Buckets of the scale that is being grown to; the same while none is.
+    count_next: usize,
+    /// Homes of the present scale that have not moved yet: those below.
+    cursor: usize,
+    count_max: usize,
+    len: usize,
+    spill: Vec<(u64, u32)>,
+    /// Homes that were moved, ever.
+    moves: u64,
+}
+
+impl Index {
+    /// An index that is [`FILL_PERCENT`] full with `planned` entries, and can grow for `max`.
+    pub(super) fn new(planned: u32, max: u32, pages: PageChoice) -> Result<Self, ArenaError> {
+        let (count, count_max) = (buckets_for(planned), buckets_for(max));
+        let buckets = Array::growable(count + DISTANCE_MAX, count_max + DISTANCE_MAX, pages)?;
+        Ok(Self {
+            buckets,
+            count,
+            count_next: count,
+            cursor: count,
+            count_max,
+            len: 0,
+            spill: Vec::with_capacity(SPILL_MAX),
+            moves: 0,
+        })
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Buckets that are present, those of a scale that is grown to included.
+    pub(super) fn buckets(&self) -> usize {
+        self.buckets.len()
+    }
+
+    pub(super) fn spilled(&self) -> usize {
+        self.spill.len()
+    }
+
+    pub(super) fn moves(&self) -> u64 {
+        self.moves
+    }
+
+    /// Brings the home bucket of `hash` towards the cache.
+    #[inline]
+    pub(super) fn prefetch(&self, hash: u64) {
+        self.buckets.prefetch(self.home(hash));
+    }
+
+    /// The first value whose tag fits: what to prefetch next. It may belong to another name.
+    #[inline]
+    pub(super) fn candidate(&self, hash: u64) -> Option<u32> {
+        let bucket = &self.buckets[self.home(hash)];
+        let bits = bucket.matches(tag_of(hash));
+        (bits != 0).then(|| bucket.values[bits.trailing_zeros() as usize])
+    }
+
+    /// Where the entry under `hash` lies whose value `is_it` recognises.
+    #[inline]
+    pub(super) fn find(&self, hash: u64, mut is_it: impl FnMut(u32) -> bool) -> Option<Place> {
+        let home = self.home(hash);
+        let bucket = &self.buckets[home];
+        let mut bits = bucket.matches(tag_of(hash));
+        while bits != 0 {
+            let slot = bits.trailing_zeros() as usize;
+            let value = bucket.values[slot];
+            if is_it(value) {
+                return Some(Place { bucket: home, slot, value });
+            }
+            bits &= bits - 1;
+        }
+        if bucket.strays.of_class(hash) == 0 {
+            return None;
+        }
+        self.find_stray(home, hash, is_it)
+    }
+
+    /// Adds `value` under `hash`, for which there is no entry that it is mistaken for.
+    #[inline]
+    pub(super) fn insert(&mut self, hash: u64, value: u32) -> Result<(), NoRoom> {
+        let home = self.home(hash);
+        if !self.place_at(home, hash, value) {
+            // The last part of the spill is kept for moves.
+            if self.spill.len() + MOVED_MAX >= SPILL_MAX {
+                return Err(NoRoom);
+            }
+            self.spill(home, hash, value);
+        }
+        self.len += 1;
+        Ok(())
+    }
+
+    /// Takes an entry out that was found at `place`, with nothing done to the index since.
+    #[inline]
+    pub(super) fn remove(&mut self, hash: u64, place: Place) {
+        let Place { bucket, slot, value } = place;
+        self.len -= 1;
+        let home = self.home(hash);
+        if bucket == SPILL {
+            let removed = self.spill.swap_remove(slot);
+            assert!(removed == (hash, value), "spilled entry {slot} is {removed:?}, not {value}");
+            self.buckets[home].strays.remove(hash);
+            return;
+        }
+        let held = &mut self.buckets[bucket];
+        assert!(held.values[slot] == value, "bucket {bucket} has {:?}, not {value}", held.values);
+        held.tags[slot] = EMPTY;
+        if bucket != home {
+            self.buckets[home].strays.remove(hash);
+        }
+    }
+
+    #[inline]
+    fn home(&self, hash: u64) -> usize {
+        let home = scaled(hash, self.count);
+        if home < self.cursor { home } else { scaled(hash, self.count_next) }
+    }
+
+    #[cold]
+    fn find_stray(
+        &self,
+        home: usize,
+        hash: u64,
+        mut is_it: impl FnMut(u32) -> bool,
+    ) -> Option<Place> {
+        let tag = tag_of(hash);
+        let reach = self.buckets[home].strays.reach();
+        for probe in 1..=reach.min(PROBES - 1) {
+            let at = home + distance(probe);
+            let bucket = &self.buckets[at];
+            let mut bits = bucket.matches(tag);
+            while bits != 0 {
+                let slot = bits.trailing_zeros() as usize;
+                let value = bucket.values[slot];
+                if is_it(value) {
+                    return Some(Place { bucket: at, slot, value });
+                }
+                bits &= bits - 1;
+            }
+        }
+        if reach < REACH_SPILL {
+            return None;
+        }
+        let spilled = self.spill.iter().position(|&(other, value)| other == hash && is_it(value));
+        spilled.map(|slot| Place { bucket: SPILL, slot, value: self.spill[slot].1 })
+    }
+
+    #[inline]
+    fn place_at(&mut self, home: usize, hash: u64, value: u32) -> bool {
+        let bucket = &mut self.buckets[home];
+        let empty = bucket.matches(EMPTY);
+        if empty != 0 {
+            let slot = empty.trailing_zeros() as usize;
+            bucket.tags[slot] = tag_of(hash);
+            bucket.values[slot] = value;
+            return true;
+        }
+        self.place_stray(home, hash, value)
+    }
+
+    #[cold]
+    fn place_stray(&mut self, home: usize, hash: u64, value: u32) -> bool {
+        for probe in 1..PROBES {
+            let bucket = &mut self.buckets[home + distance(probe)];
+            let empty = bucket.matches(EMPTY);
+            if empty == 0 {
+                continue;
+            }
+            let slot = empty.trailing_zeros() as usize;
+            bucket.tags[slot] = tag_of(hash);
+            bucket.values[slot] = value;
+            self.buckets[home].strays.add(hash, probe);
+            return true;
+        }
+        false
+    }
+
+    fn spill(&mut self, home: usize, hash: u64, value: u32) {
+        assert!(self.spill.len() < SPILL_MAX, "{SPILL_MAX} entries are spilled already");
+        self.spill.push((hash, value));
+        self.buckets[home].strays.add(hash, REACH_SPILL);
+    }
+}
+
+/// The buckets for so many entries.
+fn buckets_for(entries: u32) -> usize {
+    (entries as usize * 100).div_ceil(ENTRIES * FILL_PERCENT).max(BUCKETS_MIN)
+}
+
+/// The bucket out of `count` that `hash` falls into; monotonous in both.
+#[inline]
+fn scaled(hash: u64, count: usize) -> usize {
+    let wide = u128::from(hash) * count as u128;
+    #[expect(clippy::cast_possible_truncation, reason = "it is below `count`")]
+    let home = (wide >> 64) as usize;
+    home
+}
+
+/// The sixteen bits that the home depends on least, never [`EMPTY`].
+#[inline]
+fn tag_of(hash: u64) -> u16 {
+    #[expect(clippy::cast_possible_truncation, reason = "sixteen bits are wanted")]
+    let tag = hash as u16;
+    tag.max(1)
+}
+
+/// Where the count of strays of this hash's class is: the three bits above the tag's choose.
+#[inline]
+fn class_shift(hash: u64) -> u32 {
+    #[expect(clippy::cast_possible_truncation, reason = "three bits are wanted")]
+    let class = (hash >> 16) as u32 & 7;
+    3 * class
+}

@@ -1,0 +1,142 @@
+//! How the index grows: memory is made present first, then homes are moved, the last first.
+
+use arrayvec::ArrayVec;
+use memory::prefetch;
+
+use super::{
+    DISTANCE_MAX, EMPTY, ENTRIES, Index, MOVED_MAX, PROBES, REACH_SPILL, Strays, distance, scaled,
+};
+use crate::limits::{FILL_PERCENT, GROWTH_DIVISOR, MOVES_PER_NAME, SPILL_MAX, TOUCH_LEN};
+
+/// Homes whose records are asked for together before they move: some 36 records.
+const MOVED_TOGETHER: usize = 4;
+
+impl Index {
+    /// Does what growing asks for when `names` more may come: makes a few pages present, or moves
+    /// [`MOVES_PER_NAME`] homes for each name. `ask` brings a value's record towards the cache,
+    /// `hash_of` names its hash.
+    #[inline]
+    pub(in crate::table) fn grow(
+        &mut self,
+        names: usize,
+        ask: &impl Fn(u32),
+        hash_of: &impl Fn(u32) -> u64,
+    ) {
+        if self.count_next == self.count {
+            let is_filled = self.len * 100 >= self.count * ENTRIES * FILL_PERCENT;
+            if !is_filled || self.count == self.count_max || !self.make_present() {
+                return;
+            }
+            self.count_next = self.count_larger();
+        }
+        self.move_homes(names * MOVES_PER_NAME, ask, hash_of);
+    }
+
+    fn count_larger(&self) -> usize {
+        (self.count + self.count.div_ceil(GROWTH_DIVISOR)).min(self.count_max)
+    }
+
+    /// Whether all buckets of the next scale are present; if not, a few more are now. The first to
+    /// move goes to the far end, so all must be there before. Where the machine has no page left it
+    /// is tried again with the next names, and until then the index fills up.
+    #[cold]
+    fn make_present(&mut self) -> bool {
+        let (shown, wanted) = (self.buckets.len(), self.count_larger() + DISTANCE_MAX);
+        if shown >= wanted {
+            return true;
+        }
+        let more = (TOUCH_LEN / size_of::<super::Bucket>()).min(wanted - shown);
+        self.buckets.grow_to(shown + more).is_ok() && self.buckets.len() >= wanted
+    }
+
+    #[cold]
+    fn move_homes(&mut self, budget: usize, ask: &impl Fn(u32), hash_of: &impl Fn(u32) -> u64) {
+        let end = self.cursor.saturating_sub(budget);
+        while self.cursor > end {
+            let batch = (self.cursor - end).min(MOVED_TOGETHER);
+            for home in self.cursor - batch..self.cursor {
+                let bucket = &self.buckets[home];
+                for slot in (0..ENTRIES).filter(|&slot| bucket.tags[slot] != EMPTY) {
+                    ask(bucket.values[slot]);
+                }
+                // The batch after this one.
+                if let Some(later) = home.checked_sub(2 * MOVED_TOGETHER) {
+                    prefetch(&self.buckets[later]);
+                }
+            }
+            for _ in 0..batch {
+                // What finds no room goes to the spill, so there must be room for all of a home.
+                if self.spill.len() + MOVED_MAX > SPILL_MAX {
+                    return;
+                }
+                self.move_home(self.cursor - 1, hash_of);
+            }
+        }
+        if self.cursor == 0 {
+            self.count = self.count_next;
+            self.cursor = self.count;
+        }
+    }
+
+    /// Moves the entries of the last old home `home` to where the new scale puts them.
+    fn move_home(&mut self, home: usize, hash_of: &impl Fn(u32) -> u64) {
+        let moved = self.take_home(home, hash_of);
+        let is_spilled = self.buckets[home].strays.reach() == REACH_SPILL;
+        self.buckets[home].strays = Strays::NONE;
+        self.cursor = home;
+        self.moves += 1;
+        for (hash, value) in moved {
+            self.place_again(hash, value);
+        }
+        if is_spilled {
+            self.move_spilled(home);
+        }
+    }
+
+    /// Takes out every entry whose home is `home`, but those in the spill.
+    fn take_home(
+        &mut self,
+        home: usize,
+        hash_of: &impl Fn(u32) -> u64,
+    ) -> ArrayVec<(u64, u32), MOVED_MAX> {
+        let mut moved = ArrayVec::new();
+        let reach = self.buckets[home].strays.reach().min(PROBES - 1);
+        for probe in 0..=reach {
+            let at = home + distance(probe);
+            for slot in 0..ENTRIES {
+                let bucket = &self.buckets[at];
+                if bucket.tags[slot] == EMPTY {
+                    continue;
+                }
+                let value = bucket.values[slot];
+                let hash = hash_of(value);
+                if self.home(hash) != home {
+                    continue;
+                }
+                self.buckets[at].tags[slot] = EMPTY;
+                moved.push((hash, value));
+            }
+        }
+        moved
+    }
+
+    /// Gives the spilled entries of a home that has moved their place under the new scale.
+    #[cold]
+    fn move_spilled(&mut self, home: usize) {
+        // From the end: what takes the removed one's place, or is spilled again, is behind.
+        for at in (0..self.spill.len()).rev() {
+            let (hash, value) = self.spill[at];
+            if scaled(hash, self.count) == home {
+                self.spill.swap_remove(at);
+                self.place_again(hash, value);
+            }
+        }
+    }
+
+    fn place_again(&mut self, hash: u64, value: u32) {
+        let home = self.home(hash);
+        if !self.place_at(home, hash, value) {
+            self.spill(home, hash, value);
+        }
+    }
+}

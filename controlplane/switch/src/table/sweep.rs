@@ -1,0 +1,83 @@
+//! Taking out the ports of dead sessions, a few cells at a time.
+
+use super::burst::{hash_of, is_free};
+use super::{Deaths, Flags, Gone, PortTable, Slot, port_of};
+use crate::limits::SWEEP_BATCH;
+
+/// What a step of the sweep did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Swept {
+    /// Cells that were looked at.
+    pub looks: u32,
+    /// Ports of dead sessions that were taken out or are kept for waiters.
+    pub ports: u32,
+    /// No dead session has a port any more: no step is needed until another dies.
+    pub is_done: bool,
+}
+
+impl PortTable {
+    /// Says that the session of `slot` has died. Its ports were free since [`Deaths`] says so; from
+    /// now on the sweep is after them. The slot may have a new session, and be no longer dead, when
+    /// [`PortTable::ports_of`] it is 0.
+    pub fn end(&mut self, slot: Slot) {
+        self.slots.end(slot.0);
+    }
+
+    /// Looks at up to `looks_max` cells, rounded up to batches of some, and takes the ports of dead
+    /// sessions out. `told` hears of those that have marks. It goes round for as long as a dead
+    /// session has a port, and costs nothing when none has.
+    pub fn sweep(
+        &mut self,
+        looks_max: u32,
+        deaths: &(impl Deaths + ?Sized),
+        told: &mut impl FnMut(Gone),
+    ) -> Swept {
+        let (mut looks, mut ports) = (0, 0);
+        while looks < looks_max && self.slots.ending() > 0 {
+            if self.sweep_cursor >= self.cells.high_water() {
+                self.sweep_cursor = 0;
+            }
+            let begin = self.sweep_cursor;
+            let end = self.cells.high_water().min(begin.saturating_add(SWEEP_BATCH));
+            ports += self.sweep_batch(begin, end, deaths, told);
+            self.sweep_cursor = end;
+            looks += end - begin;
+        }
+        Swept { looks, ports, is_done: self.slots.ending() == 0 }
+    }
+
+    fn sweep_batch(
+        &mut self,
+        begin: u32,
+        end: u32,
+        deaths: &(impl Deaths + ?Sized),
+        told: &mut impl FnMut(Gone),
+    ) -> u32 {
+        let mut dead = [(0_u64, 0_u32); SWEEP_BATCH as usize];
+        let mut count = 0;
+        for index in begin..end {
+            // What the next batch reads; the cells lie in order, so the processor helps.
+            self.cells.prefetch(index.wrapping_add(2 * SWEEP_BATCH));
+            let cell = self.cells.at(index);
+            if cell.is_port() && cell.slot != super::NONE && is_free(Slot(cell.slot), deaths) {
+                let hash = hash_of(&self.cells, &self.hash, index);
+                self.index.prefetch(hash);
+                dead[count] = (hash, index);
+                count += 1;
+            }
+        }
+        for &(hash, index) in &dead[..count] {
+            let port = port_of(index, self.cells.at(index));
+            if port.flags.has(Flags::AWAITED) {
+                told(self.keep(index));
+                continue;
+            }
+            self.slots.release(port.slot.0);
+            self.remove(hash, index);
+            if port.flags != Flags::NONE {
+                told(Gone { port, is_kept: false });
+            }
+        }
+        u32::try_from(count).expect("a batch")
+    }
+}
