@@ -1,5 +1,5 @@
 //! The memory of the machine, made safe to use: mappings, shared files, frames, records, rings,
-//! prefetch, a keyed hash and a counting allocator.
+//! prefetch, lanes, a keyed hash and a counting allocator.
 //!
 //! It is not an allocator for general use: everything is taken once, at start, and nothing here
 //! grows on the packet path.
@@ -43,6 +43,7 @@ mod array;
 pub mod counting;
 mod frame;
 mod hash;
+mod lanes;
 mod limits;
 mod prefetch;
 mod ring;
@@ -59,6 +60,7 @@ pub use frame::{
     CoreArena, DetachedFrame, Frame, FrameArena, FrameGeometry, GeometryError, Lent, Stowed,
 };
 pub use hash::KeyedHash;
+pub use lanes::equal_lanes;
 pub use prefetch::prefetch;
 pub use ring::{Consumer, Producer, ring};
 #[cfg(not(miri))]
