@@ -12,7 +12,7 @@
 //! [`PortTable`]:
 //!
 //! ```text
-//! names --hash--> index: one cache line a bucket, 10 tags + 10 cell numbers, filled to 86 %
+//! names --hash--> index: one cache line a bucket, 10 tags + 10 cell numbers, filled to 84 %
 //!                   |
 //!                 cells: 32 bytes each: name, sequence, slot of the session, length, flags
 //!                        a name over 16 bytes goes on in further cells

@@ -1,7 +1,7 @@
 //! Registering, unregistering and finding, a burst at a time.
 
 use super::cell::{Cell, NONE};
-use super::index::Place;
+use super::index::{Ahead, Place};
 use super::name::word_of;
 use super::{
     Deaths, Flags, Found, Gone, Grants, PortTable, Registered, Registrant, Slot, Unregistered,
@@ -226,8 +226,19 @@ impl PortTable {
             probe.hash = self.hash.hash(name, probe.word);
             self.index.prefetch(probe.hash);
         }
-        for probe in &probes[..names.len()] {
-            if let Some(index) = self.index.candidate(probe.hash) {
+        let (mut strays, mut strays_len) = ([0_u8; BURST], 0);
+        for (probe, item) in probes[..names.len()].iter().zip(0..) {
+            match self.index.ahead(probe.hash) {
+                Ahead::Value(index) => self.cells.prefetch(index),
+                Ahead::Strays => {
+                    strays[strays_len] = item;
+                    strays_len += 1;
+                }
+                Ahead::Nothing => (),
+            }
+        }
+        for &item in &strays[..strays_len] {
+            if let Some(index) = self.index.stray_ahead(probes[usize::from(item)].hash) {
                 self.cells.prefetch(index);
             }
         }

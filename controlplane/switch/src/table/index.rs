@@ -13,21 +13,21 @@
 //! ```text
 //! hash:   [ scaled: home bucket ] ... [ 3 bits class ][ 16 bits tag ]
 //! bucket: tags 10 x 2 | strays: 8 classes x 3 bits, reach 8 bits | values 10 x 4      = 64 bytes
-//! probes: home + 0, 1, 3, 6, 10, ... 253
+//! probes: home + 0, 1, 3, 6, 10, ... 496
 //! ```
 
 mod growth;
 #[cfg(test)]
 mod tests;
 
-use memory::{ArenaError, Array, PageChoice};
+use memory::{ArenaError, Array, PageChoice, equal_lanes};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::limits::{FILL_PERCENT, SPILL_MAX};
 
 pub(super) const ENTRIES: usize = 10;
 /// Buckets in which an entry may lie, its home among them.
-const PROBES: usize = 23;
+const PROBES: usize = 32;
 /// How far from its home the last of them is.
 const DISTANCE_MAX: usize = distance(PROBES - 1);
 /// Tag of an empty entry.
@@ -36,6 +36,8 @@ const EMPTY: u16 = 0;
 const SPILL: usize = usize::MAX;
 /// Entries that moving one home takes out at most, those in the spill apart.
 const MOVED_MAX: usize = ENTRIES * PROBES;
+/// Buckets of strays that are asked for ahead of a look.
+const PROBES_AHEAD: usize = 3;
 /// The fewest buckets.
 const BUCKETS_MIN: usize = 32;
 
@@ -56,13 +58,17 @@ const _: () = assert!(size_of::<Bucket>() == 64);
 
 impl Bucket {
     /// Entries that hold `tag`, as bits.
-    #[inline]
+    #[inline(always)]
     fn matches(&self, tag: u16) -> u32 {
-        let mut bits = 0;
-        for (slot, &other) in self.tags.iter().enumerate() {
-            bits |= u32::from(other == tag) << slot;
-        }
-        bits
+        let [a, b, c, d, e, f, g, h, i, k] = self.tags;
+        let first = equal_lanes(&[a, b, c, d, e, f, g, h], tag);
+        u32::from(first) | u32::from(i == tag) << 8 | u32::from(k == tag) << 9
+    }
+
+    /// Entries that are not empty, as bits.
+    #[inline(always)]
+    fn held(&self) -> u32 {
+        !self.matches(EMPTY) & ((1 << ENTRIES) - 1)
     }
 }
 
@@ -111,6 +117,17 @@ impl Strays {
 /// There is no room within reach of the home.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NoRoom;
+
+/// What is worth asking the memory for before a look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ahead {
+    /// The record of this value; it may belong to another name.
+    Value(u32),
+    /// Buckets of strays were asked for: see [`Index::stray_ahead`].
+    Strays,
+    /// There is no entry.
+    Nothing,
+}
 
 /// Where an entry lies.
 #[derive(Clone, Copy, Debug)]
@@ -177,12 +194,38 @@ impl Index {
         self.buckets.prefetch(self.home(hash));
     }
 
-    /// The first value whose tag fits: what to prefetch next. It may belong to another name.
+    /// What a look for `hash` will need after its home bucket, which is there by now.
     #[inline]
-    pub(super) fn candidate(&self, hash: u64) -> Option<u32> {
-        let bucket = &self.buckets[self.home(hash)];
+    pub(super) fn ahead(&self, hash: u64) -> Ahead {
+        let home = self.home(hash);
+        let bucket = &self.buckets[home];
         let bits = bucket.matches(tag_of(hash));
-        (bits != 0).then(|| bucket.values[bits.trailing_zeros() as usize])
+        if bits != 0 {
+            return Ahead::Value(bucket.values[bits.trailing_zeros() as usize]);
+        }
+        if bucket.strays.of_class(hash) == 0 {
+            if bucket.matches(EMPTY) == 0 {
+                // Where it goes if it is inserted.
+                self.buckets.prefetch(home + distance(1));
+            }
+            return Ahead::Nothing;
+        }
+        for probe in 1..=bucket.strays.reach().min(PROBES_AHEAD) {
+            self.buckets.prefetch(home + distance(probe));
+        }
+        Ahead::Strays
+    }
+
+    /// The first value whose tag fits in the buckets that [`Index::ahead`] has asked for.
+    #[inline]
+    pub(super) fn stray_ahead(&self, hash: u64) -> Option<u32> {
+        let (home, tag) = (self.home(hash), tag_of(hash));
+        let reach = self.buckets[home].strays.reach().min(PROBES_AHEAD);
+        (1..=reach).find_map(|probe| {
+            let bucket = &self.buckets[home + distance(probe)];
+            let bits = bucket.matches(tag);
+            (bits != 0).then(|| bucket.values[bits.trailing_zeros() as usize])
+        })
     }
 
     /// Where the entry under `hash` lies whose value `is_it` recognises.

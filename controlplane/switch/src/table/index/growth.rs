@@ -6,13 +6,13 @@ use memory::prefetch;
 use super::{
     DISTANCE_MAX, EMPTY, ENTRIES, Index, MOVED_MAX, PROBES, REACH_SPILL, Strays, distance, scaled,
 };
-use crate::limits::{FILL_PERCENT, GROWTH_DIVISOR, MOVES_PER_NAME, SPILL_MAX, TOUCH_LEN};
+use crate::limits::{FILL_PERCENT, GROWTH_DIVISOR, MOVES_PER_NAME, SPILL_MAX, TOUCH_INDEX_LEN};
 
 /// Homes whose records are asked for together before they move: some 36 records.
 const MOVED_TOGETHER: usize = 4;
 
 impl Index {
-    /// Does what growing asks for when `names` more may come: makes a few pages present, or moves
+    /// Does what growing asks for when `names` more may come: makes a page present, or moves
     /// [`MOVES_PER_NAME`] homes for each name. `ask` brings a value's record towards the cache,
     /// `hash_of` names its hash.
     #[inline]
@@ -36,7 +36,8 @@ impl Index {
         (self.count + self.count.div_ceil(GROWTH_DIVISOR)).min(self.count_max)
     }
 
-    /// Whether all buckets of the next scale are present; if not, a few more are now. The first to
+    /// Whether all buckets of the next scale are present; if not, a few
+    /// more are now. The first to
     /// move goes to the far end, so all must be there before. Where the machine has no page left it
     /// is tried again with the next names, and until then the index fills up.
     #[cold]
@@ -45,25 +46,18 @@ impl Index {
         if shown >= wanted {
             return true;
         }
-        let more = (TOUCH_LEN / size_of::<super::Bucket>()).min(wanted - shown);
+        let more = (TOUCH_INDEX_LEN / size_of::<super::Bucket>()).min(wanted - shown);
         self.buckets.grow_to(shown + more).is_ok() && self.buckets.len() >= wanted
     }
 
     #[cold]
     fn move_homes(&mut self, budget: usize, ask: &impl Fn(u32), hash_of: &impl Fn(u32) -> u64) {
         let end = self.cursor.saturating_sub(budget);
+        self.ask_ahead(self.cursor, end, ask);
         while self.cursor > end {
             let batch = (self.cursor - end).min(MOVED_TOGETHER);
-            for home in self.cursor - batch..self.cursor {
-                let bucket = &self.buckets[home];
-                for slot in (0..ENTRIES).filter(|&slot| bucket.tags[slot] != EMPTY) {
-                    ask(bucket.values[slot]);
-                }
-                // The batch after this one.
-                if let Some(later) = home.checked_sub(2 * MOVED_TOGETHER) {
-                    prefetch(&self.buckets[later]);
-                }
-            }
+            // The records of the next few come while these move.
+            self.ask_ahead(self.cursor - batch, end, ask);
             for _ in 0..batch {
                 // What finds no room goes to the spill, so there must be room for all of a home.
                 if self.spill.len() + MOVED_MAX > SPILL_MAX {
@@ -78,14 +72,30 @@ impl Index {
         }
     }
 
+    /// Asks for the records of the few homes below `cursor`, and for the buckets below those.
+    fn ask_ahead(&self, cursor: usize, end: usize, ask: &impl Fn(u32)) {
+        for home in cursor.saturating_sub(MOVED_TOGETHER).max(end)..cursor {
+            let bucket = &self.buckets[home];
+            let mut held = bucket.held();
+            while held != 0 {
+                ask(bucket.values[held.trailing_zeros() as usize]);
+                held &= held - 1;
+            }
+            if let Some(later) = home.checked_sub(2 * MOVED_TOGETHER) {
+                prefetch(&self.buckets[later]);
+            }
+        }
+    }
+
     /// Moves the entries of the last old home `home` to where the new scale puts them.
     fn move_home(&mut self, home: usize, hash_of: &impl Fn(u32) -> u64) {
-        let moved = self.take_home(home, hash_of);
+        let mut moved = ArrayVec::new();
+        self.take_home(home, hash_of, &mut moved);
         let is_spilled = self.buckets[home].strays.reach() == REACH_SPILL;
         self.buckets[home].strays = Strays::NONE;
         self.cursor = home;
         self.moves += 1;
-        for (hash, value) in moved {
+        for &(hash, value) in &moved {
             self.place_again(hash, value);
         }
         if is_spilled {
@@ -98,17 +108,16 @@ impl Index {
         &mut self,
         home: usize,
         hash_of: &impl Fn(u32) -> u64,
-    ) -> ArrayVec<(u64, u32), MOVED_MAX> {
-        let mut moved = ArrayVec::new();
+        moved: &mut ArrayVec<(u64, u32), MOVED_MAX>,
+    ) {
         let reach = self.buckets[home].strays.reach().min(PROBES - 1);
         for probe in 0..=reach {
             let at = home + distance(probe);
-            for slot in 0..ENTRIES {
-                let bucket = &self.buckets[at];
-                if bucket.tags[slot] == EMPTY {
-                    continue;
-                }
-                let value = bucket.values[slot];
+            let mut held = self.buckets[at].held();
+            while held != 0 {
+                let slot = held.trailing_zeros() as usize;
+                held &= held - 1;
+                let value = self.buckets[at].values[slot];
                 let hash = hash_of(value);
                 if self.home(hash) != home {
                     continue;
@@ -117,7 +126,6 @@ impl Index {
                 moved.push((hash, value));
             }
         }
-        moved
     }
 
     /// Gives the spilled entries of a home that has moved their place under the new scale.

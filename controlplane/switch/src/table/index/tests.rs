@@ -93,7 +93,7 @@ fn planned_fill_is_borne_with_nearly_one_line_a_look_before_churn_and_two_after(
     }
     let (miss, hit) = index.lines(&hashes);
     println!("after churn: {miss:.3} lines a miss, {hit:.3} a hit");
-    assert!(miss < 2.3 && hit < 1.8, "{miss} a miss, {hit} a hit");
+    assert!(miss < 2.1 && hit < 1.7, "{miss} a miss, {hit} a hit");
     assert_eq!(index.spilled(), 0);
     index.check(&|value| hashes[value as usize]);
 }
@@ -119,7 +119,7 @@ fn index_grows_by_bounded_moves_and_stays_filled() {
     index.check(&hash_of);
     assert_eq!(index.count, index.count_max);
     let planned = FILL_PERCENT as f64 / 100.0;
-    assert!(fill_min > 0.78 * planned, "{fill_min} of {planned}");
+    assert!(fill_min > 0.79 * planned, "{fill_min} of {planned}");
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn entries_of_one_hash_fill_their_window_and_the_spill_and_survive_growth() {
         }
     }
     assert!(inserted >= room, "{inserted} of {room}");
-    assert!(index.spilled() > 500, "{} spilled", index.spilled());
+    assert!(index.spilled() > 1_000, "{} spilled", index.spilled());
     index.check(&one);
     for value in 0..inserted {
         let place = index.find(42 << 40, |other| other == value).unwrap();
