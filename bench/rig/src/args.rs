@@ -16,6 +16,7 @@ use crate::limits::{
 };
 use crate::listing::args::{ListerArgs, ListingArgs};
 use crate::report;
+use crate::table::args::TableArgs;
 
 /// Measures Abele, its peers and the machine they run on, and checks every result.
 ///
@@ -48,6 +49,8 @@ pub(crate) enum Command {
     Idle(IdleArgs),
     /// What a tool that lists all connections, again and again, takes from the round trips beside it
     Listing(ListingArgs),
+    /// Ports a second and core in the switch's table alone, bytes of a port, and the longest call
+    Table(TableArgs),
     /// The process that runs the tool of `listing`; started by it, not by hand
     #[command(hide = true)]
     Lister(ListerArgs),

@@ -147,3 +147,21 @@ pub(crate) const WIRE_LIMIT_MAX: u32 = 1 << 16;
 pub(crate) const WIRE_MS_MAX: f64 = 240_000.0;
 /// Bits a second at most: what `nic` takes.
 pub(crate) const WIRE_RATE_MAX: u64 = 8_000_000_000_000;
+
+/// Most ports of `table`: what 64 GiB hold, with half of them beside.
+pub(crate) const TABLE_PORTS_MAX: u32 = 1_000_000_000;
+/// Fewest: with fewer, the machine's pages and not the ports are measured.
+pub(crate) const TABLE_PORTS_MIN: u32 = 1_000;
+/// What `--quick` cuts them to.
+pub(crate) const TABLE_QUICK_PORTS_MAX: u32 = 50_000;
+/// Most names of one call of `table`.
+pub(crate) const TABLE_BATCH_MAX: u32 = 65_536;
+/// Slots of sessions that its table has: eight bytes each, nothing beside a million ports.
+pub(crate) const TABLE_SLOTS: u32 = 1_024;
+/// Ports a second and core that the bare table is to register, and to release: half as much again
+/// as a whole server is to.
+pub(crate) const TABLE_RATE_GOAL: f64 = 15e6;
+/// Bytes of a held port, everything included.
+pub(crate) const TABLE_BYTES_GOAL: f64 = 40.0;
+/// Microseconds of its core that the longest call may take.
+pub(crate) const TABLE_STALL_US_GOAL: u64 = 100;

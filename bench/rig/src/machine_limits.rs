@@ -171,7 +171,7 @@ fn l2_echo(
 }
 
 /// Runs `work` on a thread of its own that stays on `core`.
-fn on_core<T: Send>(
+pub(crate) fn on_core<T: Send>(
     core: CoreId,
     work: impl FnOnce() -> Result<T, Error> + Send,
 ) -> Result<T, Error> {

@@ -17,6 +17,7 @@
 //!       \                    kernel: client | epoll server         peers, ratios, machine
 //!        > http, idle        pattern and recorder are shared
 //!        > listing           ends over mem, and abelectl beside them
+//!        > table             the switch's ports, alone
 //!        > machine_limits    l2: frames there and back
 //!        > forwarder         the impaired wire; measures nothing
 //! ```
@@ -46,6 +47,7 @@ mod round;
 mod rr;
 mod sockets;
 mod stop;
+mod table;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -105,6 +107,11 @@ fn run(cli: Cli) -> Result<ExitCode, Error> {
             let (args, stop) = (args.settled(), Stop::on_signals()?);
             let is_json = args.json;
             finish(&listing::run(args, &stop)?, is_json)
+        }
+        Command::Table(args) => {
+            let (args, stop) = (args.settled(), Stop::on_signals()?);
+            let is_json = args.json;
+            finish(&table::run(args, &stop)?, is_json)
         }
         Command::Lister(args) => listing::list(&args).map(|()| ExitCode::SUCCESS),
         Command::IdleHolder(args) => http::idle::hold(&args).map(|()| ExitCode::SUCCESS),

@@ -117,6 +117,23 @@ fn quick_limits_are_right_and_report_the_agreed_keys() {
 }
 
 #[test]
+fn quick_table_is_right_also_while_it_grows_and_reports_the_agreed_keys() {
+    for planned in ["", " --planned 2000"] {
+        let report = report(&format!("table --quick{planned} --json"));
+        assert_eq!(keys(&report), BTreeSet::from(KEYS));
+        assert_eq!(report["checks"]["ok"], true, "{report}");
+        assert_eq!(report["args"]["ports"], 50_000);
+        let figures = report["figures"].as_object().expect("an object");
+        for name in ["register_per_s", "query_per_s", "query_free_per_s", "unregister_per_s"] {
+            assert!(figures[name].as_u64() > Some(0), "{report}");
+            assert!(report["ratios"][name]["random-lines"].is_number(), "{report}");
+        }
+        assert_eq!(figures.len(), 10, "{figures:?}");
+        assert_eq!(figures["moves_per_burst_max"].as_u64() > Some(0), !planned.is_empty());
+    }
+}
+
+#[test]
 fn without_json_the_table_is_on_standard_output() {
     let output = run("limits --quick");
     let table = String::from_utf8(output.stdout).expect("text");

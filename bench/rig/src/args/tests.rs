@@ -19,6 +19,7 @@ fn rr(line: &str) -> RrArgs {
         | Command::IdleHolder(_)
         | Command::Listing(_)
         | Command::Lister(_)
+        | Command::Table(_)
         | Command::ConnectKernelServer(_)
         | Command::VethServer(_)
         | Command::RrKernelServer(_) => panic!("`{line}` is an rr"),
@@ -72,6 +73,8 @@ fn arguments_out_of_bounds_are_usage_errors_that_name_the_bounds() {
         ("listing --connections 1000001", "1..=1000000"),
         ("listing --active 0", "1..=16384"),
         ("listing --seconds 0", "above 0"),
+        ("table --ports 999", "1000..="),
+        ("table --batch 0", "1..=65536"),
     ] {
         let error = parse(&format!("abele-bench {line}")).expect_err(line);
         assert_eq!(error.exit_code(), 2, "{line}");
