@@ -18,7 +18,7 @@ pub struct Swept {
 impl PortTable {
     /// Says that the session of `slot` has died. Its ports were free since [`Deaths`] says so; from
     /// now on the sweep is after them. The slot may have a new session, and be no longer dead, when
-    /// [`PortTable::ports_of`] it is 0.
+    /// [`PortTable::ports_of`] is 0.
     pub fn end(&mut self, slot: Slot) {
         self.slots.end(slot.0);
     }
