@@ -160,7 +160,9 @@ fn sections(
         refuse_what_ip_refuses(&ip, interface_place, ledger);
     }
     let workers = workers?;
-    let frames_short = memory.frames.frames / 2;
+    // What lies in the rings is never free, and says nothing of what connections hold.
+    let lent = interface.ring_size().unwrap_or(0) * u32::from(workers.count);
+    let frames_short = memory.frames.frames.saturating_sub(lent) / 2;
     let tcp = TcpConfig { mtu: interface.mtu, pages: memory.pages, frames_short, ..tcp? };
     let whole = Whole { tcp, service: service?, listeners: listeners? };
     let of_one = |listener: &Listener| listener.of_one(&workers);

@@ -6,7 +6,7 @@ use super::section::{At, Ledger, Section};
 use super::size;
 use super::workers::Workers;
 use crate::limits::{
-    FRAME_LENS, FRAMES, FRAMES_FREE_MIN, FRAMES_MAX, FRAMES_MIN, FRAMES_RESERVED, HEADROOM,
+    FRAME_LENS, FRAMES, FRAMES_MAX, FRAMES_MIN, FRAMES_RESERVED, FRAMES_SCARCE, HEADROOM,
 };
 
 /// Frames and pages.
@@ -63,7 +63,7 @@ pub(crate) fn read(
     let frames = section.number("frames", default, FRAMES_MIN..=FRAMES_MAX, ledger);
     let pages = section.choice("pages", PageChoice::Best, PAGES, ledger);
     // All workers' rings are filled from one arena, and each needs frames besides.
-    let lent_and_free = (ring + FRAMES_FREE_MIN) * all;
+    let lent_and_free = (ring + FRAMES_SCARCE) * all;
     let least = (FRAMES_MIN * all).max(lent_and_free);
     if let Some(At { value, place }) = frames
         && value < least

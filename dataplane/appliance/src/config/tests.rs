@@ -231,3 +231,27 @@ fn as_many_ranges_as_the_xdp_program_holds_fit_into_a_file_and_no_more() {
     let found = parse(Path::new("abele.toml"), &ranges(65_537), &Host::default()).unwrap_err();
     assert!(found.to_string().contains("65537 ranges are too many"), "{found}");
 }
+
+#[test]
+fn frames_are_short_below_half_of_those_that_the_rings_leave() {
+    let plan = |text: &str| {
+        let head = "addresses = [\"10.77.0.2/24\"]\n[[listener]]\nprotocol = \"echo\"\n";
+        parse(Path::new("abele.toml"), &format!("{head}{text}"), &Host::default())
+            .unwrap_or_else(|found| panic!("{found}"))
+    };
+    let tap = plan("[memory]\nframes = 10_000\n");
+    assert_eq!(tap.stack.tcp.frames_short, 5_000, "a TAP device is lent none");
+    // What lies in the rings is never free: an idle gateway would be short for ever.
+    let card = "[interface]\nkind = \"af_xdp\"\nname = \"eth1\"\nring_size = 2048\n";
+    for (workers, frames) in [(1, 3_072), (2, 16_384), (8, 8 * 3_072)] {
+        let text = format!("{card}[workers]\ncount = {workers}\n[memory]\nframes = {frames}\n");
+        let plan = plan(&text);
+        let left = frames - workers * 2_048;
+        assert_eq!(plan.stack.tcp.frames_short, left / 2, "{workers} workers");
+        assert!(plan.stack.tcp.frames_short < left, "an idle gateway is not short");
+    }
+    // Nor are they scarce where there are as few as may be.
+    let least = 2_048 + crate::limits::FRAMES_SCARCE;
+    let least = plan(&format!("{card}[memory]\nframes = {least}\n"));
+    assert!(least.memory.frames.frames - 2_048 >= least.stack.tcp.frames_scarce);
+}
