@@ -126,7 +126,8 @@ pub(crate) enum Command {
     ///
     /// A gateway that ends removes its files; one that is killed leaves them, so that its last
     /// figures can be told, until the next of its name starts. What a living gateway holds is
-    /// left alone. Removing takes the gateway's own user or root.
+    /// left alone. Without --folder and --instance also what lies in /dev/shm and no folder leads to
+    /// any more, if nobody holds it. Removing takes the gateway's own user or root.
     Clean(CleanArgs),
     /// Let Prometheus fetch every counter of all gateways, or of one, over HTTP
     ///

@@ -7,13 +7,16 @@
 //! So the place is taken as a gateway takes it that starts, which only works while nobody holds its
 //! lock, and is given back as by one that ends. A gateway of that name that starts in this very
 //! moment is told that the place is held, as it would be beside another one.
+//!
+//! What lies in memory and no folder leads to, as after somebody removed the folder by hand, goes too
+//! if no process holds it (see `memory::remove_orphans`).
 
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use counters::{CONTROL_NAME, FILE_NAME};
-use memory::{SharedError, SharedFile};
+use memory::{SharedError, SharedFile, remove_orphans};
 
 use crate::args::CleanArgs;
 use crate::error::Error;
@@ -47,6 +50,15 @@ pub(crate) fn run(args: &CleanArgs, out: &mut impl Write) -> Result<(), Error> {
             }
             Err(SharedError::Held { .. }) => {}
             Err(source) => failed = failed.or(Some(source)),
+        }
+    }
+    // Only where the whole machine is meant: who names a folder does not mean what is elsewhere.
+    if name.is_none() && args.target.folder.is_none() {
+        let links: Vec<_> = Search::run(&args.target, is_gateways).found;
+        let links: Vec<_> = links.into_iter().map(|instance| instance.path).collect();
+        for orphan in remove_orphans(&links) {
+            is_any = true;
+            writeln!(out, "removed what lay in memory for nobody  ({})", orphan.display())?;
         }
     }
     match failed {

@@ -64,5 +64,5 @@ pub use lanes::equal_lanes;
 pub use prefetch::prefetch;
 pub use ring::{Consumer, Producer, ring};
 #[cfg(not(miri))]
-pub use shared::{SharedError, SharedFile, SharedGuest, SharedView};
+pub use shared::{SharedError, SharedFile, SharedGuest, SharedView, remove_orphans};
 pub use slab::{LINK_NONE, Linked, Reuse, Slab};

@@ -31,3 +31,7 @@ pub(crate) const LOCK_TRIES: usize = 8;
 
 const _: () = assert!(HUGE_PAGE_LEN.is_multiple_of(BASE_PAGE_LEN));
 const _: () = assert!(LENT > REFERENCES_MAX);
+
+/// Files in memory that are removed at once, where nobody knows their folder any more: so many
+/// gateways may have been killed between two times that somebody cleans.
+pub(crate) const ORPHANS_MAX: usize = 1 << 12;

@@ -18,6 +18,7 @@
 
 mod error;
 mod lock;
+mod orphans;
 mod place;
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,7 @@ use std::{
 };
 
 pub use error::SharedError;
+pub use orphans::remove_orphans;
 
 use self::{lock::Lock, place::Staged};
 use crate::arena::{Arena, map_shared};

@@ -2,31 +2,18 @@
 
 use std::fs::{self, File};
 use std::os::unix::net::UnixListener;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use crate::fake::{self, Fake, Plan};
+use crate::fake::{self, Fake, Plan, Words};
 use crate::{folder, printed, run};
-
-/// Where the words of a gateway lie that was killed; they go with the value, for where the test's
-/// folder is no memory they lie outside of it.
-struct Words(PathBuf);
-
-impl Drop for Words {
-    fn drop(&mut self) {
-        // The test may have had them removed.
-        fs::remove_file(&self.0).ok();
-    }
-}
 
 /// Leaves what a gateway `lab` leaves that was killed.
 fn kill_one(folder: &Path) -> Words {
-    let mut gateway = fake::child(folder);
-    gateway.kill().expect("it runs");
-    gateway.wait().expect("it was killed");
+    let words = fake::killed(folder);
     // The fake has none: the socket that a gateway has beside it.
     drop(UnixListener::bind(folder.join("lab/control")).expect("a free name"));
-    Words(fs::canonicalize(folder.join("lab/stats")).expect("it was published"))
+    words
 }
 
 /// Leaves the same under further names, the last of them the newest. Their words lie beside their

@@ -139,9 +139,7 @@ fn judged_by_promtool(text: &str) {
 #[test]
 fn gateways_that_live_have_died_or_hang_are_told_apart() {
     let folder = folder();
-    let mut gateway = fake::child(folder.path());
-    gateway.kill().unwrap();
-    gateway.wait().unwrap();
+    let _words = fake::killed(folder.path());
     let _stuck = Fake::start(folder.path(), &Plan { stuck: Some(1), ..Plan::new("hangs") });
     std::fs::create_dir(folder.path().join("odd")).unwrap();
     std::fs::write(folder.path().join("odd/stats"), [0xa5; 4096]).unwrap();

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::Ipv4Addr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -201,8 +201,28 @@ fn monotonic() -> u64 {
 
 const CHILD_FOLDER: &str = "ABELE_TEST_FAKE_FOLDER";
 
+/// Where the words of a gateway lie that was killed; they go with the value, for where the test's
+/// folder is no memory they lie outside of it. And which process it was.
+pub(crate) struct Words(pub(crate) PathBuf, pub(crate) u32);
+
+impl Drop for Words {
+    fn drop(&mut self) {
+        // The test may have had them removed.
+        std::fs::remove_file(&self.0).ok();
+    }
+}
+
+/// Leaves what a gateway `lab` leaves that was killed.
+pub(crate) fn killed(folder: &Path) -> Words {
+    let mut gateway = child(folder);
+    let words = std::fs::canonicalize(folder.join("lab/stats")).expect("it was published");
+    gateway.kill().expect("it runs");
+    gateway.wait().expect("it was killed");
+    Words(words, gateway.id())
+}
+
 /// A gateway in a process of its own, to be killed.
-pub(crate) fn child(folder: &Path) -> Child {
+fn child(folder: &Path) -> Child {
     let mut child = Command::new(std::env::current_exe().expect("it runs"))
         .args(["--exact", "fake::child_that_is_a_gateway", "--nocapture"])
         .env(CHILD_FOLDER, folder)

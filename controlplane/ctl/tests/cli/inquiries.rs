@@ -169,9 +169,7 @@ fn where_nobody_can_be_asked_it_says_so() {
     assert_eq!(code, Some(3));
     assert!(stderr.contains("no gateway listens there"), "{stderr}");
     drop(fake);
-    let mut gateway = crate::fake::child(folder.path());
-    gateway.kill().unwrap();
-    gateway.wait().unwrap();
+    let _words = crate::fake::killed(folder.path());
     let (code, _, stderr) = run(folder.path(), "routes");
     assert_eq!(code, Some(3));
     assert!(stderr.contains("has died"), "{stderr}");

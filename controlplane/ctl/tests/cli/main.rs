@@ -395,13 +395,11 @@ fn interrupted_top_puts_the_terminal_back() {
 #[test]
 fn dead_gateway_is_told_of_with_its_last_figures() {
     let folder = folder();
-    let mut gateway = fake::child(folder.path());
-    gateway.kill().unwrap();
-    gateway.wait().unwrap();
+    let words = fake::killed(folder.path());
     let (code, stdout, stderr) = run(folder.path(), "stats");
     assert_eq!(code, Some(3));
     assert!(stdout.contains("DEAD") && stdout.contains("tcp.paws"), "{stdout}");
-    assert!(stderr.contains(&format!("the gateway (pid {}) has died", gateway.id())), "{stderr}");
+    assert!(stderr.contains(&format!("the gateway (pid {}) has died", words.1)), "{stderr}");
     assert!(stderr.contains("abele-gateway run FILE"), "{stderr}");
     let (code, stdout, _) = run(folder.path(), "stats --json");
     assert_eq!((code, &json(&stdout)["alive"]), (Some(3), &false.into()));

@@ -87,7 +87,7 @@ pub(super) fn is_held(place: &Path) -> Result<bool, SharedError> {
 
 /// A lock for writing over the whole file, whatever its length.
 #[expect(clippy::cast_possible_truncation, reason = "libc's constants are wider than its fields")]
-fn whole_file() -> libc::flock {
+pub(super) fn whole_file() -> libc::flock {
     libc::flock {
         l_type: libc::F_WRLCK as libc::c_short,
         l_whence: libc::SEEK_SET as libc::c_short,

@@ -9,18 +9,19 @@ use std::{
 };
 
 use nix::{
-    fcntl::{FallocateFlags, fallocate},
+    fcntl::{FallocateFlags, FcntlArg, fallocate, fcntl},
     sys::statfs::{TMPFS_MAGIC, statfs},
 };
 
+use super::lock::whole_file;
 use super::{Access, SharedError};
 use crate::arena::Arena;
 
 /// The folder of memory that every Linux has.
-const MEMORY: &str = "/dev/shm";
+pub(super) const MEMORY: &str = "/dev/shm";
 
 /// How the names of files in [`MEMORY`] begin, so that a successor knows what it may remove.
-const PREFIX: &str = "abele.";
+pub(super) const PREFIX: &str = "abele.";
 
 /// A file of words that is being made or has been published.
 #[derive(Debug)]
@@ -119,6 +120,9 @@ fn create(path: &Path, len: usize) -> Result<File, SharedError> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create_new(true).mode(0o640);
     let file = options.custom_flags(libc::O_NOFOLLOW).open(path).map_err(failed("make"))?;
+    // While the writer lives nobody takes the words for an orphan's; where there are no locks, its
+    // process number says that it lives.
+    fcntl(&file, FcntlArg::F_OFD_SETLK(&whole_file())).ok();
     let reserve = || {
         // The process's umask may have taken the group's right to read away.
         file.set_permissions(Permissions::from_mode(0o640))?;

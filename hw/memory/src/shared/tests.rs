@@ -186,3 +186,60 @@ fn killed_writer_leaves_its_words_and_the_next_one_takes_over() {
         assert!(old.is_none_or(|old| !old.exists()), "no litter in memory");
     }
 }
+
+/// A process number that nobody has: that of a child which has ended.
+fn pid_of_nobody() -> u32 {
+    let mut child = Command::new("true").spawn().unwrap();
+    child.wait().unwrap();
+    child.id()
+}
+
+#[test]
+fn words_whose_folder_is_gone_are_removed_and_no_others() {
+    let memory = tempfile::tempdir().unwrap();
+    let pid = pid_of_nobody();
+    let make = |name: String| {
+        let path = memory.path().join(name);
+        fs::write(&path, "12345678").unwrap();
+        path
+    };
+    let orphan = make(format!("abele.{pid}.18ec3728f22ea8e2"));
+    let linked = make(format!("abele.{pid}.18ec3728f22ea8e3"));
+    let held = make(format!("abele.{pid}.18ec3728f22ea8e4"));
+    let living = make(format!("abele.{}.18ec3728f22ea8e5", std::process::id()));
+    for other in ["abele.x.18ec", "abele.1", "abele.-1.18ec", "abele.0.18ec", "other", "abele."] {
+        make(other.to_owned());
+    }
+    std::os::unix::fs::symlink(&living, memory.path().join(format!("abele.{pid}.1"))).unwrap();
+    fs::create_dir(memory.path().join(format!("abele.{pid}.2"))).unwrap();
+    let link = memory.path().join("stats");
+    std::os::unix::fs::symlink(&linked, &link).unwrap();
+    let holder = File::options().write(true).open(&held).unwrap();
+    let lock = nix::fcntl::FcntlArg::F_OFD_SETLK(&lock::whole_file());
+    nix::fcntl::fcntl(&holder, lock).unwrap();
+
+    let count = || fs::read_dir(memory.path()).unwrap().count();
+    let before = count();
+    let links = [link, memory.path().join("no-such/stats")];
+    assert_eq!(orphans::remove_in(memory.path(), &links), std::slice::from_ref(&orphan));
+    assert!(!orphan.exists() && linked.exists() && held.exists() && living.exists());
+    assert_eq!(count(), before - 1);
+    drop(holder);
+    assert_eq!(orphans::remove_in(memory.path(), &links), [held]);
+    assert_eq!(orphans::remove_in(&memory.path().join("no-such"), &[]), [] as [PathBuf; 0]);
+}
+
+#[test]
+fn words_of_a_writer_that_lives_are_locked() {
+    for folder in folders() {
+        let path = folder.path().join("stats");
+        let file = SharedFile::create(&path, 8).unwrap();
+        file.publish().unwrap();
+        let other = File::options().read(true).write(true).open(&path).unwrap();
+        let whole = lock::whole_file();
+        let take = || nix::fcntl::fcntl(&other, nix::fcntl::FcntlArg::F_OFD_SETLK(&whole));
+        assert!(take().is_err(), "somebody holds it");
+        drop(file);
+        take().unwrap();
+    }
+}
