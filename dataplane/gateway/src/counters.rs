@@ -151,6 +151,23 @@ named! {
     }
 }
 
+impl Status {
+    /// Whether it tells of something that is wrong: 400 and above.
+    #[must_use]
+    pub const fn is_error(self) -> bool {
+        self as u8 >= Self::BadRequest as u8
+    }
+
+    /// Its three digits.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        self.name().strip_prefix("http_").expect("every name begins so")
+    }
+}
+
+// Statuses stand in the order of their numbers.
+const _: () = assert!((Status::NotModified as u8) < Status::BadRequest as u8);
+
 /// What echo has counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EchoCounters {
@@ -187,6 +204,10 @@ pub struct HttpCounters {
     pub bytes_out: u64,
     /// Bytes of requests' bodies, and of what came to connections that linger, thrown away.
     pub bytes_discarded: u64,
+    /// Records given to the access log.
+    pub access_given: u64,
+    /// Records that the access log had no room for.
+    pub access_lost: u64,
     /// Sessions in use now.
     pub sessions_used: u32,
     /// Sessions in use at most until now.
@@ -205,6 +226,8 @@ impl Default for HttpCounters {
             continues: 0,
             bytes_out: 0,
             bytes_discarded: 0,
+            access_given: 0,
+            access_lost: 0,
             sessions_used: 0,
             sessions_used_max: 0,
             heads_used: 0,
@@ -293,6 +316,8 @@ impl HttpCounters {
             continues,
             bytes_out,
             bytes_discarded,
+            access_given,
+            access_lost,
             sessions_used,
             sessions_used_max,
             heads_used,
@@ -305,6 +330,8 @@ impl HttpCounters {
             ("http_100", continues),
             ("http_bytes_out", bytes_out),
             ("http_bytes_discarded", bytes_discarded),
+            ("http_access_given", access_given),
+            ("http_access_lost", access_lost),
             ("http_sessions_used", u64::from(sessions_used)),
             ("http_sessions_used_max", u64::from(sessions_used_max)),
             ("http_heads_used", u64::from(heads_used)),

@@ -4,6 +4,7 @@ use stack::{
     CloseReason, Conn, Context, Data, Datagram, ListenerId, ListenerOptions, Refuse, Service,
 };
 
+use crate::access::AccessLog;
 use crate::config::{GatewayConfig, GatewayError, HttpLimits};
 use crate::counters::Counters;
 use crate::limits::{DATAGRAM_PORTS_KNOWN, LISTENERS_KNOWN};
@@ -131,6 +132,12 @@ impl Gateway {
     /// then they have no date, as RFC 9110 wants it of a server without a clock.
     pub fn set_wall_time(&mut self, unix_seconds: u64) {
         self.http.set_wall_time(unix_seconds);
+    }
+
+    /// Tells of requests by `log` from the next one on, or of none; what was there before comes
+    /// back. It takes no memory and gives none back.
+    pub fn set_access_log(&mut self, log: Option<Box<AccessLog>>) -> Option<Box<AccessLog>> {
+        self.http.set_access_log(log)
     }
 
     /// Every answer is the last of its connection from now on, and says so. What is under way goes

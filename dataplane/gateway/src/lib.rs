@@ -15,6 +15,7 @@
 //! ```text
 //!   stack --on_data--> Gateway --by listener--> proto/echo.rs
 //!                                               proto/http.rs
+//!                                                 ingress.rs   bytes -> what they bring
 //!                                                 request.rs   head -> Request, or a refusal
 //!                                                 framing.rs   fields -> where it ends
 //!                                                 host.rs      what can be a host
@@ -29,12 +30,14 @@
 //!                                                 answer.rs    what is to be sent, from any byte
 //!                                                 session.rs   what is under way, by age
 //!                                                 drain.rs     the end of serving
+//!                                                 access.rs    what the access log is told
 //! ```
 //!
 //! A protocol is a [`stack::Service`] in a file under `proto/`, a variant of [`Protocol`] and an
 //! arm in `gateway.rs`.
 #![forbid(unsafe_code)]
 
+mod access;
 mod config;
 mod counters;
 mod gateway;
@@ -42,6 +45,7 @@ pub mod limits;
 mod proto;
 mod timer;
 
+pub use crate::access::{AccessLog, AccessRecord, AccessTerms, Cause, Ending, Place, RequestLine};
 pub use crate::config::{GatewayConfig, GatewayError, HttpLimits};
 pub use crate::counters::{Counters, EchoCounters, HttpCounters, Refusal, Status};
 pub use crate::gateway::{Gateway, Protocol};

@@ -94,3 +94,11 @@ pub const LISTENERS_KNOWN: usize = 4_096;
 
 /// UDP ports that there is room for from the start: what UDP binds at most.
 pub const DATAGRAM_PORTS_KNOWN: usize = 1_024;
+
+/// Bytes of a request's first line that the access log keeps: most targets are shorter, and with
+/// these a record is six lines of the cache.
+pub const ACCESS_LINE_LEN_MAX: usize = 256;
+const _: () = assert!(size_of::<crate::AccessRecord>() <= 384);
+
+/// Records of a core on their way to the access log: some milliseconds of requests at full rate.
+pub const ACCESS_RECORDS_MAX: usize = 1 << 12;

@@ -160,6 +160,12 @@ impl Context<'_> {
         Some((tuple.remote, tuple.remote_port))
     }
 
+    /// Our own TCP port of a connection.
+    #[must_use]
+    pub fn local_port(&self, conn: Conn) -> Option<u16> {
+        Some(self.core.tcp.record(conn)?.tuple().local_port)
+    }
+
     /// Calls `on_timer` with `key` after `delay`, at most a tick (1.05 ms) late per turn.
     ///
     /// # Errors

@@ -18,6 +18,7 @@
 //!                                                     closed <--peer's end-- Linger
 //! ```
 
+mod access;
 pub(crate) mod answer;
 mod body;
 mod condition;
@@ -26,6 +27,7 @@ mod documents;
 mod drain;
 mod framing;
 mod host;
+mod ingress;
 mod path;
 mod range;
 mod request;
@@ -37,19 +39,21 @@ mod stored;
 
 use stack::{CloseReason, Conn, Context, Data, Datagram, Refuse, SendError, Service};
 
-use base::{Instant, NIL};
+use base::NIL;
 use memory::ArenaError;
 
 use self::answer::{Answer, DateLine, Persistence, status_of};
-use self::body::{Body, Progress};
+use self::body::Body;
 pub use self::documents::{Document, Documents, DocumentsError};
+use self::ingress::Next;
 use self::path::PathBuffer;
-use self::request::{Rejection, find_end, parse, slots, too_long};
-use self::select::{closing, decide};
+use self::request::Rejection;
+use self::select::closing;
 use self::session::{Due, Phase, Sessions};
 use self::shelf::Shelf;
 use self::stored::Stored;
 use crate::GatewayConfig;
+use crate::access::AccessLog;
 use crate::counters::{HttpCounters, Refusal, Status};
 use crate::limits::{
     ANSWER_HEAD_LEN_MAX, EXPIRED_PER_SWEEP, HEAD_LEN_MAX, LINGER_LEN_MAX, SWEEP_EVERY,
@@ -68,27 +72,11 @@ pub(crate) struct Http {
     is_sweeping: bool,
     /// Every answer is the last of its connection.
     is_draining: bool,
+    /// Where requests are told of, if anywhere.
+    access: Option<Box<AccessLog>>,
     /// Where paths are decoded and heads are written: one request at a time.
     path: Box<PathBuffer>,
     head: Box<[u8; ANSWER_HEAD_LEN_MAX]>,
-}
-
-/// What the next bytes of a connection bring.
-enum Next {
-    /// Nothing to be done until more come, or until there is room.
-    Wait,
-    /// A session has begun.
-    Began(u32),
-    /// A request to be answered.
-    Answer(Answer),
-    /// A request whose content comes first; the client may wait to be told that it should.
-    Body { answer: Answer, body: Body, is_awaited: bool },
-    /// A request that ends the connection.
-    Refuse(Rejection),
-    /// An empty line that came in two pieces: there is nothing to remember of it.
-    Blank,
-    /// More than a connection that lingers is worth.
-    Overrun,
 }
 
 //= https://www.rfc-editor.org/rfc/rfc9110#section-15.2.1
@@ -113,6 +101,7 @@ impl Http {
             body_len_max: http.body_len_max,
             is_sweeping: false,
             is_draining: false,
+            access: None,
             path: Box::new([0; HEAD_LEN_MAX]),
             head: Box::new([0; ANSWER_HEAD_LEN_MAX]),
         })
@@ -131,134 +120,6 @@ impl Http {
             heads_used: self.sessions.heads_used(),
             ..self.counters
         }
-    }
-
-    /// Looks at bytes in order: how many of them are taken, and what they bring.
-    fn read(
-        &mut self,
-        conn: Conn,
-        session: Option<u32>,
-        bytes: &[u8],
-        now: Instant,
-    ) -> (usize, Next) {
-        let Some(index) = session else {
-            return self.read_idle(conn, bytes, now);
-        };
-        match self.sessions.phase(index) {
-            Phase::Head { buffer, len } => self.read_head(index, buffer, len as usize, bytes),
-            // The next request waits in the stack.
-            Phase::Answer(_) => (0, Next::Wait),
-            Phase::Body { answer, body } => self.read_body(index, answer, body, bytes),
-            Phase::Linger { rest } => {
-                let (len, rest) = self.discard(bytes, rest);
-                self.sessions.update(index, Phase::Linger { rest });
-                (len, if len < bytes.len() { Next::Overrun } else { Next::Wait })
-            }
-        }
-    }
-
-    /// Throws away at most `rest` of `bytes`: how many, and what is left of `rest`.
-    fn discard(&mut self, bytes: &[u8], rest: u32) -> (usize, u32) {
-        let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX).min(rest);
-        self.counters.bytes_discarded += u64::from(len);
-        (len as usize, rest - len)
-    }
-
-    /// Between two requests: mostly a whole head, which is read where it lies.
-    fn read_idle(&mut self, conn: Conn, bytes: &[u8], now: Instant) -> (usize, Next) {
-        //= https://www.rfc-editor.org/rfc/rfc9112#section-2.2
-        //# a server that is expecting to receive and parse a request-line SHOULD ignore at least
-        //# one empty line (CRLF) received prior to the request-line
-        let mut head = bytes;
-        while let Some(after) = head.strip_prefix(b"\r\n") {
-            head = after;
-        }
-        let blank = bytes.len() - head.len();
-        match head {
-            [] => return (blank, Next::Wait),
-            [b'\n', ..] | [b'\r', _, ..] => {
-                let rejection = Rejection { refusal: Refusal::HeadMalformed, is_head: false };
-                return (blank, Next::Refuse(rejection));
-            }
-            _ => {}
-        }
-        let mut slots = slots();
-        if let Some((len, parsed)) = parse(head, &mut slots, &mut self.path, self.body_len_max) {
-            let now = self.date.seconds;
-            return (blank + len, decide(parsed, &self.documents, now, &mut self.counters));
-        }
-        self.keep_head(conn, head, bytes.len(), now)
-    }
-
-    /// The beginning of a head, of which more must come.
-    fn keep_head(&mut self, conn: Conn, head: &[u8], taken: usize, now: Instant) -> (usize, Next) {
-        let is_head = head.starts_with(b"HEAD ");
-        let lacks = |refusal| (taken, Next::Refuse(Rejection { refusal, is_head }));
-        let Some(buffer) = self.sessions.allocate_head() else {
-            return lacks(Refusal::ResourceHeads);
-        };
-        self.sessions.head_mut(buffer)[..head.len()].copy_from_slice(head);
-        let len = u32::try_from(head.len()).expect("shorter than a head may be");
-        match self.sessions.begin(conn, Phase::Head { buffer, len }, now) {
-            Some(index) => (taken, Next::Began(index)),
-            None => {
-                self.sessions.free_head(buffer);
-                lacks(Refusal::ResourceSessions)
-            }
-        }
-    }
-
-    /// A head that arrives in pieces; it is parsed once, when its end is there.
-    fn read_head(&mut self, index: u32, buffer: u32, known: usize, bytes: &[u8]) -> (usize, Next) {
-        let count = bytes.len().min(HEAD_LEN_MAX - known);
-        let head = self.sessions.head_mut(buffer);
-        head[known..known + count].copy_from_slice(&bytes[..count]);
-        let len = known + count;
-        let malformed = Rejection { refusal: Refusal::HeadMalformed, is_head: false };
-        if head[0] == b'\r' {
-            // Only as the first half of an empty line before the request it came this far.
-            return if head[1] == b'\n' { (1, Next::Blank) } else { (0, Next::Refuse(malformed)) };
-        }
-        // The end has at most three bytes that may be cut apart.
-        if let Some(end) = find_end(&head[..len], known.saturating_sub(3)) {
-            let head = &self.sessions.head(buffer)[..end];
-            let mut slots = slots();
-            let parsed = parse(head, &mut slots, &mut self.path, self.body_len_max);
-            let parsed = parsed.map_or(Err(malformed), |(_, parsed)| parsed);
-            let now = self.date.seconds;
-            return (end - known, decide(parsed, &self.documents, now, &mut self.counters));
-        }
-        if len == HEAD_LEN_MAX {
-            let refusal = too_long(head);
-            let is_head = head.starts_with(b"HEAD ");
-            return (count, Next::Refuse(Rejection { refusal, is_head }));
-        }
-        let len = u32::try_from(len).expect("shorter than a head may be");
-        self.sessions.update(index, Phase::Head { buffer, len });
-        (count, Next::Wait)
-    }
-
-    /// Content: it is taken and thrown away; at its end the answer is due.
-    fn read_body(
-        &mut self,
-        index: u32,
-        answer: Answer,
-        mut body: Body,
-        bytes: &[u8],
-    ) -> (usize, Next) {
-        let (len, progress) = body.take(bytes, self.body_len_max);
-        self.counters.bytes_discarded += len as u64;
-        let next = match progress {
-            Progress::More => {
-                self.sessions.update(index, Phase::Body { answer, body });
-                Next::Wait
-            }
-            Progress::End => Next::Answer(answer),
-            Progress::Wrong(refusal) => {
-                Next::Refuse(Rejection { refusal, is_head: answer.is_head })
-            }
-        };
-        (len, next)
     }
 
     /// Content is to come: the client is told so if it waits for that.
@@ -298,6 +159,7 @@ impl Http {
     ) -> Flow {
         let Rejection { refusal, is_head } = rejection;
         self.counters.refuse_for(refusal);
+        self.note_refusal(cx, session, refusal);
         let status = status_of(refusal).expect("refusals of requests have a status");
         let answer = Answer {
             status,
@@ -324,6 +186,7 @@ impl Http {
         if session.is_none() && !self.sessions.has_free() && !self.fits(cx, conn, &answer) {
             // It would stop half-way with nobody to remember where. The refusal is short.
             self.counters.refuse_for(Refusal::ResourceSessions);
+            self.note_refusal(cx, session, Refusal::ResourceSessions);
             answer =
                 Answer { status: Status::ServiceUnavailable, document: NIL, ..closing(answer) };
         }
@@ -375,6 +238,7 @@ impl Http {
         session: Option<u32>,
         answer: Answer,
     ) -> Flow {
+        self.log_answer(cx, conn, session, &answer);
         if answer.has_peer_ended {
             return self.close(cx, conn);
         }
@@ -411,10 +275,12 @@ impl Http {
         let now = cx.now();
         if let Some(index) = session {
             self.sessions.enter(index, phase, now);
+            self.hold_note(index);
             return Flow::Continue;
         }
         match self.sessions.begin(conn, phase, now) {
             Some(index) => {
+                self.hold_note(index);
                 self.began(cx, conn, index);
                 Flow::Continue
             }
@@ -453,6 +319,7 @@ impl Http {
 
     fn drop_for(&mut self, cx: &mut Context<'_>, conn: Conn, refusal: Refusal) -> Flow {
         self.counters.refuse_for(refusal);
+        self.log_drop(cx, conn, refusal);
         self.release(cx, conn);
         cx.abort(conn);
         Flow::Stop
@@ -508,6 +375,7 @@ impl Service for Http {
             self.sessions.update(index, Phase::Answer(answer));
             return;
         }
+        self.log_truncated(cx, conn);
         if let Some(Phase::Head { .. } | Phase::Body { .. }) = self.release(cx, conn) {
             self.counters.refuse_for(Refusal::PeerTruncated);
         }
@@ -541,6 +409,7 @@ impl Service for Http {
     }
 
     fn on_close(&mut self, cx: &mut Context<'_>, conn: Conn, why: CloseReason) {
+        self.log_close(cx, conn, why);
         let phase = self.release(cx, conn);
         self.closed(phase, why);
     }

@@ -3,6 +3,7 @@
 use stack::{Conn, Context};
 
 use super::{Http, session_of};
+use crate::access::Cause;
 
 impl Http {
     /// From now on every answer says that it is its connection's last, and is.
@@ -18,6 +19,7 @@ impl Http {
         if session_of(cx, conn).is_some() {
             return false;
         }
+        self.log_idle(cx, conn, if self.is_draining { Cause::Drain } else { Cause::Timeout });
         // A request that crosses our end is thrown away, so that the client reads the end and no
         // reset: it may ask again elsewhere either way, and of an end it knows that it may.
         if self.sessions.has_free() {

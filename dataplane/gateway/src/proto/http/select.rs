@@ -65,7 +65,7 @@ pub(crate) fn decide(
         // Who is refused before it was told to go on may or may not send its content after that:
         // what comes next could be either, so the connection ends.
         Expectation::Unknown => Next::Answer(closing(answer)),
-        Expectation::Continue if is_refusal(status) => Next::Answer(closing(answer)),
+        Expectation::Continue if status.is_error() => Next::Answer(closing(answer)),
         Expectation::Continue => Next::Body { answer, body, is_awaited: true },
     }
 }
@@ -73,11 +73,6 @@ pub(crate) fn decide(
 pub(crate) fn closing(answer: Answer) -> Answer {
     Answer { persistence: Persistence::Close, ..answer }
 }
-
-fn is_refusal(status: Status) -> bool {
-    status as u8 >= Status::BadRequest as u8
-}
-const _: () = assert!((Status::NotModified as u8) < Status::BadRequest as u8);
 
 fn choose(request: &Request<'_, '_>, documents: &Shelf, now: u64) -> Result<Choice, Refusal> {
     let &Request { method, expectation, fields, path, .. } = request;

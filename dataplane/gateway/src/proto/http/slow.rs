@@ -15,7 +15,8 @@ impl Http {
             //= https://www.rfc-editor.org/rfc/rfc9110#section-15.5.9
             //# the server did not receive a complete request message within the time that it was
             //# prepared to wait
-            Phase::Head { buffer, .. } => {
+            Phase::Head { buffer, len } => {
+                self.note_buffered(buffer, len as usize, cx.now());
                 let is_head = self.sessions.head(buffer).starts_with(b"HEAD ");
                 let rejection = Rejection { refusal: Refusal::HeadTimeout, is_head };
                 self.refuse(cx, conn, Some(index), rejection)
@@ -28,6 +29,7 @@ impl Http {
             Phase::Answer(_) => self.drop_for(cx, conn, Refusal::AnswerTimeout),
             Phase::Linger { .. } => {
                 self.counters.refuse_for(Refusal::LingerTimeout);
+                self.log_drop(cx, conn, Refusal::LingerTimeout);
                 self.close(cx, conn)
             }
         };
