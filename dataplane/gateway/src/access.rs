@@ -9,7 +9,7 @@
 mod ending;
 
 use base::{Duration, Instant};
-use memory::Producer;
+use memory::{ArenaError, Array, PageChoice, Producer};
 use wire::Address;
 
 pub use self::ending::{Cause, Ending, Place};
@@ -19,11 +19,21 @@ use crate::limits::ACCESS_LINE_LEN_MAX;
 /// Which requests are told of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AccessTerms {
-    /// One request in so many; at least 1.
+    /// Of those that ended in order, one in so many; at least 1.
     pub sample: u32,
-    /// Every request that ended otherwise than it should, or whose status is 400 or above, whatever
-    /// the sample.
+    /// Every one that ended otherwise ([`Ending::is_error`]), whatever the sample.
     pub is_every_error: bool,
+}
+
+/// What the log of a core has room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AccessSizes {
+    /// Sessions of the core, see [`crate::GatewayConfig::sessions_max`].
+    pub sessions_max: u32,
+    /// Records of connections that the core's TCP has; 4 bytes each.
+    pub connections_max: u32,
+    /// Pages of these.
+    pub pages: PageChoice,
 }
 
 /// The beginning of a request: its first line, as it came.
@@ -73,7 +83,8 @@ impl std::fmt::Debug for RequestLine {
 pub struct AccessRecord {
     /// When it ended, on the core's clock.
     pub ended_at: Instant,
-    /// From the head's end, or from what of it there was, to the answer's last byte in the queue.
+    /// From the request's first byte to the answer's last one in the queue; zero if no request was
+    /// under way.
     pub took: Duration,
     /// The client; unknown where the connection is forgotten already.
     pub peer: Option<(Address, u16)>,
@@ -85,8 +96,13 @@ pub struct AccessRecord {
     pub status: Option<Status>,
     /// Bytes of the answer, its head included, that were queued to be sent.
     pub bytes: u64,
+    /// Requests of the connection that have ended, with this one. A log that is new to a connection
+    /// begins with zero.
+    pub requests: u32,
     /// How it ended.
     pub ending: Ending,
+    /// The exact reason, by the name of its counter, where something was refused.
+    pub refusal: Option<Refusal>,
 }
 
 /// What is noted while a request is under way.
@@ -95,13 +111,25 @@ struct Note {
     since: Instant,
     line: RequestLine,
     refusal: Option<Refusal>,
-    is_sampled: bool,
+}
+
+/// What is known of requests under way, and of connections.
+#[derive(Debug)]
+struct Notes {
+    /// Of the request that is being looked at.
+    current: Option<Note>,
+    /// Of requests that are under way, by their session.
+    held: Box<[Option<Note>]>,
+    /// Requests that have ended, by the number of the connection's record.
+    requests: Array<u32>,
 }
 
 /// Who and when: what a record takes from the connection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scene {
     pub(crate) now: Instant,
+    /// The number of the connection's record.
+    pub(crate) conn: u32,
     pub(crate) peer: Option<(Address, u16)>,
     pub(crate) local_port: Option<u16>,
 }
@@ -129,55 +157,89 @@ pub(crate) enum Kept {
 pub struct AccessLog {
     out: Producer<AccessRecord>,
     terms: AccessTerms,
-    /// Requests until the next one of the sample.
+    /// Ends in order until the next one of the sample.
     left: u32,
-    /// Of the request that is being looked at.
-    current: Option<Note>,
-    /// Of requests that are under way, by their session.
-    held: Box<[Option<Note>]>,
+    notes: Notes,
 }
 
 impl AccessLog {
-    /// A log for a gateway with `sessions_max` sessions, whose records leave by `out`.
-    #[must_use]
-    pub fn new(terms: AccessTerms, sessions_max: u32, out: Producer<AccessRecord>) -> Self {
+    /// A log whose records leave by `out`.
+    ///
+    /// # Errors
+    /// The machine has not enough memory.
+    pub fn new(
+        terms: AccessTerms,
+        sizes: AccessSizes,
+        out: Producer<AccessRecord>,
+    ) -> Result<Box<Self>, ArenaError> {
+        let AccessSizes { sessions_max, connections_max, pages } = sizes;
         let held = vec![None; sessions_max as usize].into_boxed_slice();
-        Self { out, terms, left: terms.sample, current: None, held }
+        let requests = Array::new(connections_max as usize, pages)?;
+        let notes = Notes { current: None, held, requests };
+        Ok(Box::new(Self { out, terms, left: 1, notes }))
     }
 
-    /// A head has ended, or what there is of it has been given up.
-    pub(crate) fn begin(&mut self, head: &[u8], now: Instant) {
-        let is_sampled = self.draw();
+    /// Goes on with what an older log has noted.
+    pub(crate) fn take_notes(&mut self, older: &mut Self) {
+        let (new, old) = (&self.notes, &older.notes);
+        if new.held.len() == old.held.len() && new.requests.len() == old.requests.len() {
+            std::mem::swap(&mut self.notes, &mut older.notes);
+        }
+    }
+
+    /// A connection begins, of which no request has ended.
+    pub(crate) fn open(&mut self, conn: u32) {
+        if let Some(requests) = self.notes.requests.get_mut(conn as usize) {
+            *requests = 0;
+        }
+    }
+
+    /// A head has ended, or what there is of it has been given up. It began at `since`.
+    pub(crate) fn begin(&mut self, head: &[u8], since: Instant) {
         let line = RequestLine::of(head);
-        self.current = Some(Note { since: now, line, refusal: None, is_sampled });
+        self.notes.current = Some(Note { since, line, refusal: None });
     }
 
     /// What is under way has a session now.
     pub(crate) fn hold(&mut self, session: u32) {
-        if let Some(note) = self.current.take() {
-            self.held[session as usize] = Some(note);
+        if let Some(note) = self.notes.current.take()
+            && let Some(held) = self.notes.held.get_mut(session as usize)
+        {
+            *held = Some(note);
         }
     }
 
-    /// The request that is under way is refused.
+    /// The request that is under way is refused. The first
+    /// reason that ends something is the one that is told.
     pub(crate) fn refuse(&mut self, session: Option<u32>, refusal: Refusal, now: Instant) {
-        if self.current.is_none() && self.held(session).is_none() {
-            self.begin(b"", now);
-        }
-        let note = match &mut self.current {
-            Some(note) => note,
-            None => match session.and_then(|index| self.held[index as usize].as_mut()) {
-                Some(note) => note,
-                None => return,
-            },
+        let Notes { current, held, requests: _ } = &mut self.notes;
+        let held = session.and_then(|index| held.get_mut(index as usize)?.as_mut());
+        let empty = Note { since: now, line: RequestLine::EMPTY, refusal: None };
+        let note = match (current, held) {
+            (Some(current), _) => current,
+            (None, Some(held)) => held,
+            (current, None) => current.insert(empty),
         };
-        note.refusal = Some(refusal);
+        if note.refusal.and_then(Ending::of_refusal).is_none() {
+            note.refusal = Some(refusal);
+        }
     }
 
-    /// An answer is wholly queued.
-    pub(crate) fn answered(&mut self, session: Option<u32>, scene: Scene, told: Told) -> Kept {
-        let Some(note) = self.take(session) else { return Kept::Passed };
-        self.give(note, scene, told, Ending::of_answer(note.refusal))
+    /// An answer is wholly queued, and the connection goes on like this.
+    pub(crate) fn answered(
+        &mut self,
+        session: Option<u32>,
+        scene: Scene,
+        told: Told,
+        next: Place,
+    ) -> Kept {
+        let note = self.take(session);
+        let refusal = note.and_then(|note| note.refusal);
+        let refused = refusal.and_then(Ending::of_refusal);
+        let refusal = refusal.filter(|_| refused.is_some());
+        let ending = refused.unwrap_or(Ending::new(Cause::None, next));
+        self.count(scene);
+        self.give(note, refusal, scene, told, ending)
     }
 
     /// A request ends otherwise; where none is under way, the connection does.
@@ -186,48 +248,83 @@ impl AccessLog {
         session: Option<u32>,
         scene: Scene,
         told: Told,
-        ending: Ending,
+        (ending, refusal): (Ending, Option<Refusal>),
     ) -> Kept {
-        let note = self.take(session).unwrap_or_else(|| {
-            let is_sampled = self.draw();
-            Note { since: scene.now, line: RequestLine::EMPTY, refusal: None, is_sampled }
-        });
-        self.give(note, scene, told, ending)
+        let note = self.take(session);
+        if note.is_some() {
+            self.count(scene);
+        }
+        self.give(note, refusal, scene, told, ending)
     }
 
-    fn held(&self, session: Option<u32>) -> Option<&Note> {
-        self.held[session? as usize].as_ref()
+    /// Whether a request of a connection has ended.
+    pub(crate) fn has_asked(&self, conn: u32) -> bool {
+        self.requests(conn) > 0
+    }
+
+    fn requests(&self, conn: u32) -> u32 {
+        self.notes.requests.get(conn as usize).copied().unwrap_or(0)
+    }
+
+    fn count(&mut self, scene: Scene) {
+        if let Some(requests) = self.notes.requests.get_mut(scene.conn as usize) {
+            *requests = requests.saturating_add(1);
+        }
     }
 
     fn take(&mut self, session: Option<u32>) -> Option<Note> {
-        let held = session.and_then(|index| self.held[index as usize].take());
-        self.current.take().or(held)
+        let Notes { current, held, requests: _ } = &mut self.notes;
+        let held = session.and_then(|index| held.get_mut(index as usize)?.take());
+        current.take().or(held)
     }
 
-    /// Whether the next one is of the sample.
-    fn draw(&mut self) -> bool {
+    /// Whether this one is told of.
+    fn draw(&mut self, ending: Ending) -> bool {
+        if self.terms.is_every_error && ending.is_error() {
+            return true;
+        }
         self.left -= 1;
         let is_sampled = self.left == 0;
         if is_sampled {
-            self.left = self.terms.sample;
+            self.left = self.terms.sample.max(1);
         }
         is_sampled
     }
 
-    fn give(&mut self, note: Note, scene: Scene, told: Told, ending: Ending) -> Kept {
-        let Note { since, line, refusal: _, is_sampled } = note;
-        let Told { status, bytes } = told;
-        let is_error = ending.is_error() || status.is_some_and(Status::is_error);
-        if !(is_sampled || (self.terms.is_every_error && is_error)) {
+    fn give(
+        &mut self,
+        note: Option<Note>,
+        refusal: Option<Refusal>,
+        scene: Scene,
+        told: Told,
+        ending: Ending,
+    ) -> Kept {
+        if !self.draw(ending) {
             return Kept::Passed;
         }
-        let Scene { now, peer, local_port } = scene;
-        let took = now.saturating_since(since);
-        let record =
-            AccessRecord { ended_at: now, took, peer, local_port, line, status, bytes, ending };
+        let Scene { now, conn, peer, local_port } = scene;
+        let Told { status, bytes } = told;
+        let requests = self.requests(conn);
+        let took = note.map_or(Duration::ZERO, |note| now.saturating_since(note.since));
+        let line = note.map_or(RequestLine::EMPTY, |note| note.line);
+        let record = AccessRecord {
+            ended_at: now,
+            took,
+            peer,
+            local_port,
+            line,
+            status,
+            bytes,
+            requests,
+            ending,
+            refusal,
+        };
         match self.out.push(record) {
             Ok(()) => Kept::Given,
             Err(_full) => Kept::Lost,
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ use stack::{
     CloseReason, Conn, Context, Data, Datagram, ListenerId, ListenerOptions, Refuse, Service,
 };
 
-use crate::access::AccessLog;
+use crate::access::{AccessLog, Cause};
 use crate::config::{GatewayConfig, GatewayError, HttpLimits};
 use crate::counters::Counters;
 use crate::limits::{DATAGRAM_PORTS_KNOWN, LISTENERS_KNOWN};
@@ -138,6 +138,20 @@ impl Gateway {
     /// back. It takes no memory and gives none back.
     pub fn set_access_log(&mut self, log: Option<Box<AccessLog>>) -> Option<Box<AccessLog>> {
         self.http.set_access_log(log)
+    }
+
+    /// Resets a connection that is left when the time of a drain is over.
+    pub fn cut(&mut self, cx: &mut Context<'_>, conn: Conn) {
+        if self.protocol_of(cx, conn) == Some(Protocol::Http) {
+            self.http.log_left(cx, conn, Cause::Cut);
+        }
+        cx.abort(conn);
+    }
+
+    /// Tells the access log of all requests that are under way as the gateway ends for `cause`,
+    /// and nobody else.
+    pub fn tell_left(&mut self, cx: &Context<'_>, cause: Cause) {
+        self.http.log_all_left(cx, cause);
     }
 
     /// Every answer is the last of its connection from now on, and says so. What is under way goes

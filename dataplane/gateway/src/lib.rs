@@ -45,7 +45,9 @@ pub mod limits;
 mod proto;
 mod timer;
 
-pub use crate::access::{AccessLog, AccessRecord, AccessTerms, Cause, Ending, Place, RequestLine};
+pub use crate::access::{
+    AccessLog, AccessRecord, AccessSizes, AccessTerms, Cause, Ending, Place, RequestLine,
+};
 pub use crate::config::{GatewayConfig, GatewayError, HttpLimits};
 pub use crate::counters::{Counters, EchoCounters, HttpCounters, Refusal, Status};
 pub use crate::gateway::{Gateway, Protocol};

@@ -2,6 +2,8 @@
 //! in virtual time, and no allocation on the gateway's side.
 #![forbid(unsafe_code)]
 
+#[path = "two_stacks/access.rs"]
+mod access;
 #[path = "two_stacks/bed.rs"]
 mod bed;
 #[path = "two_stacks/conformance.rs"]

@@ -27,7 +27,7 @@ lettered! {
     Cause {
         /// Nobody: the answer is whole, and the connection goes on or ends as was agreed.
         None => '-',
-        /// The client ended its direction, or the connection, before its time.
+        /// The client ended its direction before its time.
         Client => 'C',
         /// The client reset the connection.
         Reset => 'X',
@@ -35,24 +35,38 @@ lettered! {
         Timeout => 'T',
         /// The client is not there any more: retransmissions or keep-alive probes went unanswered.
         Vanished => 'V',
-        /// The request is not HTTP as it is spoken here, or nobody knows where it ends.
+        /// The request is not HTTP as it is spoken here.
         Protocol => 'P',
+        /// Nobody can say where the request ends: it may hide another one.
+        Smuggling => 'G',
         /// The request, or what came after it, is larger than is taken.
         Limit => 'M',
         /// The gateway lacked something: a session, a buffer, frames.
         Resource => 'R',
-        /// The gateway was asked to end.
+        /// The gateway was asked to end, and nothing was under way.
         Drain => 'D',
-        /// The gateway's own stack ended it, or would send no more on it.
+        /// The time of the drain was over: it was cut.
+        Cut => 'K',
+        /// The gateway ended at once, as it stood.
+        Stop => 'E',
+        /// The network device vanished.
+        Device => 'N',
+        /// The gateway's own stack would send no more on it.
         Stack => 'S',
     }
 }
 
 lettered! {
-    /// What was under way: the second letter.
+    /// What was under way, or what comes next: the second letter.
     Place {
-        /// Nothing any more.
-        None => '-',
+        /// Nothing any more: the connection stays.
+        Kept => 'K',
+        /// Nothing any more: the connection ends, as the client wished.
+        Closed => 'C',
+        /// Nothing any more: the connection ends, as the client has ended its direction.
+        HalfClosed => 'E',
+        /// Nothing any more: the connection ends, as the gateway does.
+        Draining => 'D',
         /// The head of a request.
         Head => 'H',
         /// The content of a request.
@@ -76,9 +90,6 @@ pub struct Ending {
 }
 
 impl Ending {
-    /// The answer is whole, and nothing was wrong.
-    pub const WHOLE: Self = Self { cause: Cause::None, place: Place::None };
-
     pub(crate) const fn new(cause: Cause, place: Place) -> Self {
         Self { cause, place }
     }
@@ -89,81 +100,99 @@ impl Ending {
         [self.cause.letter(), self.place.letter()]
     }
 
-    /// Whether it ended otherwise than it should. A drain is meant.
+    /// Whether it ended otherwise than it should. A drain is meant, and so is the end of a
+    /// connection on which nothing was asked any more.
     #[must_use]
     pub const fn is_error(self) -> bool {
-        !matches!(self.cause, Cause::None | Cause::Drain)
+        let Self { cause, place } = self;
+        match cause {
+            Cause::None | Cause::Drain => false,
+            Cause::Client | Cause::Timeout => !matches!(place, Place::Idle),
+            Cause::Reset
+            | Cause::Vanished
+            | Cause::Protocol
+            | Cause::Smuggling
+            | Cause::Limit
+            | Cause::Resource
+            | Cause::Cut
+            | Cause::Stop
+            | Cause::Device
+            | Cause::Stack => true,
+        }
     }
 
-    /// An answer was sent whole: of a document, or of what was wrong with the request.
-    pub(crate) fn of_answer(refusal: Option<Refusal>) -> Self {
-        refusal.map_or(Self::WHOLE, Self::of_refusal)
-    }
-
-    /// What a refusal ends, and why.
-    pub(crate) const fn of_refusal(refusal: Refusal) -> Self {
-        match refusal {
+    /// What a refusal ends, and why; `None` where it is an answer like any other, and where nothing
+    /// ends.
+    pub(crate) const fn of_refusal(refusal: Refusal) -> Option<Self> {
+        let (cause, place) = match refusal {
             Refusal::HeadMalformed
-            | Refusal::LineFeedAlone
             | Refusal::VersionUnsupported
             | Refusal::HostMissing
             | Refusal::HostMalformed
             | Refusal::TargetMalformed
-            | Refusal::SchemeMisdirected
             | Refusal::PathEscapes
+            | Refusal::LengthRequired => (Cause::Protocol, Place::Head),
+            Refusal::LineFeedAlone
             | Refusal::ContentLengthMalformed
-            | Refusal::LengthRequired
             | Refusal::FramingAmbiguous
             | Refusal::CodingUnending
-            | Refusal::TransferCoding
-            | Refusal::MethodUnknown => Self::new(Cause::Protocol, Place::Head),
-            Refusal::ChunkMalformed => Self::new(Cause::Protocol, Place::Body),
+            | Refusal::TransferCoding => (Cause::Smuggling, Place::Head),
+            Refusal::ChunkMalformed => (Cause::Smuggling, Place::Body),
             Refusal::TargetTooLong | Refusal::HeadTooLong | Refusal::HeadersTooMany => {
-                Self::new(Cause::Limit, Place::Head)
+                (Cause::Limit, Place::Head)
             }
-            Refusal::TrailersTooLong | Refusal::BodyTooLong => Self::new(Cause::Limit, Place::Body),
-            Refusal::LingerTooLong => Self::new(Cause::Limit, Place::Linger),
-            Refusal::HeadTimeout => Self::new(Cause::Timeout, Place::Head),
-            Refusal::BodyTimeout => Self::new(Cause::Timeout, Place::Body),
-            Refusal::AnswerTimeout => Self::new(Cause::Timeout, Place::Answer),
-            Refusal::IdleTimeout => Self::new(Cause::Timeout, Place::Idle),
-            Refusal::LingerTimeout => Self::new(Cause::Timeout, Place::Linger),
-            Refusal::ResourceHeads => Self::new(Cause::Resource, Place::Head),
-            Refusal::ResourceSessions | Refusal::ResourceFrames | Refusal::ResourceTimers => {
-                Self::new(Cause::Resource, Place::Answer)
-            }
-            Refusal::LingerRefused => Self::new(Cause::Resource, Place::Linger),
-            Refusal::PeerTruncated => Self::new(Cause::Client, Place::Head),
-            Refusal::AnswerCut => Self::new(Cause::Client, Place::Answer),
-            Refusal::SendRefused => Self::new(Cause::Stack, Place::Answer),
-            // The status says all there is, and the connection goes on.
+            Refusal::TrailersTooLong | Refusal::BodyTooLong => (Cause::Limit, Place::Body),
+            Refusal::LingerTooLong => (Cause::Limit, Place::Linger),
+            Refusal::HeadTimeout => (Cause::Timeout, Place::Head),
+            Refusal::BodyTimeout => (Cause::Timeout, Place::Body),
+            Refusal::AnswerTimeout => (Cause::Timeout, Place::Answer),
+            Refusal::IdleTimeout => (Cause::Timeout, Place::Idle),
+            Refusal::LingerTimeout => (Cause::Timeout, Place::Linger),
+            Refusal::ResourceHeads | Refusal::ResourceSessions => (Cause::Resource, Place::Head),
+            Refusal::ResourceFrames => (Cause::Resource, Place::Answer),
+            Refusal::LingerRefused => (Cause::Resource, Place::Linger),
+            Refusal::PeerTruncated => (Cause::Client, Place::Body),
+            Refusal::AnswerCut => (Cause::Reset, Place::Answer),
+            Refusal::SendRefused => (Cause::Stack, Place::Answer),
+            // The status says all there is.
             Refusal::ExpectationUnknown
+            | Refusal::SchemeMisdirected
+            | Refusal::MethodUnknown
             | Refusal::MethodNotAllowed
             | Refusal::NotFound
             | Refusal::PreconditionFailed
-            | Refusal::RangeUnsatisfiable
-            | Refusal::Datagram => Self::WHOLE,
-        }
+            | Refusal::RangeUnsatisfiable => return None,
+            // Late time-outs, and a datagram, are no end of anything.
+            Refusal::ResourceTimers | Refusal::Datagram => return None,
+        };
+        Some(Self::new(cause, place))
     }
-}
 
-impl Cause {
-    /// Who ended a connection, as the stack says it.
-    pub(crate) const fn of_close(why: CloseReason, is_draining: bool) -> Self {
-        match why {
-            CloseReason::Finished | CloseReason::DataAfterClose => Self::Client,
-            CloseReason::PeerReset | CloseReason::PeerRefused => Self::Reset,
-            CloseReason::TimedOut | CloseReason::KeepAlive => Self::Vanished,
-            CloseReason::UserTimeout => Self::Timeout,
-            CloseReason::FramesScarce => Self::Resource,
-            CloseReason::Aborted if is_draining => Self::Drain,
-            CloseReason::Aborted => Self::Stack,
-        }
+    /// How a connection ended that the stack has ended for `why`, in the middle of `place`; `None`
+    /// where whoever ended it has told of it.
+    pub(crate) fn of_close(why: CloseReason, place: Place) -> Option<(Self, Option<Refusal>)> {
+        let cut = (place == Place::Answer).then_some(Refusal::AnswerCut);
+        let (cause, place, refusal) = match why {
+            CloseReason::Finished | CloseReason::Aborted => return None,
+            CloseReason::PeerReset | CloseReason::PeerRefused => (Cause::Reset, place, cut),
+            CloseReason::TimedOut | CloseReason::KeepAlive => (Cause::Vanished, place, cut),
+            CloseReason::DataAfterClose => (Cause::Limit, Place::Linger, None),
+            // The last bytes of an answer wait in the stack, where no session holds them any more.
+            CloseReason::UserTimeout => {
+                (Cause::Timeout, Place::Answer, Some(Refusal::AnswerTimeout))
+            }
+            CloseReason::FramesScarce => {
+                (Cause::Resource, Place::Answer, Some(Refusal::ResourceFrames))
+            }
+        };
+        Some((Self::new(cause, place), refusal))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use stack::CloseReason;
+
     use super::{Cause, Ending, Place};
     use crate::counters::Refusal;
 
@@ -180,11 +209,37 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_that_ends_a_connection_is_an_error() {
+    fn a_refusal_ends_something_unless_its_status_says_all() {
+        let silent = [
+            Refusal::SchemeMisdirected,
+            Refusal::ExpectationUnknown,
+            Refusal::MethodNotAllowed,
+            Refusal::MethodUnknown,
+            Refusal::NotFound,
+            Refusal::PreconditionFailed,
+            Refusal::RangeUnsatisfiable,
+            Refusal::ResourceTimers,
+            Refusal::Datagram,
+        ];
         for &refusal in Refusal::ALL {
             let ending = Ending::of_refusal(refusal);
-            assert_eq!(ending.is_error(), ending.cause != Cause::None, "{refusal:?}");
-            assert_eq!(ending.cause == Cause::None, ending.place == Place::None, "{refusal:?}");
+            assert_eq!(ending.is_none(), silent.contains(&refusal), "{refusal:?}");
+            let is_error = ending.is_some_and(Ending::is_error);
+            let is_idle = refusal == Refusal::IdleTimeout;
+            assert_eq!(is_error, ending.is_some() && !is_idle, "{refusal:?}");
         }
+    }
+
+    #[test]
+    fn what_the_stack_ends_is_told_unless_somebody_has() {
+        let code = |why, place| Ending::of_close(why, place).map(|(ending, _)| ending.code());
+        assert_eq!(code(CloseReason::Finished, Place::Idle), None);
+        assert_eq!(code(CloseReason::Aborted, Place::Answer), None);
+        assert_eq!(code(CloseReason::PeerReset, Place::Body), Some(['X', 'B']));
+        assert_eq!(code(CloseReason::TimedOut, Place::Answer), Some(['V', 'A']));
+        assert_eq!(code(CloseReason::KeepAlive, Place::Idle), Some(['V', 'I']));
+        assert_eq!(code(CloseReason::UserTimeout, Place::Idle), Some(['T', 'A']));
+        assert_eq!(code(CloseReason::FramesScarce, Place::Idle), Some(['R', 'A']));
+        assert_eq!(code(CloseReason::DataAfterClose, Place::Idle), Some(['M', 'L']));
     }
 }

@@ -74,6 +74,8 @@ pub(crate) struct Http {
     is_draining: bool,
     /// Where requests are told of, if anywhere.
     access: Option<Box<AccessLog>>,
+    /// What was wrong with the request whose head was just read, if it is answered in order.
+    refused: Option<Refusal>,
     /// Where paths are decoded and heads are written: one request at a time.
     path: Box<PathBuffer>,
     head: Box<[u8; ANSWER_HEAD_LEN_MAX]>,
@@ -102,6 +104,7 @@ impl Http {
             is_sweeping: false,
             is_draining: false,
             access: None,
+            refused: None,
             path: Box::new([0; HEAD_LEN_MAX]),
             head: Box::new([0; ANSWER_HEAD_LEN_MAX]),
         })
@@ -329,6 +332,7 @@ impl Http {
 impl Service for Http {
     fn on_open(&mut self, cx: &mut Context<'_>, conn: Conn) -> Result<(), Refuse> {
         self.counters.connections += 1;
+        self.note_open(conn);
         cx.set_idle(conn);
         Ok(())
     }

@@ -4,6 +4,7 @@ use stack::{Conn, Context};
 
 use super::{Http, session_of};
 use crate::access::Cause;
+use crate::counters::Refusal;
 
 impl Http {
     /// From now on every answer says that it is its connection's last, and is.
@@ -19,7 +20,11 @@ impl Http {
         if session_of(cx, conn).is_some() {
             return false;
         }
-        self.log_idle(cx, conn, if self.is_draining { Cause::Drain } else { Cause::Timeout });
+        if self.is_draining {
+            self.log_left(cx, conn, Cause::Drain);
+        } else {
+            self.log_drop(cx, conn, Refusal::IdleTimeout);
+        }
         // A request that crosses our end is thrown away, so that the client reads the end and no
         // reset: it may ask again elsewhere either way, and of an end it knows that it may.
         if self.sessions.has_free() {

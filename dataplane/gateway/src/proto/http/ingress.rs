@@ -47,7 +47,8 @@ impl Http {
                 let known = len as usize;
                 let (taken, next) = self.read_head(index, buffer, known, bytes);
                 if let Next::Answer(_) | Next::Body { .. } | Next::Refuse(_) = next {
-                    self.note_buffered(buffer, known + taken, now);
+                    let refused = self.refused.take();
+                    self.note_buffered(index, known + taken, refused);
                 }
                 (taken, next)
             }
@@ -83,7 +84,7 @@ impl Http {
             [] => return (blank, Next::Wait),
             [b'\n', ..] | [b'\r', _, ..] => {
                 let rejection = Rejection { refusal: Refusal::HeadMalformed, is_head: false };
-                self.note(head, now);
+                self.note(head, None, now);
                 return (blank, Next::Refuse(rejection));
             }
             _ => {}
@@ -91,8 +92,10 @@ impl Http {
         let mut slots = slots();
         if let Some((len, parsed)) = parse(head, &mut slots, &mut self.path, self.body_len_max) {
             let seconds = self.date.seconds;
-            let next = decide(parsed, &self.documents, seconds, &mut self.counters);
-            self.note(head, now);
+            let (counters, refused) = (&mut self.counters, &mut self.refused);
+            let next = decide(parsed, &self.documents, seconds, counters, refused);
+            let refused = self.refused.take();
+            self.note(head, refused, now);
             return (blank + len, next);
         }
         self.keep_head(conn, head, bytes.len(), now)
@@ -103,7 +106,7 @@ impl Http {
         let is_head = head.starts_with(b"HEAD ");
         let lacks = |refusal| (taken, Next::Refuse(Rejection { refusal, is_head }));
         let Some(buffer) = self.sessions.allocate_head() else {
-            self.note(head, now);
+            self.note(head, None, now);
             return lacks(Refusal::ResourceHeads);
         };
         self.sessions.head_mut(buffer)[..head.len()].copy_from_slice(head);
@@ -112,7 +115,7 @@ impl Http {
             Some(index) => (taken, Next::Began(index)),
             None => {
                 self.sessions.free_head(buffer);
-                self.note(head, now);
+                self.note(head, None, now);
                 lacks(Refusal::ResourceSessions)
             }
         }
@@ -136,7 +139,8 @@ impl Http {
             let parsed = parse(head, &mut slots, &mut self.path, self.body_len_max);
             let parsed = parsed.map_or(Err(malformed), |(_, parsed)| parsed);
             let now = self.date.seconds;
-            return (end - known, decide(parsed, &self.documents, now, &mut self.counters));
+            let (counters, refused) = (&mut self.counters, &mut self.refused);
+            return (end - known, decide(parsed, &self.documents, now, counters, refused));
         }
         if len == HEAD_LEN_MAX {
             let refusal = too_long(head);

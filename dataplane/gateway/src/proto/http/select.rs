@@ -25,12 +25,14 @@ impl Choice {
     }
 }
 
-/// What a parsed head asks for.
+/// What a parsed head asks for; in `refused` why it is not answered with a document, if that is
+/// answered in order.
 pub(crate) fn decide(
     parsed: Result<Request<'_, '_>, Rejection>,
     documents: &Shelf,
     now: u64,
     counters: &mut HttpCounters,
+    refused: &mut Option<Refusal>,
 ) -> Next {
     let request = match parsed {
         Ok(request) => request,
@@ -39,6 +41,7 @@ pub(crate) fn decide(
     let Choice { status, document, from, to } =
         choose(&request, documents, now).unwrap_or_else(|refusal| {
             counters.refuse_for(refusal);
+            *refused = Some(refusal);
             Choice::of(status_of(refusal).expect("refusals of requests have a status"), NIL)
         });
     if status == Status::RangeNotSatisfiable {

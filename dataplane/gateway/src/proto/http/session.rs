@@ -228,6 +228,22 @@ impl Sessions {
         self.slots[index as usize].phase.expect("a connection's word names a session in use")
     }
 
+    /// When the phase of a session in use began, or its last stretch.
+    pub(crate) fn since(&self, index: u32) -> Instant {
+        self.slots[index as usize].since
+    }
+
+    /// Sessions that there are.
+    pub(crate) fn len(&self) -> u32 {
+        u32::try_from(self.slots.len()).expect("at most SESSIONS_MAX")
+    }
+
+    /// The connection of a session, if it is in use.
+    pub(crate) fn conn(&self, index: u32) -> Option<Conn> {
+        let Session { conn, phase, .. } = self.slots[index as usize];
+        phase.map(|_| conn)
+    }
+
     /// Begins another phase, or the same again: its time begins now. A head's buffer goes back.
     pub(crate) fn enter(&mut self, index: u32, phase: Phase, now: Instant) {
         self.leave(index);

@@ -16,7 +16,7 @@ impl Http {
             //# the server did not receive a complete request message within the time that it was
             //# prepared to wait
             Phase::Head { buffer, len } => {
-                self.note_buffered(buffer, len as usize, cx.now());
+                self.note_buffered(index, len as usize, None);
                 let is_head = self.sessions.head(buffer).starts_with(b"HEAD ");
                 let rejection = Rejection { refusal: Refusal::HeadTimeout, is_head };
                 self.refuse(cx, conn, Some(index), rejection)
