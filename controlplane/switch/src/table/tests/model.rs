@@ -1,6 +1,6 @@
 //! A map that does what the table must do, beside it.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use base::Rng;
 use memory::PageChoice;
@@ -58,7 +58,7 @@ pub(super) const STEPS: [Step; 11] = [
 
 pub(super) struct Model {
     table: PortTable,
-    held: HashMap<usize, Entry>,
+    held: BTreeMap<usize, Entry>,
     deaths: Vec<bool>,
     ports: Vec<u32>,
     names: Vec<Vec<u8>>,
@@ -79,7 +79,7 @@ impl Model {
         table.hash.kept = kept;
         Self {
             table,
-            held: HashMap::new(),
+            held: BTreeMap::new(),
             deaths: vec![false; SLOTS],
             ports: vec![0; SLOTS],
             names: (0..names).map(|number| name(number, &mut rng)).collect(),
@@ -180,7 +180,7 @@ impl Model {
     }
 
     fn check_listing(&self) {
-        let (mut cursor, mut listed) = (0, HashMap::new());
+        let (mut cursor, mut listed) = (0, BTreeMap::new());
         loop {
             let step = self.table.list(cursor, 50, b"", &self.deaths[..], &mut |port, name| {
                 let before = listed.insert(name.to_vec(), port.sequence);
@@ -192,7 +192,7 @@ impl Model {
             }
         }
         let expected = self.held.iter().filter(|(_, entry)| !self.is_free(entry.slot));
-        let expected: HashMap<_, _> =
+        let expected: BTreeMap<_, _> =
             expected.map(|(&id, entry)| (self.names[id].clone(), entry.sequence)).collect();
         assert_eq!(listed, expected);
     }
@@ -202,7 +202,7 @@ impl Model {
             0 => u32::try_from(self.rng.below(20)).unwrap(),
             _ => u32::MAX,
         };
-        let mut said = HashMap::new();
+        let mut said = BTreeMap::new();
         let names: Vec<&[u8]> = ids.iter().map(|&id| self.names[id].as_slice()).collect();
         let by = Registrant { slot, grants_max };
         let mut last = None;
@@ -289,7 +289,7 @@ impl Model {
 
     fn unregister_by(&mut self, ids: &[usize], sequences: &[u64], slot: Slot) {
         let names: Vec<&[u8]> = ids.iter().map(|&id| self.names[id].as_slice()).collect();
-        let mut said = HashMap::new();
+        let mut said = BTreeMap::new();
         let deaths = &self.deaths[..];
         let released = self.table.unregister(&names, sequences, slot, deaths, &mut |item, what| {
             said.insert(item, what);
