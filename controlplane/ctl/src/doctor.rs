@@ -16,7 +16,7 @@ use std::io::Write;
 
 use topology::{Machine, Tree};
 
-use self::facts::{Facts, Interface, Workers};
+use self::facts::{Facts, Interface, Workers, programs};
 use self::finding::Summary;
 use self::wanted::Wanted;
 use crate::args::DoctorArgs;
@@ -32,7 +32,7 @@ pub(crate) fn run(args: &DoctorArgs, out: &mut dyn Write) -> Result<(), Error> {
     let machine = Machine::read(&tree);
     let queues = interfaces.iter().filter_map(Interface::queues).max();
     let workers = Workers::choose(&machine, &wanted, queues);
-    let facts = Facts { machine, interfaces, wanted, workers };
+    let facts = Facts { machine, interfaces, wanted, workers, programs: programs() };
     let findings = rules::judge(&facts);
     if args.json {
         report::print_json(&facts, &findings, out)?;

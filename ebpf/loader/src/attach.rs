@@ -72,6 +72,12 @@ impl Steering {
         self.attached.as_ref().map(|(_link, attached)| *attached)
     }
 
+    /// The kernel's number of the program, by which others know it.
+    #[must_use]
+    pub fn program(&self) -> u32 {
+        self.loaded.program.id()
+    }
+
     /// Asks the kernel where our program runs on the interface now; none if it does not, because
     /// it was never attached, was taken off, or the interface is gone.
     ///

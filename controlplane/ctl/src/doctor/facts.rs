@@ -1,5 +1,6 @@
 //! Everything that was read, and what is to run there.
 
+use counters::{FILE_NAME, View};
 use ethtool::{
     Channels, Driver, EthtoolError, Features, HashFields, Link, Rings, Rss, VethEnd, XdpAbilities,
     XdpAttached,
@@ -7,6 +8,8 @@ use ethtool::{
 use topology::{BusDevice, CoreList, Machine, Reading, Tree, Unread};
 
 use super::wanted::Wanted;
+use crate::args::Target;
+use crate::instance::{Instance, Life, Search};
 
 /// All that is judged.
 #[derive(Clone, Debug)]
@@ -15,6 +18,27 @@ pub(crate) struct Facts {
     pub(crate) interfaces: Vec<Interface>,
     pub(crate) wanted: Wanted,
     pub(crate) workers: Workers,
+    /// The XDP programs of gateways that run, by the kernel's number, and whose they are.
+    pub(crate) programs: Vec<(u32, String)>,
+}
+
+/// The programs of all gateways that can be seen to run.
+pub(crate) fn programs() -> Vec<(u32, String)> {
+    let target = Target { instance: None, folder: None };
+    let found = Search::run(&target, |name| name == FILE_NAME).found;
+    let living = found.into_iter().filter(|instance| instance.life == Life::Alive);
+    let program = |instance: Instance| {
+        let view = View::open(&instance.path).ok()?;
+        let fact = view.facts().iter().position(|fact| fact == "xdp")?;
+        let told = view.core(0).facts.get(fact)?.clone();
+        Some((program_in(&told)?, instance.name))
+    };
+    living.filter_map(program).collect()
+}
+
+/// The number at the end of how a gateway says that its program was attached.
+fn program_in(fact: &str) -> Option<u32> {
+    fact.rsplit_once("program ")?.1.parse().ok()
 }
 
 /// The workers that run, or shall run, on the machine.

@@ -77,7 +77,8 @@ pub(crate) fn facts() -> Facts {
         ..Wanted::default()
     };
     let workers = Workers::choose(&machine, &wanted, None);
-    Facts { machine, interfaces: vec![interface()], wanted, workers }
+    let programs = vec![(7, "edge".to_owned())];
+    Facts { machine, interfaces: vec![interface()], wanted, workers, programs }
 }
 
 fn power() -> Power {

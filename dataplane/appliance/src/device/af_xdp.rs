@@ -101,7 +101,8 @@ impl Device for AfXdpDevice {
         let attached = self.steering.attach()?;
         let interface = plan.interface.name.as_str();
         info!(interface, mode = %attached, access = plan.access.len(), "xdp program");
-        Ok(Some(attached.to_string()))
+        // `abelectl doctor` knows by the number that the program on the interface is ours.
+        Ok(Some(format!("{attached}, program {}", self.steering.program())))
     }
 
     fn steering(&self) -> Option<&Steering> {

@@ -6,7 +6,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::lab::{
-    Gateway, PATIENCE, abelectl, ask_tool, configuration, in_lab, run, run_beside_gateway,
+    Gateway, PATIENCE, abelectl, ask_tool, beside_gateway, configuration, in_lab, run,
+    run_beside_gateway, text,
 };
 
 /// Asks until what the tool says holds, and says it.
@@ -47,6 +48,12 @@ fn what_the_xdp_program_drops_is_among_the_drops_and_the_device_is_described() {
             for fact in ["driver  ", "xdp ", "native", "rings ", "need-wakeup on"] {
                 assert!(stats.contains(fact), "{fact} is not told: {stats}");
             }
+            // Its own program is no warning; other findings may be, and say so by the exit code.
+            let mut doctor = beside_gateway(&tool.to_string_lossy());
+            let found = doctor.args(["doctor", "--interface", "abele0"]).output();
+            let found = text(&found.expect("nsenter is there").stdout);
+            let ours = format!("of gateway {} runs in the driver", gateway.instance());
+            assert!(found.contains(&ours), "{found}");
             for counter in ["device.rx_ring_full", "xdp.redirect_arp", "pool.frames_home"] {
                 assert!(stats.contains(counter), "{counter} is not told: {stats}");
             }

@@ -69,7 +69,7 @@ fn zero_copy(facts: &Facts, interface: &Interface) -> Finding {
     finding.from(&reading.source)
 }
 
-fn attached(_facts: &Facts, interface: &Interface) -> Finding {
+fn attached(facts: &Facts, interface: &Interface) -> Finding {
     const RULE: &str = "xdp.attached";
     let reading = &interface.xdp_attached;
     let name = &interface.name;
@@ -83,10 +83,15 @@ fn attached(_facts: &Facts, interface: &Interface) -> Finding {
         Ok(XdpAttached::Hardware(program)) => (Some(program), "in the card"),
         Ok(XdpAttached::Several) => (None, "at several places"),
     };
+    let known = |number: &u32| facts.programs.iter().find(|(known, _)| known == number);
+    if let Some((number, gateway)) = program.and_then(known) {
+        return Finding::ok(RULE, format!("program {number} of gateway {gateway} runs {place}"))
+            .from(&reading.source);
+    }
     let number = program.map(|number| format!(" {number}")).unwrap_or_default();
     Finding::warn(RULE, format!("program{number} runs {place}"))
         .from(&reading.source)
-        .costs("if it is not that of the gateway which runs, the gateway does not start")
+        .costs("no gateway that can be seen here has it: unless one runs elsewhere, none starts")
         .mend(format!("if no gateway runs there: ip link set dev {name} xdp off"))
 }
 
@@ -151,5 +156,14 @@ mod tests {
             assert_eq!(level(rule, spoil), Warn, "{attached:?}");
         }
         assert_eq!(level(rule, |facts| facts.interfaces[0].xdp_attached = refused()), Unknown);
+    }
+
+    #[test]
+    fn the_program_of_a_gateway_that_runs_is_as_it_should_be() {
+        let with =
+            |attached| move |facts: &mut Facts| facts.interfaces[0].xdp_attached = known(attached);
+        assert_eq!(level("xdp.attached", with(XdpAttached::Native(7))), Ok);
+        assert_eq!(level("xdp.attached", with(XdpAttached::Generic(7))), Ok);
+        assert_eq!(level("xdp.attached", with(XdpAttached::Native(8))), Warn);
     }
 }
