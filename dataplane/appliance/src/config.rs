@@ -5,6 +5,7 @@
 //! parsed into a tree with positions, every section reads its own keys from it and notes what is
 //! wrong, and only a file without a finding becomes a [`Plan`].
 
+mod access_log;
 mod finding;
 mod http;
 mod interface;
@@ -145,6 +146,7 @@ fn sections(
     }
     let instance = instance(root, interface.as_ref(), ledger);
     let log = workers::log(root.table("log", "log", ledger), ledger);
+    let access_log = access_log::read(root, folder, ledger);
     let drain = workers::drain(root.table("drain", "drain", ledger), ledger);
 
     let (interface, memory) = (interface?, memory?);
@@ -181,6 +183,7 @@ fn sections(
         access: access?,
         syn_budget: syn_budget?,
         log: log?,
+        access_log: access_log?,
         drain: drain?,
         machine: host.machine.clone(),
     };

@@ -120,7 +120,7 @@ impl Drain {
                 let Some((conn, _)) = seen else { continue };
                 cut += 1;
                 if is_in_time {
-                    engine.with_context(now, |_, cx| cx.abort(conn));
+                    engine.with_context(now, |gateway, cx| gateway.cut(cx, conn));
                 }
             }
             engine.turn(now);

@@ -231,3 +231,33 @@ pub(crate) const ECHO_PAUSE_MAX: Duration = Duration::from_millis(20);
 
 /// News of echoes that a core tells at once: what `ip` keeps.
 pub(crate) const ECHO_NEWS_TOLD: usize = 64;
+
+/// Records of each core on their way to the access log, unless the file says otherwise: at 384 bytes
+/// each 1.5 MiB, and 200,000 lines a second at the pace at which they are taken.
+pub(crate) const ACCESS_QUEUE: u32 = 4_096;
+const _: () = assert!(size_of::<gateway::AccessRecord>() <= 384);
+
+/// The least: as many as a core tells in a burst.
+pub(crate) const ACCESS_QUEUE_MIN: u32 = 64;
+const _: () = assert!(ACCESS_QUEUE_MIN as usize >= stack::BURST);
+
+/// The most: 24 MiB for each core.
+pub(crate) const ACCESS_QUEUE_MAX: u32 = 1 << 16;
+
+/// Of so many requests one may be told of at least.
+pub(crate) const ACCESS_SAMPLE_MAX: u32 = 1_000_000;
+
+/// Records of a core that become lines before those of the next one are looked at.
+pub(crate) const ACCESS_BATCH: usize = 256;
+
+/// Between two looks at the rings while they are empty: waking the writer would cost a core a system
+/// call, so it wakes by itself.
+pub(crate) const ACCESS_EVERY: Duration = Duration::from_millis(20);
+
+/// Between two looks whether the path of the access log still leads to the file that is written.
+pub(crate) const ACCESS_LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How long the end waits for the last lines of the access log: the cores may take as long to reset
+/// who is left.
+pub(crate) const ACCESS_PATIENCE: Duration = Duration::from_secs(2);
+const _: () = assert!(ACCESS_PATIENCE.as_millis() > CUT_PATIENCE.as_millis() as u128);

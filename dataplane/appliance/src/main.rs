@@ -19,6 +19,7 @@
 //!                                                        assembly: Stack + Gateway = Engine
 //!                                                        serve: turn(now) ... idle? wait
 //!                                                          ^ bell: another worker's hand-over
+//!                                                        access log: records of all cores --> file
 //! SIGHUP, abelectl --> control: reload --> an order for each worker, and back
 //!                               capture --> copies of packets, to a thread of their own
 //! signals --> Stop --asked--> drain: nobody in, what is under way ends --> all leave their loops
@@ -28,6 +29,7 @@
 //! Every key with its default: `docs/abele-gateway.example.toml`.
 #![forbid(unsafe_code)]
 
+mod access_log;
 mod affinity;
 mod args;
 mod assembly;

@@ -23,7 +23,7 @@ use std::thread;
 use base::Instant;
 use engine::Engine;
 use gateway::limits::DOCUMENT_SETS_MAX;
-use gateway::{Documents, Gateway, HttpLimits};
+use gateway::{AccessLog, Documents, Gateway, HttpLimits};
 use memory::{Consumer, Producer, ring};
 use nic::{Captured, QueuePair, Tap};
 
@@ -59,6 +59,8 @@ pub(crate) struct Order {
     /// New ones, if there are any.
     pub(crate) documents: Option<Documents>,
     pub(crate) limits: HttpLimits,
+    /// The core's end of another access log, or of none, where that changes; then what was there.
+    pub(crate) access_log: Option<Option<Box<AccessLog>>>,
     pub(crate) outcome: Result<(), Refusal>,
     /// Documents that are served no more, with room for all there may be.
     pub(crate) retired: Vec<Documents>,
@@ -80,12 +82,13 @@ impl Order {
     ) -> Box<Self> {
         let (step, outcome) = (Step::Rehearse, Ok(()));
         let retired = Vec::with_capacity(DOCUMENT_SETS_MAX);
-        let (older, sight, tap, echo) = (0, None, None, None);
+        let (older, sight, access_log, tap, echo) = (0, None, None, None, None);
         Box::new(Self {
             step,
             changes,
             documents,
             limits,
+            access_log,
             outcome,
             retired,
             older,
@@ -179,8 +182,19 @@ impl Desk {
         now: Instant,
     ) {
         let Some(mut order) = self.orders.pop() else { return };
-        let Order { step, changes, documents, limits, outcome, retired, older, sight, tap, echo } =
-            &mut *order;
+        let Order {
+            step,
+            changes,
+            documents,
+            limits,
+            access_log,
+            outcome,
+            retired,
+            older,
+            sight,
+            tap,
+            echo,
+        } = &mut *order;
         collect(engine, retired);
         *outcome = match step {
             Step::Collect => Ok(()),
@@ -199,6 +213,9 @@ impl Desk {
             Step::Rehearse => serving.rehearse(engine, changes, documents.is_some()),
             Step::CarryOut => {
                 let done = changes.iter().try_for_each(|change| serving.change(engine, *change));
+                if let Some(log) = access_log {
+                    *log = engine.service_mut().set_access_log(log.take());
+                }
                 done.and_then(|()| serving.replace(engine, documents, *limits))
             }
         };

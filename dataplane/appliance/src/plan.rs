@@ -9,6 +9,7 @@ use base::Duration;
 use gateway::HttpLimits;
 use loader::{Prefix, Rule, SynBudget};
 
+use crate::access_log::Settings;
 use crate::config::{Interface, Listener, Memory, Service, Workers};
 use crate::documents::Catalogue;
 use crate::host::Machine;
@@ -46,6 +47,8 @@ pub(crate) struct Plan {
     pub(crate) access: Vec<(Prefix, Rule)>,
     pub(crate) syn_budget: SynBudget,
     pub(crate) log: Log,
+    /// Where requests are told of, if anywhere.
+    pub(crate) access_log: Option<Settings>,
     /// How long connections have to end once a signal asks for it; zero is not at all.
     pub(crate) drain: Duration,
     /// What the machine had when the plan was made.

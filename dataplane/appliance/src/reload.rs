@@ -13,6 +13,7 @@ use std::time::Instant;
 use gateway::{Documents, HttpLimits};
 use loader::Steering;
 
+use crate::access_log::{Ends, Scribe};
 use crate::bell::Bell;
 use crate::config;
 use crate::control::Answer;
@@ -38,6 +39,8 @@ pub(crate) struct Reloader<'a> {
     pub(crate) bells: &'a [Bell],
     /// The XDP program, if there is one.
     pub(crate) steering: Option<&'a Steering>,
+    /// Who writes the access log.
+    pub(crate) scribe: Scribe,
     /// Whether a core keeps documents that are served no more.
     pub(crate) has_older: bool,
 }
@@ -106,9 +109,19 @@ impl Reloader<'_> {
             None
         };
         let limits = plan.http;
-        self.order(Step::Rehearse, &difference.listeners, documents.as_ref(), limits)?;
+        let changes = &difference.listeners;
+        self.order(Step::Rehearse, changes, documents.as_ref(), limits, Vec::new())?;
+        // The old plan says how many cores there are, and how large.
+        let settings = plan.access_log.as_ref();
+        let is_other = self.plan.access_log.as_ref() != settings;
+        let log = is_other.then(|| self.scribe.begin(&self.plan, settings)).transpose()?;
+        let (ends, thread) = log.map_or((Vec::new(), None), |(ends, thread)| (ends, Some(thread)));
         self.steer(&plan)?;
-        let done = self.order(Step::CarryOut, &difference.listeners, documents.as_ref(), limits);
+        let done = self.order(Step::CarryOut, changes, documents.as_ref(), limits, ends);
+        match thread {
+            Some(thread) => self.scribe.take_on(thread),
+            None => self.scribe.reopen(),
+        }
         done.map_err(|error| ReloadError::HalfWay(Box::new(error)))?;
         difference.keep_what_stays(&mut self.plan, plan);
         self.digests = digests;
@@ -131,18 +144,21 @@ impl Reloader<'_> {
         if self.has_older {
             let limits = self.plan.http;
             // A core that hangs is told of by who watches it.
-            self.order(Step::Collect, &[], None, limits).ok();
+            self.order(Step::Collect, &[], None, limits, Vec::new()).ok();
         }
     }
 
-    /// Gives every core the same order and waits for all of them.
+    /// Gives every core the same order, and its end of another access log where there are `ends`,
+    /// and waits for all of them.
     fn order(
         &mut self,
         step: Step,
         changes: &[Change],
         documents: Option<&Documents>,
         limits: HttpLimits,
+        ends: Ends,
     ) -> Result<(), ReloadError> {
+        let mut ends = ends.into_iter();
         // One that did not answer the last time may have done so since.
         self.clerks.iter_mut().for_each(|clerk| drop(clerk.take()));
         if let Some(core) = self.clerks.iter().position(Clerk::is_waiting) {
@@ -150,7 +166,7 @@ impl Reloader<'_> {
         }
         for (clerk, bell) in self.clerks.iter_mut().zip(self.bells) {
             let mut order = Order::new(changes.to_vec(), documents.cloned(), limits);
-            order.step = step;
+            (order.step, order.access_log) = (step, ends.next());
             clerk.give(order).expect("none is out");
             bell.ring();
         }

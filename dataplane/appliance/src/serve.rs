@@ -2,7 +2,7 @@
 
 use base::{Duration, Instant};
 use engine::Engine;
-use gateway::Gateway;
+use gateway::{Cause, Gateway};
 use nic::{Captured, QueuePair};
 use publisher::Publisher;
 
@@ -67,7 +67,12 @@ pub(crate) fn serve<Q: QueuePair>(
     let is_gone = end.is_err() || engine.stack().queue().is_gone();
     let drained = match drain.filter(|_| !is_gone) {
         Some(drain) => drain.end(engine, terms.clock),
-        None => Drained::default(),
+        None => {
+            let cause = if is_gone { Cause::Device } else { Cause::Stop };
+            let now = terms.clock.now();
+            engine.with_context(now, |gateway, cx| gateway.tell_left(cx, cause));
+            Drained::default()
+        }
     };
     if let Some(tools) = tools {
         tools.end(terms.clock.now(), engine);

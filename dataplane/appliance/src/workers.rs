@@ -10,13 +10,14 @@ use std::thread::{self, Scope, ScopedJoinHandle};
 
 use base::{CoreId, Duration, Instant};
 use counters::{CoreWriter, Writer};
-use gateway::Documents;
+use gateway::{AccessLog, Documents};
 use loader::Steering;
 use memory::{CoreArena, FrameArena};
 use nic::{Capabilities, QueuePair};
 use publisher::{Board, Facts, Publisher};
 use stack::HandOver;
 
+use crate::access_log::Scribe;
 use crate::affinity;
 use crate::assembly::{Parts, assemble};
 use crate::bell::Bell;
@@ -73,6 +74,8 @@ struct Worker<'a, D: Device> {
     /// Its part of the tools' file, where there is one.
     tools: Option<CoreWriter>,
     desk: Desk,
+    /// Its end of the access log, if there is one.
+    access_log: Option<Box<AccessLog>>,
 }
 
 /// What a worker is told when it may begin.
@@ -99,12 +102,16 @@ pub(crate) fn work<D: Device>(
     mut tools: Option<&mut Writer>,
     on_ready: impl FnOnce(&[Capabilities]),
 ) -> Result<(End, Vec<Summary>), Error> {
-    let Works { plan, frames, cores, stop, run_for, clock, .. } = works;
+    let Works { plan, frames, cores, stop, run_for, clock, board, .. } = works;
     let seats = device.seats(frames)?;
     let owners = match device.owners() {
         Some(owners) => owners,
         None => crate::entropy::owners(plan.workers.count)?,
     };
+    let mut scribe = Scribe::new(*clock, Arc::clone(board));
+    let (ends_of_log, thread) = scribe.begin(plan, plan.access_log.as_ref())?;
+    scribe.take_on(thread);
+    let mut ends_of_log = ends_of_log.into_iter();
     let bells = cores.iter().map(|_| Bell::new()).collect::<Result<Vec<_>, _>>()?;
     let (bells, lent) = (bells.as_slice(), &mut device);
     let outcome = thread::scope(move |scope| {
@@ -116,8 +123,9 @@ pub(crate) fn work<D: Device>(
             let tools = tools.as_mut().map(|writer| writer.core(number));
             let (clerk, desk) = order::pair();
             clerks.push(clerk);
+            let (core, access_log) = (*core, ends_of_log.next().flatten());
             let worker: Worker<'_, D> =
-                Worker { works, seat, core: *core, end, arena, bells, tools, desk };
+                Worker { works, seat, core, end, arena, bells, tools, desk, access_log };
             // Room for the one thing that each of them carries.
             let (start, started) = mpsc::sync_channel(1);
             let (report, reported) = mpsc::sync_channel(1);
@@ -146,7 +154,7 @@ pub(crate) fn work<D: Device>(
         // Those that still wait see that nothing begins.
         drop(starts);
         let lent: &D = lent;
-        let control = control(works, clerks, bells, lent.steering());
+        let control = control(works, clerks, bells, lent.steering(), scribe);
         watch(works, bells, scope, lent, control, handles)
     });
     device.detach();
@@ -200,10 +208,12 @@ fn control<'a>(
     clerks: Vec<Clerk>,
     bells: &'a [Bell],
     steering: Option<&'a Steering>,
+    scribe: Scribe,
 ) -> Option<Control<'a>> {
     let Reload { file, digests, hangup, socket } = works.reload.as_ref()?;
     let (plan, digests) = (works.plan.clone(), digests.clone());
-    let reloader = Reloader { file, plan, digests, clerks, bells, steering, has_older: false };
+    let has_older = false;
+    let reloader = Reloader { file, plan, digests, clerks, bells, steering, scribe, has_older };
     Some(Control { reloader, hangup, socket: *socket, clock: works.clock })
 }
 
@@ -214,7 +224,7 @@ impl<D: Device> Worker<'_, D> {
         report: &SyncSender<Capabilities>,
         started: &Receiver<Start>,
     ) -> Result<Option<Done>, Error> {
-        let Self { works, seat, core, end, mut arena, bells, tools, desk } = self;
+        let Self { works, seat, core, end, mut arena, bells, tools, desk, access_log } = self;
         let Works { plan, documents, stop, clock, frames, board, .. } = works;
         affinity::pin(core)?;
         let queue = D::sit(seat, &mut arena)?;
@@ -224,6 +234,7 @@ impl<D: Device> Worker<'_, D> {
         // The tables are touched by the core that uses them, and so lie in its own memory.
         let parts = Parts { documents: documents.clone(), queue, arena, end };
         let (mut engine, serving) = assemble(plan, parts, clock.now())?;
+        engine.service_mut().set_access_log(access_log);
         let mut tools = tools.map(|out| {
             let interface = plan.interface.name.as_str();
             let (queue, pages) = (&capabilities, frames.pages());

@@ -14,7 +14,7 @@ use wire::Address;
 
 pub use self::ending::{Cause, Ending, Place};
 use crate::counters::{Refusal, Status};
-use crate::limits::ACCESS_LINE_LEN_MAX;
+use crate::limits::{ACCESS_LINE_LEN_MAX, ACCESS_NOTE_LEN};
 
 /// Which requests are told of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +48,8 @@ impl RequestLine {
     const EMPTY: Self = Self { bytes: [0; ACCESS_LINE_LEN_MAX], len: 0, is_cut: false };
 
     /// The first line of `head`, as far as there is room, without its end.
-    fn of(head: &[u8]) -> Self {
+    #[must_use]
+    pub fn of(head: &[u8]) -> Self {
         let seen = &head[..head.len().min(ACCESS_LINE_LEN_MAX + 1)];
         let end = seen.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
         let len = end.unwrap_or(seen.len()).min(ACCESS_LINE_LEN_MAX);
@@ -112,6 +113,8 @@ struct Note {
     line: RequestLine,
     refusal: Option<Refusal>,
 }
+
+const _: () = assert!(size_of::<Option<Note>>() <= ACCESS_NOTE_LEN);
 
 /// What is known of requests under way, and of connections.
 #[derive(Debug)]

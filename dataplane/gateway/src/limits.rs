@@ -100,5 +100,5 @@ pub const DATAGRAM_PORTS_KNOWN: usize = 1_024;
 pub const ACCESS_LINE_LEN_MAX: usize = 256;
 const _: () = assert!(size_of::<crate::AccessRecord>() <= 384);
 
-/// Records of a core on their way to the access log: some milliseconds of requests at full rate.
-pub const ACCESS_RECORDS_MAX: usize = 1 << 12;
+/// Bytes that the access log notes of a request under way, for each session.
+pub const ACCESS_NOTE_LEN: usize = 272;

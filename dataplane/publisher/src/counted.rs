@@ -62,6 +62,7 @@ fn is_drop(name: &str) -> bool {
         || ip::DropReason::ALL.iter().any(|reason| of(reason.name()))
         || udp::DropReason::ALL.iter().any(|reason| of(reason.name()))
         || tcp::DropReason::ALL.iter().any(|reason| of(reason.name()))
+        || of("http_access_lost")
         || gateway::Refusal::ALL.iter().any(|reason| of(reason.name()))
 }
 
@@ -105,6 +106,8 @@ pub fn schema() -> Schema {
     for (group, name, unit) in GAUGES {
         schema.counter(Counter::new(group, name).gauge().unit(unit));
     }
+    schema.counter(Counter::new("access_log", "lines_written"));
+    schema.counter(Counter::new("access_log", "lines_lost").drop_reason());
     for reason in Reason::ALL {
         let counter = Counter::new("xdp", reason.name()).unit("packets");
         let is_drop = reason.verdict() == Verdict::Drop;

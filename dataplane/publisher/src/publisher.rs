@@ -182,6 +182,9 @@ impl Publisher {
             for value in [arena.frames_home(), arena.frames_total()] {
                 values.value(board.map_or(0, |_leads| value.into()));
             }
+            for lines in board.map_or([0; 2], Board::access_lines) {
+                values.value(lines);
+            }
             for reason in Reason::ALL {
                 values.value(board.map_or(0, |board| board.packets(*reason)));
             }

@@ -19,6 +19,7 @@ pub(crate) const SECTIONS: &[(&str, &[&str])] = &[
             "access",
             "syn_budget",
             "log",
+            "access_log",
         ],
     ),
     (
@@ -73,6 +74,7 @@ pub(crate) const SECTIONS: &[(&str, &[&str])] = &[
     ("syn_budget", &["per_source_per_s", "per_source_burst", "strangers_per_s", "strangers_burst"]),
     ("drain", &["timeout_s"]),
     ("log", &["level", "format"]),
+    ("access_log", &["path", "sample", "errors", "format", "queue"]),
 ];
 
 /// The keys of a section.

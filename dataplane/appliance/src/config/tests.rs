@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::keys::SECTIONS;
 use super::{Host, parse};
+use crate::access_log::Target;
 use crate::host::{HostAddress, HostMemory, Machine};
 use crate::plan::Plan;
 use wire::MacAddress;
@@ -110,7 +111,10 @@ fn a_plan_is_printed_with_its_arithmetic() {
         protocol = \"echo\"\n\
         udp = true\n\
         nodelay = false\n\
-        connections_max = 10\n";
+        connections_max = 10\n\
+        [access_log]\n\
+        path = \"access.log\"\n\
+        sample = 100\n";
     let file = folder.path().join("abele.toml");
     let plan = parse(&file, text, &host()).unwrap_or_else(|found| panic!("{found}"));
     let shown = plan.to_string().replace(&folder.path().display().to_string(), "FOLDER");
@@ -153,6 +157,22 @@ fn sizes_are_taken_as_numbers_and_with_units() {
         let plan = right(&format!("{LEAST}[tcp]\nwindow = {window}\n"));
         assert_eq!(plan.stack.tcp.window_len, 262_144, "{window}");
     }
+}
+
+#[test]
+fn an_access_log_lies_beside_the_file_unless_its_path_is_whole() {
+    let log = |lines: &str| {
+        let text = format!("{LEAST}[access_log]\n{lines}\n");
+        let plan = parse(Path::new("/etc/abele.toml"), &text, &host());
+        plan.unwrap_or_else(|found| panic!("{found}")).access_log.expect("there is one")
+    };
+    assert_eq!(log("path = \"-\"").target, Target::Output);
+    assert_eq!(log("path = \"stderr\"").target, Target::Error);
+    assert_eq!(log("path = \"access.log\"").target, Target::File("/etc/access.log".into()));
+    let log = log("path = \"/tmp/a\"\nsample = 9\nerrors = \"sampled\"\nqueue = 128");
+    assert_eq!(log.target, Target::File("/tmp/a".into()));
+    assert_eq!((log.terms.sample, log.terms.is_every_error, log.queue), (9, false, 128));
+    assert_eq!(right(LEAST).access_log, None, "there is none unless it is asked for");
 }
 
 #[test]

@@ -93,7 +93,8 @@ const LEVELS: &[(&str, LevelFilter)] = &[
     ("debug", LevelFilter::DEBUG),
 ];
 
-const FORMATS: &[(&str, Format)] = &[("text", Format::Text), ("json", Format::Json)];
+/// What a line of a log may look like.
+pub(super) const FORMATS: &[(&str, Format)] = &[("text", Format::Text), ("json", Format::Json)];
 
 /// Reads `[log]`.
 pub(crate) fn log(section: Section<'_>, ledger: &mut Ledger<'_>) -> Option<Log> {

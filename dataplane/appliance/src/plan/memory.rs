@@ -1,5 +1,7 @@
 //! The memory plan: every table with its records and their length, and the sum.
 
+use gateway::limits::ACCESS_NOTE_LEN;
+
 use super::Plan;
 
 /// One table.
@@ -61,6 +63,11 @@ pub(crate) fn rows(plan: &Plan) -> Vec<Row> {
     if let Some(ring_size) = plan.interface.ring_size() {
         rows.push(row("rings", ring_size, RING_ENTRY_LEN));
         rows.push(row("frame marks", frames.frames, FRAME_MARK_LEN));
+    }
+    if let Some(log) = &plan.access_log {
+        rows.push(row("access records", log.queue, size_of::<gateway::AccessRecord>()));
+        rows.push(row("access notes", plan.service.sessions, ACCESS_NOTE_LEN));
+        rows.push(row("access counts", tcp.records, size_of::<u32>()));
     }
     if workers > 1 {
         // A ring from each to each other.

@@ -8,10 +8,12 @@ use memory::PageChoice;
 
 use super::memory::Row;
 use super::{Plan, huge_pages, memory_rows, memory_sum};
+use crate::access_log::{Settings, Target};
 use crate::affinity::choose_among;
 use crate::config::{Kind, Listener, Workers, pages_name, show_size};
 use crate::host::HostMemory;
 use crate::idle::IdlePolicy;
+use crate::log::Format;
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -20,6 +22,7 @@ impl fmt::Display for Plan {
             show_listener(listener, self, f)?;
         }
         self.show_documents(f)?;
+        self.show_access_log(f)?;
         self.show_workers(f)?;
         self.show_memory(f)
     }
@@ -89,6 +92,28 @@ impl Plan {
             0 => writeln!(f),
             left_out => writeln!(f, "; left out: {left_out} (hidden, links, odd names)"),
         }
+    }
+
+    fn show_access_log(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(Settings { target, terms, format, queue }) = &self.access_log else {
+            return Ok(());
+        };
+        let sample = match terms.sample {
+            1 => "all requests".to_owned(),
+            count => format!("1 request in {count}"),
+        };
+        let errors = if terms.is_every_error && terms.sample > 1 { " and all errors" } else { "" };
+        write!(f, "access log {sample}{errors} to ")?;
+        match target {
+            Target::Output => f.write_str("standard output")?,
+            Target::Error => f.write_str("standard error")?,
+            Target::File(path) => write!(f, "{}", path.display())?,
+        }
+        let format = match format {
+            Format::Text => "text",
+            Format::Json => "json",
+        };
+        writeln!(f, ", {format}; {queue} wait at each worker at most")
     }
 
     fn show_workers(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -57,6 +57,10 @@ pub(crate) fn difference(
     if old.http != new.http {
         changed.push("http: other limits".to_owned());
     }
+    if old.access_log != new.access_log {
+        let what = if new.access_log.is_some() { "other terms" } else { "off" };
+        changed.push(format!("access_log: {what}"));
+    }
     let (before, after) = (rules(old), rules(new));
     if before != after {
         let set = after.iter().filter(|(prefix, rule)| before.get(prefix) != Some(rule)).count();
@@ -94,9 +98,9 @@ impl Difference {
     /// Makes what was changed part of the plan that is served.
     pub(crate) fn keep_what_stays(&self, plan: &mut Plan, new: Plan) {
         plan.listeners = listeners_of(plan, &new);
-        let Plan { document_root, catalogue, access, syn_budget, http, .. } = new;
+        let Plan { document_root, catalogue, access, syn_budget, http, access_log, .. } = new;
         (plan.document_root, plan.catalogue, plan.access) = (document_root, catalogue, access);
-        (plan.syn_budget, plan.http) = (syn_budget, http);
+        (plan.syn_budget, plan.http, plan.access_log) = (syn_budget, http, access_log);
     }
 }
 

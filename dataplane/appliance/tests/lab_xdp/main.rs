@@ -3,6 +3,7 @@
 //! It needs what `scripts/lab veth` needs, and a kernel with AF_XDP. Without them it says loudly that
 //! it was skipped; under `ABELE_REQUIRE=af_xdp` that is a failure.
 
+mod access_log;
 mod captures;
 mod connections;
 mod cores;

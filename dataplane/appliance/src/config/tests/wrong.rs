@@ -185,6 +185,27 @@ fn numbers_and_sizes_have_types_and_ranges() {
 }
 
 #[test]
+fn an_access_log_is_judged_before_a_request_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("folder")).unwrap();
+    let sections = [
+        "[access_log]",
+        "[access_log]\nsample = 10",
+        "[access_log]\npath = \"folder\"",
+        "[access_log]\npath = \"missing/access.log\"",
+        "[access_log]\npath = 5",
+        "[access_log]\npath = \"-\"\nsample = 0\nerrors = \"none\"\nformat = \"jsno\"",
+        "[access_log]\npath = \"stderr\"\nqueue = 1000",
+        "[access_log]\npath = \"-\"\nqueue = 32",
+        "[access_log]\nfile = \"-\"",
+        "access_log = \"-\"",
+    ];
+    let texts: Vec<_> = sections.iter().map(|section| with(section)).collect();
+    let texts: Vec<_> = texts.iter().map(String::as_str).collect();
+    insta::assert_snapshot!(transcript(folder.path(), &texts));
+}
+
+#[test]
 fn listeners_are_judged_among_each_other() {
     let second = |lines: &str| format!("[[listener]]\n{lines}");
     let lines: Vec<_> = [
