@@ -4,16 +4,19 @@
 //! that writes there itself then hangs with it, and with it what it looks after: the device, the
 //! watchdog, the end. Here all put their lines before one thread that does nothing else, in a
 //! bounded queue; what does not fit is counted and told when there is room. No core tells anything
-//! at all: it counts.
+//! at all: it counts. Level and format may change while all of them tell.
 
 use std::io::{self, IsTerminal, Write};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::sync::{Arc, OnceLock};
 use std::thread;
 
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::fmt::{MakeWriter, fmt};
+use tracing_subscriber::fmt::{self, MakeWriter};
+use tracing_subscriber::layer::{Layered, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Layer, Registry, reload};
 
 use crate::error::Error;
 use crate::limits::{LOG_LINES_MAX, LOG_PATIENCE};
@@ -34,25 +37,64 @@ pub(crate) enum Format {
     Json,
 }
 
+impl Format {
+    /// As the file has it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        }
+    }
+}
+
 /// Where those of the process go: there is one log.
 static LINES: OnceLock<Lines> = OnceLock::new();
+
+/// What can be changed of it.
+static HANDLES: OnceLock<Handles> = OnceLock::new();
+
+type LineLayer = Box<dyn Layer<Registry> + Send + Sync>;
+type LineRegistry = Layered<reload::Layer<LineLayer, Registry>, Registry>;
+
+struct Handles {
+    level: reload::Handle<LevelFilter, LineRegistry>,
+    lines: reload::Handle<LineLayer, Registry>,
+}
 
 /// Sends what is logged to standard error, for the life of the process.
 pub(crate) fn install(log: Log) -> Result<(), Error> {
     let Log { level, format } = log;
     let Ok(()) = LINES.set(Lines::to(io::stderr(), format)?) else { return Ok(()) };
     let lines = LINES.get().expect("it was just set");
+    let (layer, lines) = reload::Layer::new(layer(lines, format));
+    let (filter, level) = reload::Layer::new(level);
+    tracing_subscriber::registry().with(layer).with(filter).init();
+    HANDLES.set(Handles { level, lines }).ok();
+    Ok(())
+}
+
+/// Logs like this from the next line on.
+pub(crate) fn change(log: Log) {
+    let Log { level, format } = log;
+    let (Some(lines), Some(handles)) = (LINES.get(), HANDLES.get()) else { return };
+    if lines.is_json.swap(format == Format::Json, Ordering::Relaxed) != (format == Format::Json) {
+        // The subscriber lives as long as the process.
+        handles.lines.reload(layer(lines, format)).ok();
+    }
+    handles.level.reload(level).ok();
+}
+
+/// What makes lines of what is told.
+fn layer(lines: &'static Lines, format: Format) -> LineLayer {
     // Nothing that goes wrong with a line is told by another one.
-    let layer = fmt().with_max_level(level).with_writer(lines).log_internal_errors(false);
-    let layer = layer.with_target(false);
+    let layer = fmt::layer().with_writer(lines).log_internal_errors(false).with_target(false);
     match format {
-        Format::Text => layer.with_ansi(io::stderr().is_terminal()).init(),
+        Format::Text => layer.with_ansi(io::stderr().is_terminal()).boxed(),
         Format::Json => {
             let objects = layer.json().flatten_event(true).with_thread_names(true);
-            objects.with_current_span(false).with_span_list(false).init();
+            objects.with_current_span(false).with_span_list(false).boxed()
         }
     }
-    Ok(())
 }
 
 /// Waits a little until what was told is written; not for ever, as nobody may read.
@@ -75,15 +117,18 @@ struct Lines {
     to: SyncSender<Item>,
     /// Those for which there was no room, since this was told last.
     lost: Arc<AtomicU64>,
+    /// What a line looks like now, for what is told of those that were lost.
+    is_json: Arc<AtomicBool>,
 }
 
 impl Lines {
     fn to(out: impl Write + Send + 'static, format: Format) -> Result<Self, Error> {
         let (to, from) = mpsc::sync_channel(LOG_LINES_MAX);
         let lost: Arc<AtomicU64> = Arc::default();
-        let lines = Self { to, lost: Arc::clone(&lost) };
+        let is_json = Arc::new(AtomicBool::new(format == Format::Json));
+        let lines = Self { to, lost: Arc::clone(&lost), is_json: Arc::clone(&is_json) };
         let thread = thread::Builder::new().name("log".to_owned());
-        let thread = thread.spawn(move || write(out, format, &from, &lost));
+        let thread = thread.spawn(move || write(out, &is_json, &from, &lost));
         thread.map_err(Error::io("start a thread"))?;
         Ok(lines)
     }
@@ -98,7 +143,7 @@ impl Lines {
 }
 
 /// Writes one line after the other, however long that takes.
-fn write(mut out: impl Write, format: Format, from: &Receiver<Item>, lost: &AtomicU64) {
+fn write(mut out: impl Write, is_json: &AtomicBool, from: &Receiver<Item>, lost: &AtomicU64) {
     while let Ok(item) = from.recv() {
         match item {
             // A disk that is full, or a reader that is gone: there is nobody to tell.
@@ -108,9 +153,10 @@ fn write(mut out: impl Write, format: Format, from: &Receiver<Item>, lost: &Atom
         let lost = lost.swap(0, Ordering::Relaxed);
         if lost > 0 {
             let message = format!("the log lost {lost} lines: they were not read soon enough");
-            let line = match format {
-                Format::Text => format!("{message}\n"),
-                Format::Json => format!("{{\"level\":\"WARN\",\"message\":\"{message}\"}}\n"),
+            let line = if is_json.load(Ordering::Relaxed) {
+                format!("{{\"level\":\"WARN\",\"message\":\"{message}\"}}\n")
+            } else {
+                format!("{message}\n")
             };
             drop(out.write_all(line.as_bytes()));
         }

@@ -20,6 +20,7 @@ use crate::control::Answer;
 use crate::documents;
 use crate::error::Error;
 use crate::limits::{CORE_PATIENCE, LOOK_EVERY};
+use crate::log;
 use crate::order::{Clerk, Order, Step};
 use crate::plan::Plan;
 use crate::serving::{Change, Refusal};
@@ -118,6 +119,9 @@ impl Reloader<'_> {
         let (ends, thread) = log.map_or((Vec::new(), None), |(ends, thread)| (ends, Some(thread)));
         self.steer(&plan)?;
         let done = self.order(Step::CarryOut, changes, documents.as_ref(), limits, ends);
+        if self.plan.log != plan.log {
+            log::change(plan.log);
+        }
         match thread {
             Some(thread) => self.scribe.take_on(thread),
             None => self.scribe.reopen(),

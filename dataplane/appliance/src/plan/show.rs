@@ -13,7 +13,6 @@ use crate::affinity::choose_among;
 use crate::config::{Kind, Listener, Workers, pages_name, show_size};
 use crate::host::HostMemory;
 use crate::idle::IdlePolicy;
-use crate::log::Format;
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -109,11 +108,7 @@ impl Plan {
             Target::Error => f.write_str("standard error")?,
             Target::File(path) => write!(f, "{}", path.display())?,
         }
-        let format = match format {
-            Format::Text => "text",
-            Format::Json => "json",
-        };
-        writeln!(f, ", {format}; {queue} wait at each worker at most")
+        writeln!(f, ", {}; {queue} wait at each worker at most", format.name())
     }
 
     fn show_workers(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -9,6 +9,7 @@ use gateway::Document;
 use loader::{LoadError, Prefix, Rule, Steering};
 
 use crate::config::{Listener, pages_name, show_size};
+use crate::log::Log;
 use crate::plan::Plan;
 use crate::serving::Change;
 
@@ -57,6 +58,10 @@ pub(crate) fn difference(
     if old.http != new.http {
         changed.push("http: other limits".to_owned());
     }
+    if old.log != new.log {
+        let Log { level, format } = new.log;
+        changed.push(format!("log: level {level}, {}", format.name()));
+    }
     if old.access_log != new.access_log {
         let what = if new.access_log.is_some() { "other terms" } else { "off" };
         changed.push(format!("access_log: {what}"));
@@ -98,9 +103,10 @@ impl Difference {
     /// Makes what was changed part of the plan that is served.
     pub(crate) fn keep_what_stays(&self, plan: &mut Plan, new: Plan) {
         plan.listeners = listeners_of(plan, &new);
-        let Plan { document_root, catalogue, access, syn_budget, http, access_log, .. } = new;
+        let Plan { document_root, catalogue, access, syn_budget, http, access_log, log, .. } = new;
         (plan.document_root, plan.catalogue, plan.access) = (document_root, catalogue, access);
-        (plan.syn_budget, plan.http, plan.access_log) = (syn_budget, http, access_log);
+        (plan.syn_budget, plan.http) = (syn_budget, http);
+        (plan.access_log, plan.log) = (access_log, log);
     }
 }
 
@@ -180,7 +186,7 @@ pub(super) fn steer(steering: &Steering, old: &Plan, new: &Plan) -> Result<(), L
 
 /// Every key that holds until the gateway starts again, with its value.
 fn settings(plan: &Plan) -> Vec<(&'static str, String)> {
-    let Plan { instance, interface, memory, stack, whole, workers, log, drain, .. } = plan;
+    let Plan { instance, interface, memory, stack, whole, workers, drain, .. } = plan;
     let (tcp, service) = (&whole.tcp, whole.service);
     let xdp = &interface.xdp;
     vec![
@@ -215,8 +221,6 @@ fn settings(plan: &Plan) -> Vec<(&'static str, String)> {
         ("workers.idle", workers.idle.name().to_owned()),
         ("workers.spin_us", workers.spin_us.to_string()),
         ("drain.timeout_s", drain.as_millis().to_string()),
-        ("log.level", log.level.to_string()),
-        ("log.format", format!("{:?}", log.format)),
     ]
 }
 

@@ -77,6 +77,56 @@ fn no_core_writes_to_the_log_whatever_comes_from_the_wire() {
     });
 }
 
+/// Waits until the log says it, and returns what it says from `from` on.
+fn said(gateway: &Gateway, from: usize, what: &str) -> String {
+    let begun = Instant::now();
+    loop {
+        let log = gateway.log()[from..].to_owned();
+        if log.contains(what) {
+            return log;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{what:?} is not said: {log}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn level_and_format_change_with_a_reload() {
+    in_lab("logs::level_and_format_change_with_a_reload", || {
+        let with = |log: &str, listener: bool| {
+            let more = "[[listener]]\nprotocol = \"http\"\ntcp_port = 8080\n";
+            let more = if listener { more } else { "" };
+            configuration("", &format!("{more}[log]\n{log}\n[workers]\ncount = 2\n"))
+        };
+        let gateway = Gateway::start(&with("level = \"info\"", false));
+        let reload = |text: &str| {
+            gateway.configure(text);
+            gateway.signal(Signal::SIGHUP);
+        };
+        reload(&with("level = \"debug\"\nformat = \"json\"", false));
+        let log = said(&gateway, 0, "log: level debug, json");
+        let object = log.lines().find(|line| line.contains("level debug, json"));
+        let object: serde_json::Value =
+            serde_json::from_str(object.expect("it was said")).expect("the change is told so");
+        assert_eq!((&object["level"], &object["threadName"]), (&"INFO".into(), &"control".into()));
+        let from = gateway.log().len();
+        reload(&with("level = \"error\"\nformat = \"text\"", true));
+        let begun = Instant::now();
+        while TcpStream::connect("10.77.0.2:8080").is_err() {
+            assert!(begun.elapsed() < PATIENCE, "the listener does not open");
+            thread::sleep(Duration::from_millis(10));
+        }
+        // A wrong file is told as a warning: nobody hears it now.
+        reload("addresses = 7");
+        thread::sleep(Duration::from_millis(200));
+        assert_eq!(&gateway.log()[from..], "", "errors alone");
+        reload(&with("level = \"info\"", true));
+        let log = said(&gateway, from, "log: level info, text");
+        assert!(log.lines().all(|line| !line.starts_with('{')), "{log}");
+        gateway.stop();
+    });
+}
+
 #[test]
 fn a_log_that_nobody_reads_holds_neither_packets_nor_the_end_up() {
     in_lab("logs::a_log_that_nobody_reads_holds_neither_packets_nor_the_end_up", || {

@@ -52,6 +52,7 @@ fn what_may_change_and_what_stays_is_told_by_its_name() {
             format!("{xdp}[access]\ndeny = [\"10.0.0.0/8\"]\nallow = [\"10.1.0.0/16\"]"),
         ),
         (xdp.to_owned(), format!("{xdp}[syn_budget]\nper_source_per_s = 9")),
+        ("".to_owned(), "[log]\nlevel = \"debug\"\nformat = \"json\"".to_owned()),
         ("".to_owned(), "[access_log]\npath = \"-\"".to_owned()),
         (
             "[access_log]\npath = \"-\"".to_owned(),
@@ -61,7 +62,7 @@ fn what_may_change_and_what_stays_is_told_by_its_name() {
         (
             "".to_owned(),
             "[interface]\nname = \"lab7\"\n[memory]\nframes = 2048\n[workers]\ncount = 2\n\
-             [tcp]\nconnections = 100\n[log]\nlevel = \"debug\""
+             [tcp]\nconnections = 100"
                 .to_owned(),
         ),
     ];
