@@ -28,5 +28,5 @@ mod table;
 
 pub use table::{
     Deaths, Flags, Found, Gone, Grants, Handle, Listed, Plan, PlanError, Port, PortTable,
-    Registered, Registrant, Slot, Statistics, Swept, Unregistered,
+    Registered, Registrant, Slot, Statistics, Swept, Unregistered, Visit,
 };

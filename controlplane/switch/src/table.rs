@@ -14,7 +14,7 @@ mod tests;
 use memory::{ArenaError, PageChoice};
 
 pub use self::list::Listed;
-pub use self::sweep::Swept;
+pub use self::sweep::{Swept, Visit};
 
 use self::cell::{Cell, NONE};
 use self::cells::Cells;

@@ -1,8 +1,11 @@
 //! Taking out the ports of dead sessions, a few cells at a time.
 
 use super::burst::{hash_of, is_free};
-use super::{Deaths, Flags, Gone, PortTable, Slot, port_of};
-use crate::limits::SWEEP_BATCH;
+use super::{Deaths, Flags, Gone, Port, PortTable, Slot, port_of};
+use crate::limits::{NAME_LEN_MAX, SWEEP_BATCH};
+
+/// Whoever looks at a port and its name.
+pub type Visit<'a> = &'a mut dyn FnMut(Port, &[u8]);
 
 /// What a step of the sweep did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +35,17 @@ impl PortTable {
         deaths: &(impl Deaths + ?Sized),
         told: &mut impl FnMut(Gone),
     ) -> Swept {
+        self.sweep_shown(looks_max, deaths, told, None)
+    }
+
+    /// As [`PortTable::sweep`]; `show` sees every port that it takes out, with its name.
+    pub fn sweep_shown(
+        &mut self,
+        looks_max: u32,
+        deaths: &(impl Deaths + ?Sized),
+        told: &mut impl FnMut(Gone),
+        mut show: Option<Visit<'_>>,
+    ) -> Swept {
         let (mut looks, mut ports) = (0, 0);
         while looks < looks_max && self.slots.ending() > 0 {
             if self.sweep_cursor >= self.cells.high_water() {
@@ -39,7 +53,7 @@ impl PortTable {
             }
             let begin = self.sweep_cursor;
             let end = self.cells.high_water().min(begin.saturating_add(SWEEP_BATCH));
-            ports += self.sweep_batch(begin, end, deaths, told);
+            ports += self.sweep_batch((begin, end), deaths, told, &mut show);
             self.sweep_cursor = end;
             looks += end - begin;
         }
@@ -48,10 +62,10 @@ impl PortTable {
 
     fn sweep_batch(
         &mut self,
-        begin: u32,
-        end: u32,
+        (begin, end): (u32, u32),
         deaths: &(impl Deaths + ?Sized),
         told: &mut impl FnMut(Gone),
+        show: &mut Option<Visit<'_>>,
     ) -> u32 {
         let mut dead = [(0_u64, 0_u32); SWEEP_BATCH as usize];
         let mut count = 0;
@@ -68,6 +82,10 @@ impl PortTable {
         }
         for &(hash, index) in &dead[..count] {
             let port = port_of(index, self.cells.at(index));
+            if let Some(show) = show {
+                let mut buffer = [0; NAME_LEN_MAX];
+                show(port, self.cells.name(index, &mut buffer));
+            }
             if port.flags.has(Flags::AWAITED) {
                 told(self.keep(index));
                 continue;

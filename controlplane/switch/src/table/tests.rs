@@ -10,7 +10,7 @@ use super::{Deaths, Flags, Handle, Plan, PlanError, PortTable, Registered, Regis
 use crate::limits::{LIST_LOOKS_MAX, MOVES_MAX, NAME_LEN_MAX};
 
 /// The seed of a random test: `ABELE_SEED`, or the test's own.
-#[expect(clippy::disallowed_methods, reason = "a test is told its seed, no switch is")]
+#[expect(clippy::disallowed_methods, reason = "a knob of a test, not of the switch")]
 fn seeded(test: &str, own: u64) -> Rng {
     let given = std::env::var("ABELE_SEED").ok().and_then(|seed| seed.parse().ok());
     let seed = given.unwrap_or(own);
