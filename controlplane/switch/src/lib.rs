@@ -1,7 +1,7 @@
 //! The switch: which session holds which port, in memory only.
 //!
 //! It is no database and no server: it reads no clock and no socket, starts no thread, and takes
-//! its memory at the start. Whoever turns it says who asks, and which sessions are dead.
+//! its memory at the start. Whoever turns it brings the bytes of the connections and the time.
 //!
 //! # Why it is built this way
 //!
@@ -21,11 +21,46 @@
 //! A port belongs to its session's *slot*. A session that dies is dead in the view of the slots
 //! that every call is given, so its ports are free at once; a sweep takes them out afterwards, a
 //! few cells at a time, and no slot has a new session before none of its ports is left.
+//!
+//! Around the table a [`Switch`] speaks the protocol:
+//!
+//! ```text
+//! handle_bytes --> Request --> sessions: who is it, does its lease run
+//!                                 |
+//!                              shard: table, slots, who follows which grant --> events
+//!                                                                                |
+//! outgoing <-- outbox of each connection <-- answers <-- notices, messages <-----+
+//! ```
+//!
+//! Every entry first ends what is over at the `now` that it is given, so that no request is done
+//! for a session whose time has passed. A shard and its sessions speak in values, so that they can
+//! be two threads' one day.
 #![forbid(unsafe_code)]
 
+mod access;
+mod config;
+mod connection;
+mod counters;
+mod interests;
+mod key_index;
+mod lease;
 pub mod limits;
+mod outbox;
+mod owners;
+mod quota;
+mod refusal;
+mod sessions;
+mod shard;
+mod slots;
+mod switch;
 mod table;
 
+pub use access::{AccessEntry, NodePattern, Peer, Prefixes, Proof};
+pub use config::{Identity, SwitchConfig, SwitchError};
+pub use connection::ConnId;
+pub use counters::Counters;
+pub use quota::Quota;
+pub use switch::Switch;
 pub use table::{
     Deaths, Flags, Found, Gone, Grants, Handle, Listed, Plan, PlanError, Port, PortTable,
     Registered, Registrant, Slot, Statistics, Swept, Unregistered, Visit,

@@ -1,5 +1,7 @@
 //! Every bound of the switch, with its derivation.
 
+use base::Duration;
+
 /// Bytes of a port's name at most, as the protocol has it.
 pub const NAME_LEN_MAX: usize = 1_024;
 
@@ -59,3 +61,104 @@ pub(crate) const SEQUENCE_BITS: u32 = 56;
 const _: () = assert!(FILL_PERCENT < 100 && GROWTH_DIVISOR > 0);
 const _: () = assert!(MOVES_PER_NAME >= 1 && MOVES_MAX <= BURST);
 const _: () = assert!(BURST.is_power_of_two());
+
+/// The end of a list of indices; never an index.
+pub(crate) const NIL: u32 = u32::MAX;
+
+/// Nanoseconds of a second.
+pub(crate) const NANOS_PER_SECOND: u64 = 1_000_000_000;
+
+/// How long a connection may be without a `HELLO`, as the protocol has it. One that ends has as long
+/// to take what waits for it.
+pub const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Connections at most: their number is an index into a list that is made at the start, and one
+/// that is not used costs some 300 bytes.
+pub const CONNECTIONS_MAX: u32 = 1 << 20;
+
+/// Sessions at most. Each has a slot, and a second one for as long as the ports that it gave back
+/// with `YIELD` are swept, so there are half as many as slots.
+pub const SESSIONS_MAX: u32 = SLOTS_MAX / 2;
+
+/// Slots for each session that there may be: see [`SESSIONS_MAX`].
+pub(crate) const SLOTS_PER_SESSION: u32 = 2;
+
+/// Evicted sessions that a node may have beside its live one. Each keeps its ports from everybody
+/// for up to the exclusion, so a node that starts over and over again has to wait.
+pub const DRAINING_PER_NODE_MAX: usize = 8;
+
+/// Ended sessions whose ids are kept, so that whoever comes back is told what became of it. An
+/// older one begins anew, which is as safe: its leases are over on its own clock.
+pub const ENDED_MAX: usize = 65_536;
+
+/// Places of subscribers and waiters in all, by default. Each costs some 70 bytes.
+pub const PLACES_MAX: u32 = 1 << 20;
+
+/// Entries of the list of who may come in.
+pub const ACCESS_MAX: usize = 65_536;
+
+/// Ports of one node by default: as many as there can be.
+pub const PORTS_PER_NODE_MAX: u64 = u32::MAX as u64;
+
+/// Bytes of pushes that wait for one node, by default.
+pub const QUEUE_LEN_MAX: u32 = 4 << 20;
+
+/// Bytes for notices beyond those. What a notice takes is at most a name with 13 bytes, so some
+/// thousands of notices still come through where messages do not.
+pub const NOTICES_LEN_MAX: usize = 256 << 10;
+
+/// Subscriptions of one node by default.
+pub const SUBSCRIPTIONS_PER_NODE_MAX: u32 = 262_144;
+
+/// Places in queues of one node by default. They are given up one by one when its session ends,
+/// which for these takes less than a millisecond.
+pub const WAITING_PER_NODE_MAX: u32 = 8_192;
+
+/// Bytes of answers that wait on a connection above which its requests are left where they are. An
+/// answer can be longer than this by itself: it is written whole.
+pub const ANSWERS_LEN_MAX: usize = 1 << 20;
+
+/// Buffers of outboxes that wait for their next use.
+pub(crate) const SPARES_MAX: usize = 64;
+
+/// Bytes of the largest of them. A larger one goes back to the system.
+pub(crate) const SPARE_LEN_MAX: usize = 8 << 20;
+
+/// What is kept, in items, of lists that were needed for one request: a batch of this size
+/// allocates nothing. Larger ones go back to the system.
+pub(crate) const ITEMS_KEPT_MAX: usize = 65_536;
+
+/// Bytes of names of events that are kept for the next.
+pub(crate) const EVENT_NAMES_KEPT_LEN_MAX: usize = 1 << 20;
+
+/// Places of followers of dead sessions that one slice tells or gives back: some 100 us.
+pub const SWEEP_PLACES: u32 = 1_024;
+
+/// Cells of the table that one slice looks at: some 100 us, in which a core looks at 40 MB a
+/// millisecond.
+pub const SWEEP_LOOKS: u32 = 16_384;
+
+/// Dead slots that one slice looks at.
+pub const SWEEP_SLOTS: usize = 1_024;
+
+/// Connections that watch at most; each event goes to each of them.
+pub const WATCHERS_MAX: usize = 64;
+
+/// Sessions that one step of a listing looks at.
+pub const LIST_NODES_LOOKS_MAX: u32 = 4_096;
+
+/// Bytes that an entry of a listing takes at most: two texts, a name, and 64 bytes of numbers.
+pub(crate) const LIST_ENTRY_LEN_MAX: u32 = 65 + 257 + 1_026 + 64;
+
+/// The highest drift of clocks that makes sense, in parts per million: at more, a quarter of each
+/// lease would be lost.
+pub const DRIFT_PPM_MAX: u32 = 100_000;
+
+/// The shortest lease: at less, the scheduler decides who is alive.
+pub const LEASE_MIN: Duration = Duration::from_millis(10);
+
+/// The longest lease: a day.
+pub const LEASE_MAX: Duration = Duration::from_secs(86_400);
+
+const _: () = assert!(LIST_ENTRY_LEN_MAX < protocol::limits::FRAME_LEN_BEFORE_WELCOME / 2);
+const _: () = assert!(NAME_LEN_MAX == protocol::limits::NAME_LEN_MAX);

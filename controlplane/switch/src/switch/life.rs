@@ -1,0 +1,170 @@
+//! The life of a session: it begins, goes on elsewhere, gives back, is evicted, ends.
+
+use base::Instant;
+use protocol::{ErrorFrame, ReletAnswer, RequestKind, SessionState, WaitMsgAnswer};
+
+use super::{Standing, Switch};
+use crate::connection::ConnId;
+use crate::refusal;
+use crate::sessions::{End, Eviction, Lost, State};
+use crate::slots::Over;
+
+type Outcome = Result<(), ErrorFrame<'static>>;
+
+impl Switch {
+    pub(super) fn handle_wait_msg(&mut self, conn: ConnId, id: u32, now: Instant) -> Outcome {
+        self.require_acting(conn)?;
+        if self.connections.at(conn).session_id.is_none() {
+            return Err(refusal::NO_SESSION);
+        }
+        let (session, state) = match self.standing(conn) {
+            Standing::Over(end) => return Err(refusal::ended(end)),
+            Standing::Draining(_, eviction) => return Err(refusal::evicted(eviction)),
+            Standing::Live(session) => {
+                self.resume(session, conn);
+                (session, SessionState::Resumed)
+            }
+            Standing::Without => (self.begin(conn)?, SessionState::New),
+        };
+        self.sessions.renew(session, now);
+        let notice = self.sessions.session(session).notice;
+        let answer = WaitMsgAnswer { state, notice };
+        self.connections.answer(conn, |out| answer.write(out, id));
+        if self.sessions.session(session).lost.is_some() {
+            self.flush(session, conn);
+        }
+        Ok(())
+    }
+
+    pub(super) fn handle_relet(
+        &mut self,
+        conn: ConnId,
+        id: u32,
+        relet: u64,
+        now: Instant,
+    ) -> Outcome {
+        let session = self.session_of(conn)?;
+        if self.sessions.session(session).conn != Some(conn) {
+            return Err(refusal::state("RELET comes on the receive connection"));
+        }
+        self.sessions.renew(session, now);
+        self.counters.relets += 1;
+        let lease_ms = u32::try_from(self.config.lease.as_millis()).expect("at most a day");
+        let answer = ReletAnswer { relet, lease_ms };
+        self.connections.answer(conn, |out| answer.write(out, id));
+        Ok(())
+    }
+
+    pub(super) fn handle_yield(&mut self, conn: ConnId, id: u32) -> Outcome {
+        match self.standing(conn) {
+            Standing::Without => return Err(refusal::NO_SESSION),
+            Standing::Over(end) => return Err(refusal::ended(end)),
+            Standing::Live(session) => {
+                let node = self.sessions.session(session).node;
+                self.shard.give_up(session, node).ok_or(refusal::BUSY)?;
+                self.sessions.hold(node);
+            }
+            Standing::Draining(session, eviction) => {
+                self.end(session, End::Evicted(eviction), Over::Released);
+            }
+        }
+        self.counters.yields += 1;
+        let kind = RequestKind::Yield;
+        self.connections.answer(conn, |out| protocol::write_bare_answer(out, kind, id));
+        Ok(())
+    }
+
+    pub(super) fn handle_bye(&mut self, conn: ConnId, id: u32) {
+        let kind = RequestKind::Bye;
+        self.connections.answer(conn, |out| protocol::write_bare_answer(out, kind, id));
+        self.shut(conn);
+    }
+
+    /// The session is evicted. It drains, or is over at once if it holds nothing.
+    pub(super) fn evict(&mut self, session: u32, eviction: Eviction) {
+        match eviction {
+            Eviction::Replaced => self.counters.sessions_replaced += 1,
+            Eviction::Dropped => self.counters.sessions_dropped += 1,
+        }
+        self.sessions.evict(session, eviction);
+        self.shard.drain(session);
+        if let Some(conn) = self.sessions.session(session).conn {
+            self.refuse(conn, 0, &refusal::evicted(eviction));
+        }
+        self.end_if_drained(session, eviction);
+    }
+
+    /// An evicted session that holds nothing any more is over.
+    pub(super) fn end_if_drained(&mut self, session: u32, eviction: Eviction) {
+        if self.shard.ports_of(session) == 0 {
+            self.end(session, End::Evicted(eviction), Over::Released);
+        }
+    }
+
+    /// The session was silent for the whole exclusion.
+    pub(super) fn lapse(&mut self, session: u32) {
+        match self.sessions.session(session).state {
+            State::Free => unreachable!("session {session} has no lease"),
+            State::Live => {
+                self.counters.sessions_lapsed += 1;
+                if let Some(conn) = self.sessions.session(session).conn {
+                    self.refuse(conn, 0, &refusal::LAPSED);
+                }
+                self.end(session, End::Lapsed, Over::Lost);
+            }
+            State::Draining(eviction) => {
+                let over = match eviction {
+                    Eviction::Replaced => Over::Replaced,
+                    Eviction::Dropped => Over::Lost,
+                };
+                self.end(session, End::Evicted(eviction), over);
+            }
+        }
+    }
+
+    /// The session is over: its ports are free, and who follows one is told in time.
+    fn end(&mut self, session: u32, end: End, over: Over) {
+        self.shard.forget_wishes(session);
+        self.shard.kill(session, over);
+        self.sessions.end(session, end);
+    }
+
+    /// The session goes on at `conn`.
+    fn resume(&mut self, index: u32, conn: ConnId) {
+        let session = self.sessions.session_mut(index);
+        let before = session.conn.replace(conn);
+        session.address.clone_from(&self.connections.at(conn).address);
+        if before == Some(conn) {
+            return;
+        }
+        self.counters.sessions_resumed += 1;
+        // Whether what was sent on the other connection was read is not known.
+        if session.is_noticed && session.lost.is_none() {
+            session.lost = Some(Lost::Away);
+        }
+        if let Some(before) = before {
+            self.refuse(before, 0, &refusal::NEWER_CONNECTION);
+        }
+    }
+
+    /// The session of `conn` begins, and evicts the one before it.
+    fn begin(&mut self, conn: ConnId) -> Result<u32, ErrorFrame<'static>> {
+        let node = self.connections.at(conn).node;
+        if !self.sessions.has_room(node) || !self.shard.has_slot() {
+            return Err(refusal::BUSY);
+        }
+        if let Some(before) = self.sessions.live(node) {
+            self.evict(before, Eviction::Replaced);
+        }
+        let connection = self.connections.at(conn);
+        let session = self.sessions.begin(node, connection.session_id.0, &connection.address);
+        self.shard.open(session, node).expect("there was one");
+        // A slot names its node until the last of its ports is swept.
+        self.sessions.hold(node);
+        self.sessions.session_mut(session).conn = Some(conn);
+        let found = self.sessions.refer(session);
+        self.connections.at_mut(conn).session = Some(found);
+        self.counters.sessions_begun += 1;
+        Ok(session)
+    }
+}

@@ -1,0 +1,178 @@
+//! Registering, unregistering, querying, and taking wishes back.
+
+use protocol::{
+    ErrorFrame, Grants, Holder, Names, Owner, QueryPort, RegPort, RegisterFailure, Sequence,
+    UnregPort, UnregisterFailure,
+};
+
+use super::{Standing, Switch};
+use crate::access::AccessEntry;
+use crate::connection::ConnId;
+use crate::interests::Kind;
+use crate::limits::ITEMS_KEPT_MAX;
+use crate::refusal;
+use crate::sessions::Sessions;
+use crate::shard::{Asker, Shard, Wishes};
+
+type Outcome = Result<(), ErrorFrame<'static>>;
+
+impl Switch {
+    pub(super) fn handle_reg(&mut self, conn: ConnId, id: u32, reg: &RegPort<'_>) -> Outcome {
+        let session = self.session_of(conn)?;
+        let held = self.held_by_node(session);
+        let entry = entry_of(&self.config.access, self.connections.at(conn).access);
+        let asker = Asker {
+            session,
+            ports_left: entry.quota.ports_max.saturating_sub(held),
+            places_max: [entry.quota.subscriptions_max, entry.quota.waiting_max],
+            allowed: &entry.register,
+        };
+        let wishes = Wishes { subscribe: reg.flags.subscribe, wait: reg.flags.wait };
+        let mut failures = std::mem::take(&mut self.lists.failures);
+        let granted = self.shard.register(reg.names.iter(), asker, wishes, &mut failures);
+        self.counters.ports_granted += u64::from(granted.count);
+        // Whoever follows what was granted is told before the grant is.
+        self.tell_events();
+        let grants = [Grants { first: Sequence::from_bits(granted.first), count: granted.count }];
+        let grants = if granted.count > 0 { &grants[..] } else { &[] };
+        self.owners.begin();
+        for failure in &mut failures {
+            self.counters.not_granted(failure.code);
+            failure.place = failure.owner.map(|slot| self.owners.place(slot));
+        }
+        let (sessions, shard) = (&self.sessions, &self.shard);
+        let named = self.owners.slots().iter().map(|&slot| owner(sessions, shard, slot));
+        let listed = failures.iter().map(|failure| RegisterFailure {
+            item: failure.item,
+            code: failure.code,
+            owner: failure.place,
+        });
+        self.connections.answer(conn, |out| {
+            protocol::write_reg_port_answer(out, id, grants, named, listed);
+        });
+        keep(&mut self.lists.failures, failures);
+        Ok(())
+    }
+
+    pub(super) fn handle_unreg(&mut self, conn: ConnId, id: u32, unreg: &UnregPort<'_>) -> Outcome {
+        let standing = self.standing(conn);
+        let session = match standing {
+            Standing::Without => return Err(refusal::NO_SESSION),
+            Standing::Over(end) => return Err(refusal::ended(end)),
+            Standing::Live(session) | Standing::Draining(session, _) => session,
+        };
+        let mut failures = std::mem::take(&mut self.lists.not_released);
+        let items = unreg.iter().map(|(sequence, name)| (name, sequence.to_bits()));
+        let released = self.shard.unregister(items, session, &mut failures);
+        self.counters.ports_released += u64::from(released);
+        failures.iter().for_each(|failure| self.counters.not_released(failure.code));
+        self.tell_events();
+        self.connections.answer(conn, |out| {
+            let failures = failures
+                .iter()
+                .map(|failure| UnregisterFailure { item: failure.item, code: failure.code });
+            protocol::write_unreg_port_answer(out, id, failures);
+        });
+        keep(&mut self.lists.not_released, failures);
+        if let Standing::Draining(session, eviction) = standing {
+            self.end_if_drained(session, eviction);
+        }
+        Ok(())
+    }
+
+    pub(super) fn handle_query(&mut self, conn: ConnId, id: u32, query: &QueryPort<'_>) -> Outcome {
+        let session = self.session_or_none(conn)?;
+        let entry = entry_of(&self.config.access, self.connections.at(conn).access);
+        if !entry.query.is_any() && !query.names.iter().all(|name| entry.query.allows(name)) {
+            return Err(refusal::FORBIDDEN);
+        }
+        let mut holders = std::mem::take(&mut self.lists.holders);
+        let mut ports = std::mem::take(&mut self.lists.ports);
+        let owners = &mut self.owners;
+        owners.begin();
+        self.shard.find(query.names.iter(), |_name, found| {
+            let Some(port) = found else {
+                holders.push((Sequence::NONE, Holder::Free));
+                return;
+            };
+            let place = owners.place(port.slot);
+            holders.push((Sequence::from_bits(port.sequence), Holder::Owner(place)));
+            if query.subscribe {
+                ports.push(port);
+            }
+        });
+        self.counters.ports_queried += u64::from(query.names.len());
+        let outcome = match (query.subscribe, session) {
+            (false, _) => Ok(()),
+            (true, None) => Err(refusal::NO_SESSION),
+            (true, Some(session)) => {
+                let subscriptions_max = entry.quota.subscriptions_max;
+                let asker = Asker {
+                    session,
+                    ports_left: 0,
+                    places_max: [subscriptions_max, 0],
+                    allowed: &entry.register,
+                };
+                self.shard
+                    .subscribe(&ports, &asker)
+                    .map_err(|_full| refusal::quota(subscriptions_max, "subscriptions"))
+            }
+        };
+        if outcome.is_ok() {
+            let (sessions, shard) = (&self.sessions, &self.shard);
+            let named = self.owners.slots().iter().map(|&slot| owner(sessions, shard, slot));
+            self.connections.answer(conn, |out| {
+                protocol::write_query_port_answer(out, id, named, &holders);
+            });
+        }
+        keep(&mut self.lists.holders, holders);
+        keep(&mut self.lists.ports, ports);
+        outcome
+    }
+
+    pub(super) fn handle_cancel(&mut self, conn: ConnId, id: u32, names: Names<'_>) -> Outcome {
+        let session = self.session_of(conn)?;
+        let count = self.shard.unfollow(Kind::Waiter, names.iter(), session);
+        self.connections.answer(conn, |out| protocol::write_cancel_wait_answer(out, id, count));
+        Ok(())
+    }
+
+    pub(super) fn handle_unsubscribe(
+        &mut self,
+        conn: ConnId,
+        id: u32,
+        names: Names<'_>,
+    ) -> Outcome {
+        let session = self.session_of(conn)?;
+        let count = self.shard.unfollow(Kind::Subscriber, names.iter(), session);
+        self.connections.answer(conn, |out| protocol::write_unsubscribe_answer(out, id, count));
+        Ok(())
+    }
+
+    /// Ports that the node of a session holds or waits for.
+    fn held_by_node(&self, session: u32) -> u64 {
+        let node = self.sessions.session(session).node;
+        let waiting = self.shard.places_of(Kind::Waiter, session);
+        let held = |session| u64::from(self.shard.ports_of(session));
+        self.sessions.of_node(node).map(held).sum::<u64>() + u64::from(waiting)
+    }
+}
+
+/// The entry of the list by which a connection came in.
+pub(super) fn entry_of(access: &[AccessEntry], index: u32) -> &AccessEntry {
+    &access[index as usize]
+}
+
+/// Who holds what a slot that is not dead holds.
+fn owner<'a>(sessions: &'a Sessions, shard: &Shard, slot: crate::table::Slot) -> Owner<'a> {
+    let session = sessions.session(shard.session(slot));
+    Owner { node: &sessions.node(session.node).name, address: &session.address }
+}
+
+/// Keeps a list for the next request, unless it is far longer than most need.
+fn keep<T>(place: &mut Vec<T>, mut list: Vec<T>) {
+    list.clear();
+    if list.capacity() <= ITEMS_KEPT_MAX {
+        *place = list;
+    }
+}
