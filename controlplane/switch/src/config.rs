@@ -18,6 +18,9 @@ pub struct SwitchConfig {
     pub lease: Duration,
     /// How far clocks may run apart, in parts per million of each.
     pub drift_ppm: u32,
+    /// How long nothing is granted after the start: until every lease of an earlier switch is over,
+    /// which is [`SwitchConfig::exclusion`]. Zero is right only where there was none.
+    pub grace: Duration,
     /// Bounds of frames.
     pub limits: Limits,
     /// Connections at a time: their numbers are below.
@@ -43,6 +46,7 @@ impl SwitchConfig {
         Self {
             lease: Duration::from_secs(3),
             drift_ppm: 1_000,
+            grace: Duration::ZERO,
             limits: Limits::DEFAULT,
             connections_max: 65_536,
             sessions_max: 65_536,

@@ -61,6 +61,12 @@ pub(crate) fn quota(limit: u32, hint: &'static str) -> ErrorFrame<'static> {
     ErrorFrame { number: u64::from(limit), hint, ..error(ErrorCode::Quota, false, message) }
 }
 
+/// Earlier leases may run for so many milliseconds.
+pub(crate) const fn grace(left_ms: u64) -> ErrorFrame<'static> {
+    let message = "leases of an earlier switch may run: nothing is granted yet";
+    ErrorFrame { number: left_ms, ..error(ErrorCode::Grace, false, message) }
+}
+
 /// The group or the map of groups is another one.
 pub(crate) const fn wrong_group(map_version: u64) -> ErrorFrame<'static> {
     let message = "this switch has another group of ports";

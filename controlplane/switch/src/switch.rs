@@ -5,6 +5,7 @@ mod life;
 mod notices;
 mod operate;
 mod ports;
+mod reign;
 mod route;
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,7 @@ use crate::refusal;
 use crate::sessions::{End, Eviction, Sessions, State};
 use crate::shard::{Failure, NotReleased, Shard, Size};
 use crate::table::{Plan, Port};
+use reign::Reign;
 
 /// See the crate's first words.
 #[derive(Debug)]
@@ -52,6 +54,7 @@ pub struct Switch {
     watchers: Vec<ConnId>,
     counters: Counters,
     is_leaving: bool,
+    reign: Reign,
     lists: Lists,
     /// A fault on purpose: of so many notices one is forgotten.
     #[cfg(test)]
@@ -115,6 +118,7 @@ impl Switch {
             watchers: Vec::new(),
             counters: Counters::default(),
             is_leaving: false,
+            reign: Reign::new(now + config.grace),
             lists: Lists::default(),
             #[cfg(test)]
             dropped_every: None,

@@ -13,6 +13,10 @@ const FEATURES_NEEDED: u64 = 0xffff_ffff << 32;
 impl Switch {
     pub(super) fn handle_hello(&mut self, conn: ConnId, id: u32, signed: &SignedHello<'_>) {
         match self.judge(conn, signed) {
+            Ok(_) if signed.hello.epoch_seen > self.identity.epoch => {
+                self.note_epoch(signed.hello.epoch_seen);
+                self.refuse(conn, id, &refusal::STALE);
+            }
             Ok(access) => self.welcome(conn, id, &signed.hello, access),
             Err(error) => self.refuse(conn, id, &ErrorFrame { closes: true, ..error }),
         }
@@ -27,9 +31,6 @@ impl Switch {
         }
         if hello.cluster != ClusterId::ANY && hello.cluster != own.cluster {
             return Err(refusal::WRONG_CLUSTER);
-        }
-        if hello.epoch_seen > own.epoch {
-            return Err(refusal::STALE);
         }
         let group = (hello.map_version, hello.groups, hello.group);
         if group != (own.map_version, own.groups, own.group) {

@@ -19,6 +19,7 @@ type Outcome = Result<(), ErrorFrame<'static>>;
 impl Switch {
     pub(super) fn handle_reg(&mut self, conn: ConnId, id: u32, reg: &RegPort<'_>) -> Outcome {
         let session = self.session_of(conn)?;
+        self.require_no_grace()?;
         let held = self.held_by_node(session);
         let entry = entry_of(&self.config.access, self.connections.at(conn).access);
         let asker = Asker {
@@ -88,11 +89,13 @@ impl Switch {
         }
         let mut holders = std::mem::take(&mut self.lists.holders);
         let mut ports = std::mem::take(&mut self.lists.ports);
+        // Whoever held it before may hold it still.
+        let nobody = if self.is_in_grace() { Holder::Unknown } else { Holder::Free };
         let owners = &mut self.owners;
         owners.begin();
         self.shard.find(query.names.iter(), |_name, found| {
             let Some(port) = found else {
-                holders.push((Sequence::NONE, Holder::Free));
+                holders.push((Sequence::NONE, nobody));
                 return;
             };
             let place = owners.place(port.slot);
