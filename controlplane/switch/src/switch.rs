@@ -68,6 +68,8 @@ struct Lists {
     not_released: Vec<NotReleased>,
     holders: Vec<(Sequence, protocol::Holder)>,
     ports: Vec<Port>,
+    /// Nodes whose swept slots no longer keep them.
+    left: Vec<u32>,
 }
 
 /// What a connection is to its session.

@@ -16,9 +16,12 @@ impl Switch {
     /// be called again; at once if there is more of that.
     pub fn poll(&mut self, now: Instant) -> Option<Instant> {
         let now = self.advance(now);
-        let sessions = &mut self.sessions;
-        let told = self.shard.sweep(&mut |node| sessions.leave(node));
+        let mut left = std::mem::take(&mut self.lists.left);
+        let told = self.shard.sweep(&mut |node| left.push(node));
+        // What is told names the nodes, so none is forgotten before.
         self.tell_events();
+        left.drain(..).for_each(|node| self.sessions.leave(node));
+        self.lists.left = left;
         if told == Told::Part {
             return Some(now);
         }

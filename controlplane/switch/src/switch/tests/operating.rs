@@ -151,6 +151,20 @@ fn a_watch_sees_what_happens_to_its_ports() {
 }
 
 #[test]
+fn a_lost_node_without_a_connection_is_still_named_to_who_watches() {
+    let mut bed = Bed::new();
+    let gone = bed.receiver("gone", 1);
+    let tool = with_role(&mut bed, Role::Observer);
+    assert_eq!(bed.ask(tool, watch("")), "watching");
+    assert_eq!(bed.ask(gone, reg(&["p"], PLAIN)), "reg 1*1");
+    bed.break_off(gone);
+    assert_eq!(bed.heard(tool), ["events Registered 1=p@gone"]);
+    bed.pass(60_000);
+    assert_eq!(bed.heard(tool), ["events Lost 1=p@gone"]);
+    assert_eq!(bed.switch.sessions.nodes_count(), 1, "and is forgotten then");
+}
+
+#[test]
 fn a_watcher_that_does_not_keep_up_is_told_that_events_are_missing() {
     let quota = Quota { queue_len_max: 500, ..Quota::default() };
     let access = vec![AccessEntry { quota, ..open_entry() }];
