@@ -1,0 +1,276 @@
+//! `[cluster]`, `[ports]`, `[lease]`, `[limits]`, `[worker]`, `[metrics]`, `[stop]`, `[log]` and
+//! the keys above all sections.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use base::Duration;
+use tracing::level_filters::LevelFilter;
+
+use super::network;
+use super::section::{At, Ledger, Section};
+use crate::identity;
+use crate::idle::IdlePolicy;
+use crate::limits::{
+    CONNECTIONS, CONNECTIONS_MAX, ID_LEN_MAX, LEASE_MS, LEASE_MS_MAX, LEASE_MS_MIN, METRICS_PORT,
+    PARTIAL_LEN, PLACES, PLACES_MAX, PORTS_MAX, PORTS_PLANNED, RHO_PPM, RHO_PPM_MAX, SPIN_US,
+    SPIN_US_MAX, STOP_MS, STOP_MS_MAX,
+};
+use crate::log::{Format, Log};
+
+/// The group of switches that this one belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Cluster {
+    pub(crate) name: String,
+    /// What clients tell clusters apart by.
+    pub(crate) incarnation: [u8; 16],
+}
+
+/// How many ports there may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ports {
+    /// So many have their memory from the start.
+    pub(crate) planned: u64,
+    pub(crate) max: u64,
+}
+
+/// What a switch that begins does about those who may still own what an earlier one gave them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Grace {
+    /// It gives nothing until every earlier lease is over.
+    Wait,
+    /// It gives at once: two may own one port.
+    None,
+}
+
+/// How long a session is alive without a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lease {
+    pub(crate) lease_ms: u32,
+    pub(crate) rho_ppm: u32,
+    pub(crate) grace: Grace,
+}
+
+impl Default for Lease {
+    fn default() -> Self {
+        Self { lease_ms: LEASE_MS, rho_ppm: RHO_PPM, grace: Grace::Wait }
+    }
+}
+
+impl Lease {
+    /// How long the switch keeps a silent session's ports, in milliseconds: the lease on the slowest
+    /// clock that is allowed, as the fastest one counts it, rounded up.
+    pub(crate) fn exclusion_ms(&self) -> u32 {
+        let (lease, rho) = (u64::from(self.lease_ms), u64::from(self.rho_ppm));
+        let exclusion = (lease * (1_000_000 + rho)).div_ceil(1_000_000 - rho);
+        u32::try_from(exclusion).expect("the bounds of both keep it in 32 bits")
+    }
+
+    /// How long a switch that begins gives nothing.
+    pub(crate) fn grace(&self) -> Duration {
+        match self.grace {
+            Grace::Wait => Duration::from_millis(self.exclusion_ms().into()),
+            Grace::None => Duration::ZERO,
+        }
+    }
+}
+
+const _: () = assert!(
+    LEASE_MS_MAX as u64 * (1_000_000 + RHO_PPM_MAX as u64) / (1_000_000 - RHO_PPM_MAX as u64)
+        < u32::MAX as u64
+);
+
+/// Bounds of tables and frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Bounds {
+    pub(crate) connections: u32,
+    pub(crate) sessions: u32,
+    /// Of subscribers and waiters together.
+    pub(crate) places: u32,
+    pub(crate) items: u32,
+    pub(crate) frame_len: u32,
+    pub(crate) message_len: u32,
+    /// Bytes of partial frames of all connections together.
+    pub(crate) partial_len: u64,
+}
+
+/// The thread that serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Worker {
+    /// The core it is kept on; any that the process may use if there is none.
+    pub(crate) core: Option<usize>,
+    pub(crate) idle: IdlePolicy,
+    pub(crate) spin_us: u32,
+}
+
+impl Default for Worker {
+    fn default() -> Self {
+        Self { core: None, idle: IdlePolicy::Adaptive, spin_us: SPIN_US }
+    }
+}
+
+/// The switch's own name, as clients are told it.
+pub(crate) fn name(root: Section<'_>, ledger: &mut Ledger<'_>) -> Option<String> {
+    short_text(root, "name", "bypssd", ledger)
+}
+
+/// Reads `[cluster]`.
+pub(crate) fn cluster(section: Section<'_>, ledger: &mut Ledger<'_>) -> Option<Cluster> {
+    const KEY: &str = "incarnation";
+    let name = short_text(section, "name", "bypss", ledger);
+    let is_given = section.find(KEY, ledger).is_some();
+    let given = section.text(KEY, ledger);
+    let parsed = given.map(|At { value: text, place }| {
+        let parsed = identity::parse_incarnation(text);
+        if parsed.is_none() {
+            let wrong = format!("\"{text}\" is no incarnation");
+            let right = "use 32 hexadecimal digits, not all zero: `openssl rand -hex 16`";
+            ledger.refuse(place, &section.path(KEY), wrong, right);
+        }
+        parsed
+    });
+    let name = name?;
+    let incarnation = match parsed {
+        Some(parsed) => parsed?,
+        None if is_given => return None,
+        None => identity::incarnation_of(&name),
+    };
+    Some(Cluster { name, incarnation })
+}
+
+fn short_text(
+    section: Section<'_>,
+    key: &str,
+    default: &str,
+    ledger: &mut Ledger<'_>,
+) -> Option<String> {
+    if section.find(key, ledger).is_none() {
+        return Some(default.to_owned());
+    }
+    let At { value, place } = section.text(key, ledger)?;
+    if value.is_empty() || value.len() > ID_LEN_MAX || value.chars().any(char::is_control) {
+        let right = format!("use 1 to {ID_LEN_MAX} bytes, none of them a control character");
+        ledger.refuse(place, &section.path(key), format!("{value:?} is no name"), right);
+        return None;
+    }
+    Some(value.to_owned())
+}
+
+/// Reads `[ports]`.
+pub(crate) fn ports(section: Section<'_>, ledger: &mut Ledger<'_>) -> Option<At<Ports>> {
+    let planned = section.number("planned", PORTS_PLANNED, 1_024..=PORTS_MAX, ledger)?;
+    // Four times what was planned is a surprise and not an accident.
+    let max_default = planned.value.saturating_mul(4).min(PORTS_MAX);
+    let max = section.number("max", max_default, 1_024..=PORTS_MAX, ledger)?;
+    if max.value < planned.value {
+        let wrong = format!("{} are planned, and only {} allowed", planned.value, max.value);
+        ledger.refuse(max.place, &section.path("max"), wrong, "allow at least those planned");
+        return None;
+    }
+    Some(At { value: Ports { planned: planned.value, max: max.value }, place: planned.place })
+}
+
+const GRACES: &[(&str, Grace)] = &[("wait", Grace::Wait), ("none", Grace::None)];
+
+/// Reads `[lease]`.
+pub(crate) fn lease(section: Section<'_>, ledger: &mut Ledger<'_>) -> Option<Lease> {
+    let lease = section.number("lease_ms", LEASE_MS, LEASE_MS_MIN..=LEASE_MS_MAX, ledger);
+    let rho = section.number("rho_ppm", RHO_PPM, 0..=RHO_PPM_MAX, ledger);
+    let grace = section.choice("grace", Grace::Wait, GRACES, ledger);
+    Some(Lease { lease_ms: lease?.value, rho_ppm: rho?.value, grace: grace?.value })
+}
+
+/// Reads `[limits]`.
+pub(crate) fn bounds(section: Section<'_>, ledger: &mut Ledger<'_>) -> Option<At<Bounds>> {
+    let default = protocol::Limits::DEFAULT;
+    let frame_len_max = u64::from(protocol::limits::FRAME_LEN_MAX);
+    let connections = section.number("connections", CONNECTIONS, 1..=CONNECTIONS_MAX, ledger);
+    let connections_at = connections.as_ref().map_or(section.place, |at| at.place);
+    // Each session has one connection of its own at least.
+    let most = connections.as_ref().map_or(CONNECTIONS_MAX, |at| at.value);
+    let sessions = section.number("sessions", most, 1..=CONNECTIONS_MAX, ledger);
+    let places = section.number("places", PLACES, 0..=PLACES_MAX, ledger);
+    let items =
+        section.number("items", default.items_max(), 1..=protocol::limits::ITEMS_MAX, ledger);
+    let frame_len =
+        section.size("frame_len", default.frame_len_max().into(), 4_096..=frame_len_max, ledger);
+    let message_len =
+        section.size("message_len", default.message_len_max().into(), 0..=frame_len_max, ledger);
+    let partial_len = section.size("partial_len", PARTIAL_LEN, 1 << 20..=1 << 44, ledger);
+    let (frame, message, partial) = (frame_len?, message_len?, partial_len?);
+    let (frame_len, message_len) = (narrow(frame.value), narrow(message.value));
+    let items = items?.value;
+    if let Err(error) = protocol::Limits::new(frame_len, items, message_len) {
+        let right = "make frame_len larger, or this smaller";
+        ledger.refuse(message.place, &section.path("message_len"), error.to_string(), right);
+        return None;
+    }
+    if partial.value < frame.value {
+        let wrong = format!("the longest frame has {} bytes", frame.value);
+        let right = "let at least one fit, better eight";
+        ledger.refuse(partial.place, &section.path("partial_len"), wrong, right);
+        return None;
+    }
+    let bounds = Bounds {
+        connections: connections?.value,
+        sessions: sessions?.value,
+        places: places?.value,
+        items,
+        frame_len,
+        message_len,
+        partial_len: partial.value,
+    };
+    Some(At { value: bounds, place: connections_at })
+}
+
+fn narrow(len: u64) -> u32 {
+    u32::try_from(len).expect("its range ends below")
+}
+
+/// The kernel's own bound, `NR_CPUS` of x86-64.
+const CORE_MAX: usize = 8_191;
+
+const IDLE: &[(&str, IdlePolicy)] =
+    &[("spin", IdlePolicy::Spin), ("adaptive", IdlePolicy::Adaptive), ("wait", IdlePolicy::Wait)];
+
+/// Reads `[worker]`; the place is that of the core.
+pub(crate) fn worker(section: Section<'_>, ledger: &mut Ledger<'_>) -> Option<At<Worker>> {
+    let place = section.find("core", ledger).map_or(section.place, |at| at.place);
+    let core = section.maybe_number("core", 0..=CORE_MAX, ledger);
+    let idle = section.choice("idle", IdlePolicy::Adaptive, IDLE, ledger);
+    let spin = section.number("spin_us", SPIN_US, 0..=SPIN_US_MAX, ledger);
+    let worker = Worker { core: core?, idle: idle?.value, spin_us: spin?.value };
+    Some(At { value: worker, place })
+}
+
+/// Reads `[metrics]`; `Some(None)` where there are to be none.
+#[expect(clippy::option_option, reason = "outside: noted why not; inside: switched off")]
+pub(crate) fn metrics(section: Section<'_>, ledger: &mut Ledger<'_>) -> Option<Option<SocketAddr>> {
+    let is_enabled = section.flag("enabled", true, ledger);
+    let address = network::address(section, "address", METRICS_PORT, ledger);
+    let own = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), METRICS_PORT);
+    let address = address?.map_or(own, |at| at.value);
+    Some(is_enabled?.then_some(address))
+}
+
+/// Reads `[stop]`: how long the last words may take.
+pub(crate) fn stop(section: Section<'_>, ledger: &mut Ledger<'_>) -> Option<Duration> {
+    let timeout = section.number("timeout_ms", STOP_MS, 0..=STOP_MS_MAX, ledger)?;
+    Some(Duration::from_millis(timeout.value.into()))
+}
+
+const LEVELS: &[(&str, LevelFilter)] = &[
+    ("off", LevelFilter::OFF),
+    ("error", LevelFilter::ERROR),
+    ("warn", LevelFilter::WARN),
+    ("info", LevelFilter::INFO),
+    ("debug", LevelFilter::DEBUG),
+];
+
+const FORMATS: &[(&str, Format)] = &[("text", Format::Text), ("json", Format::Json)];
+
+/// Reads `[log]`.
+pub(crate) fn log(section: Section<'_>, ledger: &mut Ledger<'_>) -> Option<Log> {
+    let level = section.choice("level", LevelFilter::INFO, LEVELS, ledger);
+    let format = section.choice("format", Format::Text, FORMATS, ledger);
+    Some(Log { level: level?.value, format: format?.value })
+}

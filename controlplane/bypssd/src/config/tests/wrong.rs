@@ -1,0 +1,200 @@
+//! Every kind of mistake, and what is said of it.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+
+use super::{machine, secret_in};
+use crate::config::{Findings, Machine, parse};
+
+fn findings(folder: &Path, text: &str, machine: &Machine) -> Findings {
+    parse(&folder.join("bypssd.toml"), text, machine).expect_err(text)
+}
+
+/// A line of a transcript for each mistake, under its configuration.
+fn transcript_in(folder: &Path, texts: &[&str]) -> String {
+    let mut transcript = String::new();
+    for text in texts {
+        let found = findings(folder, text, &machine()).to_string();
+        let found = found.replace(&format!("{}/", folder.display()), "");
+        for line in text.trim_end().lines() {
+            writeln!(transcript, "    {line}").expect("a string takes all");
+        }
+        writeln!(transcript, "{found}\n").expect("a string takes all");
+    }
+    transcript
+}
+
+fn transcript(texts: &[&str]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    transcript_in(folder.path(), texts)
+}
+
+#[test]
+fn files_that_are_no_toml_name_their_lines() {
+    insta::assert_snapshot!(transcript(&[
+        "name = \n[ports\nplanned = 1 2\n",
+        "[ports]\nplanned = 4096\nplanned = 8192\n",
+        "[log]\n[ports]\n[log]\n",
+    ]));
+}
+
+#[test]
+fn unknown_keys_are_told_what_is_near() {
+    insta::assert_snapshot!(transcript(&[
+        "[ports]\nplaned = 5000\n",
+        "[listner]\naddress = \"127.0.0.1\"\n",
+        "[ports]\nlease_ms = 1000\n",
+        "[log]\nstate_dir = \"/\"\n",
+        "[log]\ncolour = \"red\"\n",
+    ]));
+}
+
+#[test]
+fn values_are_of_their_type_and_in_their_range() {
+    insta::assert_snapshot!(transcript(&[
+        "name = 5\n",
+        "name = \"\"\n",
+        "state_dir = \"missing\"\n",
+        "[cluster]\nincarnation = \"xyz\"\n",
+        "[cluster]\nincarnation = \"00000000000000000000000000000000\"\n",
+        "[ports]\nplanned = \"5000\"\n",
+        "[ports]\nplanned = 10\n",
+        "[ports]\nplanned = 5_000_000_000\n",
+        "[ports]\nplanned = 100_000\nmax = 50_000\n",
+        "[lease]\nlease_ms = 49\nrho_ppm = 100_001\ngrace = \"never\"\n",
+        "[limits]\nconnections = 0\nframe_len = \"32 MB\"\nitems = 1_000_001\n",
+        "[limits]\nframe_len = 4096\nmessage_len = 4000\n",
+        "[limits]\npartial_len = \"1 MiB\"\n",
+        "[worker]\nidle = \"spinn\"\nspin_us = -1\n",
+        "[metrics]\naddress = \"localhost\"\nenabled = \"yes\"\n",
+        "[stop]\ntimeout_ms = 60_001\n",
+        "[log]\nlevel = \"loud\"\nformat = true\n",
+    ]));
+}
+
+#[test]
+fn listeners_have_addresses_of_their_own() {
+    insta::assert_snapshot!(transcript(&[
+        "[[listener]]\n",
+        "[listener]\naddress = \"127.0.0.1\"\n",
+        "listener = [7]\n",
+        "[[listener]]\naddress = \"localhost:7400\"\n",
+        "[[listener]]\naddress = \"127.0.0.1:70000\"\n",
+        "[[listener]]\naddress = \"127.0.0.1\"\n[[listener]]\naddress = \"127.0.0.1:7400\"\n",
+        "[[listener]]\naddress = \"127.0.0.1\"\ntls = true\n",
+    ]));
+}
+
+#[test]
+fn nobody_comes_in_from_elsewhere_without_showing_who_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    secret_in(folder.path(), "secret", b"0123456789abcdef");
+    insta::assert_snapshot!(transcript_in(
+        folder.path(),
+        &[
+            "[[listener]]\naddress = \"0.0.0.0\"\n",
+            "[[listener]]\naddress = \"192.0.2.7\"\n[[access]]\nnode = \"*\"\nproof = \"loopback\"\n",
+            "[[access]]\nnode = \"a\"\nproof = \"certificate\"\n",
+        ]
+    ));
+    // With a secret it is right.
+    let text = "[[listener]]\naddress = \"192.0.2.7\"\n\
+                [[access]]\nnode = \"*\"\nproof = \"secret\"\nsecret_file = \"secret\"\n";
+    parse(&folder.path().join("f"), text, &machine()).unwrap_or_else(|found| panic!("{found}"));
+}
+
+#[test]
+fn entries_of_access_are_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    secret_in(folder.path(), "secret", b"0123456789abcdef");
+    secret_in(folder.path(), "short", b"0123456789abcde\n");
+    secret_in(folder.path(), "long", &[b'x'; 2_000]);
+    fs::write(folder.path().join("open"), b"0123456789abcdef").unwrap();
+    let entry = |lines: &str| format!("[[access]]\n{lines}\n");
+    let texts: Vec<_> = [
+        "proof = \"loopback\"",
+        "node = \"a\"",
+        "node = \"we*b\"\nproof = \"loopback\"",
+        "node = \"\"\nproof = \"password\"",
+        "node = \"a\"\nproof = \"loopback\"\nrole = \"root\"",
+        "node = \"a\"\nproof = \"loopback\"\nsecret_file = \"secret\"",
+        "node = \"a\"\nproof = \"secret\"",
+        "node = \"a\"\nproof = \"secret\"\nsecret_file = \"missing\"",
+        "node = \"a\"\nproof = \"secret\"\nsecret_file = \"short\"",
+        "node = \"a\"\nproof = \"secret\"\nsecret_file = \"long\"",
+        "node = \"a\"\nproof = \"secret\"\nsecret_file = \"open\"",
+        "node = \"a\"\nproof = \"loopback\"\nregister = [\"user:*\"]\nsend = \"user:\"",
+        "node = \"a\"\nproof = \"loopback\"\nports_max = -1\nqueue_len = \"1 KiB\"",
+        "node = \"a\"\nproof = \"loopback\"\n[[access]]\nnode = \"a\"\nproof = \"loopback\"",
+    ]
+    .into_iter()
+    .map(entry)
+    .collect();
+    let texts: Vec<_> = texts.iter().map(String::as_str).collect();
+    insta::assert_snapshot!(transcript_in(folder.path(), &texts));
+}
+
+#[test]
+fn files_of_tls_hold_what_they_should() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    let other = rcgen::KeyPair::generate().unwrap();
+    for (name, text) in [
+        ("cert.pem", certificate.pem()),
+        ("key.pem", key.serialize_pem()),
+        ("other.pem", other.serialize_pem()),
+        ("none.pem", "nothing\n".to_owned()),
+    ] {
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    insta::assert_snapshot!(transcript_in(
+        folder.path(),
+        &[
+            "[tls]\n",
+            "[tls]\ncertificate_file = \"missing.pem\"\nkey_file = \"key.pem\"\n",
+            "[tls]\ncertificate_file = \"none.pem\"\nkey_file = \"key.pem\"\n",
+            "[tls]\ncertificate_file = \"cert.pem\"\nkey_file = \"none.pem\"\n",
+            "[tls]\ncertificate_file = \"cert.pem\"\nkey_file = \"other.pem\"\n",
+            "[tls]\ncertificate_file = \"cert.pem\"\nkey_file = \"key.pem\"\nclient_ca_file = \"none.pem\"\n",
+            "[tls]\ncertificate_file = \"cert.pem\"\nkey_file = \"key.pem\"\n[[listener]]\naddress = \"192.0.2.7\"\n",
+        ]
+    ));
+}
+
+#[test]
+fn everything_is_found_in_one_run_and_told_in_the_order_of_the_lines() {
+    insta::assert_snapshot!(transcript(&["\
+        nmae = \"a\"\n\
+        [[listener]]\n\
+        address = \"here\"\n\
+        [[access]]\n\
+        node = \"a*b\"\n\
+        proof = \"loopback\"\n\
+        [ports]\n\
+        planned = 0\n\
+        [lease]\n\
+        lease_ms = 1\n\
+        [worker]\n\
+        idle = \"sleep\"\n\
+        [log]\n\
+        level = 3\n"]));
+}
+
+#[test]
+fn a_machine_that_lacks_something_is_told_apart_from_a_wrong_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let texts = [
+        "[worker]\ncore = 7\n",
+        "[ports]\nplanned = 1_000_000_000\n",
+        "[limits]\nconnections = 1_048_576\n",
+    ];
+    for text in texts {
+        assert!(findings(folder.path(), text, &machine()).are_of_the_machine(), "{text}");
+    }
+    let both = "[worker]\ncore = 7\nidle = \"spin\"\n[log]\nlevel = 3\n";
+    assert!(!findings(folder.path(), both, &machine()).are_of_the_machine());
+    insta::assert_snapshot!(transcript(&texts));
+}

@@ -1,0 +1,133 @@
+//! Which cluster and which epoch a switch that starts belongs to.
+//!
+//! The naive switch counts its starts in a file, and a lost file begins at one again: tokens of a
+//! past that everybody remembers come back. Here the epoch is the time of day in milliseconds, which
+//! goes on without a file; with `state_dir` it is also above the last one that was begun, so that a
+//! clock which was set back does not matter. What clients have heard of is believed too, within a
+//! day of the time of day. See ADR 13.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use sha2::{Digest as _, Sha256};
+
+use crate::error::{Error, error_text};
+
+/// The file with the highest epoch that was begun, in the folder of state.
+const FILE: &str = "epoch";
+
+/// The incarnation of a cluster that was never started anew: it follows from the name, so that a
+/// switch that starts again is the same cluster to its clients.
+pub(crate) fn incarnation_of(name: &str) -> [u8; 16] {
+    let digest = Sha256::new().chain_update(b"bypss cluster 1\0").chain_update(name).finalize();
+    let mut incarnation = [0; 16];
+    incarnation.copy_from_slice(&digest[..16]);
+    incarnation
+}
+
+/// 32 hexadecimal digits; zeros are what clients write for any cluster.
+pub(crate) fn parse_incarnation(text: &str) -> Option<[u8; 16]> {
+    let is_hex = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let number = is_hex.then(|| u128::from_str_radix(text, 16).ok())?.filter(|n| *n != 0)?;
+    Some(number.to_be_bytes())
+}
+
+/// The digits of one.
+pub(crate) fn show_incarnation(incarnation: &[u8; 16]) -> String {
+    format!("{:032x}", u128::from_be_bytes(*incarnation))
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn wall_ms() -> u64 {
+    // A clock that stands before 1970 was never set, and says nothing.
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Begins an epoch: above every one that `folder` remembers, and at least `least`, the time of day.
+/// It is on the disk before anybody hears of it.
+pub(crate) fn begin(folder: Option<&Path>, least: u64) -> Result<u64, Error> {
+    let Some(folder) = folder else { return Ok(least) };
+    let file = folder.join(FILE);
+    let last = read(&file)?;
+    let epoch = last.map_or(least, |last| least.max(last.saturating_add(1)));
+    write(folder, &file, epoch).map_err(|error| Error::State {
+        file: file.clone(),
+        wrong: format!("cannot be written: {}", error_text(&error)),
+        right: "let bypssd's user write there, or remove state_dir",
+    })?;
+    Ok(epoch)
+}
+
+fn read(file: &Path) -> Result<Option<u64>, Error> {
+    let state = |wrong: String, right| Error::State { file: file.to_owned(), wrong, right };
+    let text = match fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => {
+            let wrong = format!("cannot be read: {}", error_text(&error));
+            return Err(state(wrong, "let bypssd's user read it, or remove state_dir"));
+        }
+    };
+    let epoch = text.trim_end().parse::<u64>();
+    epoch.map(Some).map_err(|_error| {
+        let wrong = "it is not one number".to_owned();
+        state(wrong, "remove it if the time of day was never set back; else write the last epoch")
+    })
+}
+
+/// Whole or not at all: beside it, to the disk, and then in its place.
+fn write(folder: &Path, file: &Path, epoch: u64) -> io::Result<()> {
+    let beside = folder.join("epoch.new");
+    let mut new = File::create(&beside)?;
+    writeln!(new, "{epoch}")?;
+    new.sync_all()?;
+    fs::rename(&beside, file)?;
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn an_incarnation_follows_from_the_name_and_is_read_as_it_is_shown() {
+        let incarnation = incarnation_of("bypss");
+        assert_eq!(incarnation, incarnation_of("bypss"));
+        assert_ne!(incarnation, incarnation_of("other"));
+        assert_eq!(parse_incarnation(&show_incarnation(&incarnation)), Some(incarnation));
+        for wrong in ["", "0", "+1234567890123456789012345678901", &"0".repeat(32), &"g".repeat(32)]
+        {
+            assert_eq!(parse_incarnation(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn epochs_rise_with_the_file_also_when_the_time_of_day_was_set_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = Some(folder.path());
+        assert_eq!(begin(path, 1_000).unwrap(), 1_000);
+        assert_eq!(begin(path, 1_000).unwrap(), 1_001);
+        assert_eq!(begin(path, 5).unwrap(), 1_002);
+        assert_eq!(begin(path, 9_000).unwrap(), 9_000);
+        assert_eq!(begin(None, 5).unwrap(), 5);
+        assert!(!folder.path().join("epoch.new").exists());
+    }
+
+    #[test]
+    fn a_file_that_is_no_epoch_is_not_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("epoch"), "seven\n").unwrap();
+        let error = begin(Some(folder.path()), 7).unwrap_err();
+        assert_eq!(
+            (error.code(), fs::read(folder.path().join("epoch")).unwrap()),
+            (3, b"seven\n".to_vec())
+        );
+        let gone = folder.path().join("gone");
+        assert!(begin(Some(&gone), 7).unwrap_err().to_string().contains("cannot be written"));
+    }
+}

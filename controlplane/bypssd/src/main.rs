@@ -1,0 +1,81 @@
+//! `bypssd`: the configuration becomes sockets, a clock and a thread around a port switch.
+//!
+//! It decides nothing about ports: that is `switch`, which knows neither files nor clocks. It moves
+//! bytes, tells the time, and looks after the thread that does.
+//!
+//! # Why it is built this way
+//!
+//! The naive server reads its settings where it needs them, opens sockets as it goes, and tells of
+//! the third error when the first two are mended. It then has a task for each connection, which all
+//! fight for one table. Here the file is judged whole before anything is taken, `check` prints what
+//! `run` would take, and everything is taken before `ready`. From then on one thread serves: it owns
+//! the switch alone, so there is no lock; what others want of it they order.
+//!
+//! ```text
+//! FILE --config--> Plan --check--> printed
+//!                   |
+//!                   run: doors, epoch, memory --> worker: sockets <--bytes--> switch
+//!                                                   ^ orders: tell, let others in, leave
+//!             metrics, reload (SIGHUP), watchdog ---+
+//! SIGTERM --> leave: everybody is told, outboxes drain --> the summary
+//! ```
+//!
+//! Every key with its default: `docs/bypssd.example.toml`.
+#![forbid(unsafe_code)]
+
+mod args;
+mod assembly;
+mod clock;
+mod config;
+mod dev;
+mod entropy;
+mod error;
+mod hangup;
+mod identity;
+mod idle;
+mod limits;
+mod log;
+mod metrics;
+mod notify;
+mod plan;
+mod reload;
+mod run;
+mod stop;
+mod summary;
+mod tls;
+mod worker;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{CheckArgs, Cli, Command};
+use crate::error::Error;
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Run(args) => run::run(&args),
+        Command::Check(args) => check(&args),
+        Command::Dev(args) => dev::run(&args),
+    };
+    // The last line says why it ended.
+    log::flush();
+    done.map_or_else(fail, |()| ExitCode::SUCCESS)
+}
+
+/// Prints the plan of a configuration that is right.
+fn check(args: &CheckArgs) -> Result<(), Error> {
+    let plan = config::read(&args.file)?;
+    write!(io::stdout(), "{plan}").map_err(Error::io("print the plan"))
+}
+
+fn fail(error: Error) -> ExitCode {
+    // Editors and people jump to lines that begin with the file's name.
+    let begins_with_file =
+        matches!(error, Error::Configuration(_) | Error::File { .. } | Error::State { .. });
+    let name = if begins_with_file { "" } else { "bypssd: " };
+    // With standard error gone there is nobody left to tell; the exit code stays.
+    writeln!(io::stderr(), "{name}{error}").ok();
+    error.exit_code()
+}

@@ -1,0 +1,184 @@
+//! What the switch counts, for Prometheus to fetch, and whether it lives and serves, for whoever
+//! starts it again.
+//!
+//! Whoever asks is a stranger to it. So there are few connections at once, on threads of their own,
+//! each has little time and one short request, and what is answered is the same for all. The worker
+//! is asked for its figures between two rounds; one that does not answer is not alive.
+
+mod exposition;
+mod http;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsFd as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::{self, JoinHandle};
+
+use base::Duration;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use tracing::warn;
+
+use crate::error::Error;
+use crate::limits::{ASKERS_MAX, METRICS_SLICE_MS};
+use crate::worker::{Figure, Orders, Told};
+use exposition::{Exposition, Type, word};
+use http::{Page, Text};
+
+/// What is told besides what is counted.
+#[derive(Clone, Debug)]
+pub(crate) struct About {
+    pub(crate) orders: Orders,
+    /// The switch's name.
+    pub(crate) name: String,
+    pub(crate) cluster: String,
+    /// When it started: seconds since 1970.
+    pub(crate) started_at_s: u64,
+}
+
+/// The thread that listens. It ends with the value.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    pub(crate) address: SocketAddr,
+    is_over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Metrics {
+    /// Listens at `wanted`.
+    pub(crate) fn serve(wanted: SocketAddr, about: About) -> Result<Self, Error> {
+        let failed = |source: io::Error| {
+            let right = "end who has it (`ss -ltnp`), choose another metrics.address, or metrics.enabled = false";
+            Error::Listen { address: wanted, source, right }
+        };
+        let listener = TcpListener::bind(wanted).map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let is_over: Arc<AtomicBool> = Arc::default();
+        let until = Arc::clone(&is_over);
+        let thread = thread::Builder::new().name("metrics".to_owned());
+        let thread = thread.spawn(move || listen(&listener, &about, &until));
+        let thread = thread.map_err(Error::io("start a thread"))?;
+        Ok(Self { address, is_over, thread: Some(thread) })
+    }
+}
+
+impl Drop for Metrics {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::Relaxed);
+        // Its panic has ended the process already.
+        self.thread.take().map(|thread| thread.join().ok());
+    }
+}
+
+fn listen(listener: &TcpListener, about: &About, is_over: &AtomicBool) {
+    let askers: Arc<AtomicUsize> = Arc::default();
+    while !is_over.load(Ordering::Relaxed) {
+        let Some(stream) = accept(listener) else { continue };
+        if askers.load(Ordering::Acquire) >= ASKERS_MAX {
+            http::refuse(stream);
+            continue;
+        }
+        askers.fetch_add(1, Ordering::AcqRel);
+        let (counted, about) = (Arc::clone(&askers), about.clone());
+        // Who is being answered at the end is not waited for.
+        let thread = thread::Builder::new().name("asker".to_owned()).spawn(move || {
+            // Who has gone meanwhile is told nothing.
+            http::serve(stream, |page| text(page, &about)).ok();
+            counted.fetch_sub(1, Ordering::AcqRel);
+        });
+        if let Err(error) = thread {
+            askers.fetch_sub(1, Ordering::AcqRel);
+            warn!("metrics cannot be told: no thread: {error}");
+        }
+    }
+}
+
+/// The next who asks, if somebody does before it is time to look whether it is over.
+fn accept(listener: &TcpListener) -> Option<TcpStream> {
+    let mut fds = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
+    if poll(&mut fds, PollTimeout::from(METRICS_SLICE_MS)).is_err() {
+        // A signal; anything else must not make it spin.
+        thread::sleep(std::time::Duration::from_millis(1));
+    }
+    // One that has gone meanwhile, or for which there is no descriptor, asks again.
+    listener.accept().ok().map(|(stream, _address)| stream)
+}
+
+fn text(page: Page, about: &About) -> Text {
+    if page == Page::Index {
+        let text = "See /metrics, /livez and /readyz.\n".to_owned();
+        return Text { is_right: true, text };
+    }
+    let told = about.orders.ask();
+    let (is_right, text) = match (page, told) {
+        (Page::Metrics, told) => (true, exposition(about, told.as_ref()).text()),
+        (Page::Live | Page::Ready | Page::Index, None) => {
+            (false, "the worker does not answer: it hangs\n".to_owned())
+        }
+        (Page::Live | Page::Index, Some(_told)) => (true, "the worker turns\n".to_owned()),
+        (Page::Ready, Some(told)) => readiness(&told),
+    };
+    Text { is_right, text }
+}
+
+fn readiness(told: &Told) -> (bool, String) {
+    if told.is_leaving {
+        return (false, "the switch leaves\n".to_owned());
+    }
+    if told.grace_left > Duration::ZERO {
+        let left = told.grace_left.as_millis().max(1);
+        return (
+            false,
+            format!("earlier leases may run for another {left} ms: nothing is granted\n"),
+        );
+    }
+    (true, "the switch serves\n".to_owned())
+}
+
+/// Everything; without the worker's answer only that it has none.
+fn exposition(about: &About, told: Option<&Told>) -> Exposition {
+    let mut all = Exposition::default();
+    let mut one = |name: &str, kind, help: &str, labels: &[(&str, &str)], value: String| {
+        all.family(name, kind, help);
+        all.sample(name, labels, &value);
+    };
+    let is_up = u64::from(told.is_some());
+    one("bypssd_up", Type::Gauge, "1: the worker answers; 0: it hangs.", &[], is_up.to_string());
+    let labels = [
+        ("version", env!("CARGO_PKG_VERSION")),
+        ("switch", about.name.as_str()),
+        ("cluster", about.cluster.as_str()),
+    ];
+    one("bypssd_build_info", Type::Gauge, "1, with what it is.", &labels, "1".to_owned());
+    let started = about.started_at_s.to_string();
+    let help = "When it started, in seconds since 1970.";
+    one("bypssd_start_time_seconds", Type::Gauge, help, &[], started);
+    let Some(told) = told else { return all };
+    one("bypssd_epoch", Type::Gauge, "The epoch that it serves in.", &[], told.epoch.to_string());
+    let grace = told.grace_left.as_millis();
+    let grace = format!("{}.{:03}", grace / 1_000, grace % 1_000);
+    let help = "For how long nothing is granted, because earlier leases may run.";
+    one("bypssd_grace_left_seconds", Type::Gauge, help, &[], grace);
+    let help = "1: it tells everybody that it ends.";
+    one("bypssd_leaving", Type::Gauge, help, &[], u64::from(told.is_leaving).to_string());
+    let help = "Connections that there are.";
+    one("bypssd_connections", Type::Gauge, help, &[], told.connections.to_string());
+    let help = "Bytes of frames that are half received.";
+    one("bypssd_partial_bytes", Type::Gauge, help, &[], told.partial_len.to_string());
+    for (name, help, value) in told.counters.each() {
+        let name = format!("bypssd_worker_{name}_total");
+        one(&name, Type::Counter, help.trim(), &[], value.to_string());
+    }
+    for Figure { name, value, is_counter } in &told.figures {
+        // What STATUS answers by the same name.
+        let (kind, end) = if *is_counter { (Type::Counter, "_total") } else { (Type::Gauge, "") };
+        let help = format!("What STATUS answers as {name}.");
+        let name = format!("bypssd_switch_{}{end}", word(name));
+        one(&name, kind, &help, &[], value.to_string());
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests;

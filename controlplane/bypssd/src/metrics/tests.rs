@@ -1,0 +1,50 @@
+//! What is told of a worker that answers, and of one that does not.
+
+use super::*;
+use crate::worker::{Counters, orders};
+
+fn about() -> About {
+    let (orders, ordered) = orders().unwrap();
+    drop(ordered);
+    let (name, cluster) = ("sw \"1\"".to_owned(), "bypss".to_owned());
+    About { orders, name, cluster, started_at_s: 1_760_000_000 }
+}
+
+fn told() -> Told {
+    Told {
+        counters: Counters { accepted: 7, received_bytes: 12_345, ..Counters::default() },
+        connections: 3,
+        partial_len: 100,
+        epoch: 1_760_000_000_000,
+        grace_left: Duration::ZERO,
+        is_leaving: false,
+        figures: vec![
+            Figure { name: "ports", value: 42, is_counter: false },
+            Figure { name: "ports_granted", value: 2, is_counter: true },
+        ],
+    }
+}
+
+#[test]
+fn what_is_counted_is_told_in_the_format_of_prometheus() {
+    insta::assert_snapshot!(exposition(&about(), Some(&told())).text());
+}
+
+#[test]
+fn a_worker_that_does_not_answer_is_down() {
+    let about = about();
+    let metrics = text(Page::Metrics, &about);
+    assert!(metrics.is_right && metrics.text.contains("bypssd_up 0\n"), "{metrics:?}");
+    assert!(!metrics.text.contains("bypssd_connections"), "{metrics:?}");
+    assert!(!text(Page::Live, &about).is_right && !text(Page::Ready, &about).is_right);
+    assert!(text(Page::Index, &about).is_right);
+}
+
+#[test]
+fn a_switch_is_ready_when_it_grants() {
+    assert!(readiness(&told()).0);
+    let grace = Told { grace_left: Duration::from_millis(1_500), ..told() };
+    let (is_ready, text) = readiness(&grace);
+    assert!(!is_ready && text.contains("1500 ms"), "{text}");
+    assert!(!readiness(&Told { is_leaving: true, ..told() }).0);
+}

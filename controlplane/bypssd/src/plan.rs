@@ -1,0 +1,223 @@
+//! What a configuration means: everything that `run` does, and what it takes.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use base::Duration;
+
+use crate::config::{
+    Access, Bounds, Cluster, Grace, Lease, Listener, Ports, Proof, Worker, show_size,
+};
+use crate::identity;
+use crate::idle::IdlePolicy;
+use crate::log::Log;
+use crate::tls::Tls;
+
+/// A configuration that was found right.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    /// What clients are told as the switch's name.
+    pub(crate) name: String,
+    /// Where the epoch is remembered.
+    pub(crate) state_dir: Option<PathBuf>,
+    pub(crate) cluster: Cluster,
+    pub(crate) listeners: Vec<Listener>,
+    pub(crate) tls: Option<Tls>,
+    pub(crate) access: Vec<Access>,
+    pub(crate) ports: Ports,
+    pub(crate) lease: Lease,
+    pub(crate) bounds: Bounds,
+    pub(crate) worker: Worker,
+    /// Where metrics are told.
+    pub(crate) metrics: Option<SocketAddr>,
+    /// How long the last words may take.
+    pub(crate) stop_timeout: Duration,
+    pub(crate) log: Log,
+}
+
+impl Plan {
+    /// Bytes of tables that are taken and touched at start.
+    pub(crate) fn memory_at_start(&self) -> u64 {
+        table_len(self.ports.planned)
+    }
+}
+
+/// Bytes of the table of so many ports with names of up to 16 bytes: a cell of 32, and a tenth of
+/// a line of the index, which is filled to 86 %.
+fn table_len(ports: u64) -> u64 {
+    const CELL_LEN: u64 = 32;
+    const BUCKET_LEN: u64 = 64;
+    let buckets = (ports * 100).div_ceil(86 * 10);
+    ports * CELL_LEN + buckets * BUCKET_LEN
+}
+
+/// A number with commas, as people read large ones.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, cluster, listeners, access, ports, bounds, stop_timeout, .. } = self;
+        let incarnation = identity::show_incarnation(&cluster.incarnation);
+        writeln!(f, "switch     {name}, of the cluster {} ({incarnation})", cluster.name)?;
+        self.show_epoch(f)?;
+        for listener in listeners {
+            writeln!(f, "listener   {}", Shown(listener))?;
+        }
+        self.show_tls(f)?;
+        for entry in access {
+            show_access(f, entry)?;
+        }
+        self.show_clear_text(f)?;
+        self.show_lease(f)?;
+        let max = if ports.max > ports.planned {
+            let len = show_size(table_len(ports.max));
+            format!("; at most {} ports: {len}", grouped(ports.max))
+        } else {
+            String::new()
+        };
+        let planned = show_size(self.memory_at_start());
+        writeln!(f, "ports      {} ports: {planned} at start{max}", grouped(ports.planned))?;
+        writeln!(
+            f,
+            "           with names of up to 16 bytes; each 24 bytes beyond the first 12 of a longer one take 32 more"
+        )?;
+        let Bounds { connections, sessions, items, frame_len, message_len, partial_len, .. } =
+            bounds;
+        writeln!(
+            f,
+            "clients    {} connections, {} sessions",
+            grouped((*connections).into()),
+            grouped((*sessions).into())
+        )?;
+        let (frame_len, message_len) =
+            (show_size((*frame_len).into()), show_size((*message_len).into()));
+        let partial = show_size(*partial_len);
+        writeln!(
+            f,
+            "frames     of up to {frame_len}, {} items, messages of {message_len}; {partial} of partial ones",
+            grouped((*items).into())
+        )?;
+        self.show_worker(f)?;
+        match self.metrics {
+            Some(address) => writeln!(f, "metrics    http://{address}/metrics, /livez, /readyz")?,
+            None => writeln!(f, "metrics    none")?,
+        }
+        writeln!(f, "stop       within {stop_timeout}")
+    }
+}
+
+impl Plan {
+    fn show_epoch(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.state_dir {
+            Some(folder) => {
+                let folder = folder.display();
+                writeln!(f, "epoch      the time of day, and above what {folder}/epoch remembers")
+            }
+            None => writeln!(f, "epoch      the time of day at start"),
+        }
+    }
+
+    fn show_tls(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(Tls { files, certificates, .. }) = &self.tls else { return Ok(()) };
+        let asks = match &files.client_ca {
+            Some(file) => format!("clients' certificates by {}", file.display()),
+            None => "no certificates of clients".to_owned(),
+        };
+        let file = files.certificate.display();
+        writeln!(f, "tls        1.3, {certificates} certificates of {file}, {asks}")
+    }
+
+    fn show_clear_text(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_clear = |listener: &&Listener| !listener.is_tls && !listener.is_local();
+        for listener in self.listeners.iter().filter(is_clear) {
+            let address = listener.address;
+            writeln!(
+                f,
+                "warning    names and messages at {address} travel in clear: anybody on the way reads them"
+            )?;
+        }
+        Ok(())
+    }
+
+    fn show_lease(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Lease { lease_ms, rho_ppm, grace } = self.lease;
+        let exclusion = self.lease.exclusion_ms();
+        let grace = match grace {
+            Grace::Wait => format!("grants nothing for {exclusion} ms after its start"),
+            Grace::None => {
+                "grants at once: UNSAFE, two may own one port after a restart".to_owned()
+            }
+        };
+        writeln!(
+            f,
+            "lease      {lease_ms} ms, clocks within {rho_ppm} ppm; a silent session's ports are free after {exclusion} ms"
+        )?;
+        writeln!(f, "grace      {grace}")
+    }
+
+    fn show_worker(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Worker { core, idle, spin_us } = self.worker;
+        let core = core.map_or("any core".to_owned(), |core| format!("core {core}"));
+        let after = if idle == IdlePolicy::Adaptive {
+            format!(" after {spin_us} us")
+        } else {
+            String::new()
+        };
+        writeln!(f, "worker     1 on {core}, idle = \"{}\"{after}", idle.name())
+    }
+}
+
+struct Shown<'a>(&'a Listener);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Listener { address, is_tls } = self.0;
+        let tls = if *is_tls { ", TLS" } else { "" };
+        let local = if self.0.is_local() { ", this machine only" } else { "" };
+        write!(f, "{address}{tls}{local}")
+    }
+}
+
+fn show_access(f: &mut fmt::Formatter<'_>, entry: &Access) -> fmt::Result {
+    let Access { node, proof, role, register, send, query, quota } = entry;
+    write!(f, "access     {node} by {} as {}", proof.name(), role.name())?;
+    if let Proof::Secret { file, .. } = proof {
+        write!(f, " ({})", file.display())?;
+    }
+    for (verb, prefixes) in [("register", register), ("send to", send), ("query", query)] {
+        if !prefixes.iter().any(String::is_empty) {
+            let prefixes: Vec<_> = prefixes.iter().map(|prefix| format!("{prefix}*")).collect();
+            let names = if prefixes.is_empty() { "nothing".to_owned() } else { prefixes.join(" ") };
+            write!(f, "; may {verb} {names}")?;
+        }
+    }
+    if let Some(ports) = quota.ports_max {
+        write!(f, "; at most {} ports", grouped(ports))?;
+    }
+    writeln!(f)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::grouped;
+
+    #[test]
+    fn large_numbers_are_grouped() {
+        for (number, text) in
+            [(0, "0"), (999, "999"), (1_000, "1,000"), (250_000_000, "250,000,000")]
+        {
+            assert_eq!(grouped(number), text);
+        }
+    }
+}

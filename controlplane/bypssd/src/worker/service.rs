@@ -1,0 +1,68 @@
+//! What the worker moves bytes for: the switch, or what stands in for it in tests.
+
+use base::Instant;
+
+use crate::config::Access;
+
+/// What the socket and TLS say of who is at the other end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Peer {
+    /// The node's id in the certificate that was verified.
+    pub(crate) certified: Option<String>,
+    /// Whether the connection comes from this machine.
+    pub(crate) is_loopback: bool,
+}
+
+/// Something that the service counts or measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Figure {
+    pub(crate) name: &'static str,
+    pub(crate) value: u64,
+    /// It only rises.
+    pub(crate) is_counter: bool,
+}
+
+/// Takes frames and gives frames; it knows connections by their index only, and an index is used
+/// again after [`Service::handle_closed`].
+pub(crate) trait Service {
+    /// A connection is there.
+    fn handle_opened(&mut self, conn: u32, peer: Peer, now: Instant);
+
+    /// Takes whole frames from the front of `bytes`, and returns their length. Less than what is
+    /// whole: the connection has too many answers under way, and is not to be read before it has
+    /// taken some.
+    fn handle_bytes(&mut self, conn: u32, bytes: &[u8], now: Instant) -> usize;
+
+    /// The connection is gone.
+    fn handle_closed(&mut self, conn: u32, now: Instant);
+
+    /// Does what is due, and says when it wants to be asked again.
+    fn poll(&mut self, now: Instant) -> Option<Instant>;
+
+    /// A connection that has something to send or is to be closed, each once until it changes.
+    fn next_dirty(&mut self) -> Option<u32>;
+
+    /// What the connection has to send.
+    fn outgoing(&self, conn: u32) -> &[u8];
+
+    /// So many bytes of it were taken.
+    fn handle_sent(&mut self, conn: u32, len: usize, now: Instant);
+
+    /// Whether the connection is to be closed once it has nothing to send.
+    fn is_closing(&self, conn: u32) -> bool;
+
+    /// Tells everybody that the switch ends.
+    fn leave(&mut self, now: Instant);
+
+    /// Who comes in from now on.
+    fn handle_access(&mut self, access: &[Access], now: Instant);
+
+    /// The epoch that it serves in, which may rise.
+    fn epoch(&self) -> u64;
+
+    /// Names and values of whatever it counts.
+    fn figures(&self, now: Instant) -> Vec<Figure>;
+
+    /// How long it gives nothing, after its start; zero once it does.
+    fn grace_left(&self, now: Instant) -> base::Duration;
+}

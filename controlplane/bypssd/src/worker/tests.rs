@@ -1,0 +1,391 @@
+//! A worker between real sockets and a service that only knows lengths.
+
+use std::collections::VecDeque;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration as StdDuration, Instant as StdInstant};
+
+use base::{Duration, Instant};
+
+use super::{Bounds, Counters, Door, Figure, Order, Orders, Parts, Peer, Service, Worker, orders};
+use crate::config::{Access, Listener};
+use crate::idle::IdlePolicy;
+
+mod tls;
+
+/// Sends every frame back; a frame of kind 1 asks for the end, and one of kind 2 is answered a
+/// thousandfold.
+#[derive(Debug, Default)]
+struct Echo {
+    conns: Vec<EchoConn>,
+    dirty: VecDeque<u32>,
+    most_in_one_call: Arc<AtomicU64>,
+}
+
+#[derive(Debug, Default)]
+struct EchoConn {
+    is_open: bool,
+    is_closing: bool,
+    out: Vec<u8>,
+}
+
+/// Bytes of answers above which the echo takes no more.
+const MARK: usize = 1 << 20;
+
+impl Service for Echo {
+    fn handle_opened(&mut self, conn: u32, peer: Peer, _now: Instant) {
+        let index = conn as usize;
+        if self.conns.len() <= index {
+            self.conns.resize_with(index + 1, EchoConn::default);
+        }
+        assert!(!self.conns[index].is_open, "{conn} was closed before");
+        assert!(peer.is_loopback);
+        let greeting = peer.certified.unwrap_or_else(|| "hello".to_owned()).into_bytes();
+        self.conns[index] = EchoConn { is_open: true, is_closing: false, out: greeting };
+        self.dirty.push_back(conn);
+    }
+
+    fn handle_bytes(&mut self, conn: u32, bytes: &[u8], _now: Instant) -> usize {
+        let EchoConn { is_open, is_closing, out } = &mut self.conns[conn as usize];
+        assert!(*is_open);
+        let mut used = 0;
+        let mut frames = 0;
+        while let Some(header) = bytes.get(used..used + 12) {
+            let len = u32::from_le_bytes(header[..4].try_into().unwrap()) as usize;
+            let Some(frame) = bytes.get(used..used + len).filter(|_| out.len() < MARK) else {
+                break;
+            };
+            let times = if frame[4] == 2 { 1_000 } else { 1 };
+            for _ in 0..times {
+                out.extend_from_slice(frame);
+            }
+            used += len;
+            frames += 1;
+            if frame[4] == 1 {
+                *is_closing = true;
+                used = bytes.len();
+            }
+        }
+        self.most_in_one_call.fetch_max(frames, Ordering::Relaxed);
+        self.dirty.push_back(conn);
+        used
+    }
+
+    fn handle_closed(&mut self, conn: u32, _now: Instant) {
+        assert!(std::mem::take(&mut self.conns[conn as usize]).is_open);
+    }
+
+    fn poll(&mut self, _now: Instant) -> Option<Instant> {
+        None
+    }
+
+    fn next_dirty(&mut self) -> Option<u32> {
+        self.dirty.pop_front()
+    }
+
+    fn outgoing(&self, conn: u32) -> &[u8] {
+        &self.conns[conn as usize].out
+    }
+
+    fn handle_sent(&mut self, conn: u32, len: usize, _now: Instant) {
+        self.conns[conn as usize].out.drain(..len);
+    }
+
+    fn is_closing(&self, conn: u32) -> bool {
+        self.conns[conn as usize].is_closing
+    }
+
+    fn leave(&mut self, _now: Instant) {
+        for (index, conn) in (0..).zip(&mut self.conns) {
+            if conn.is_open {
+                conn.out.extend_from_slice(b"bye");
+                conn.is_closing = true;
+                self.dirty.push_back(index);
+            }
+        }
+    }
+
+    fn handle_access(&mut self, _access: &[Access], _now: Instant) {}
+
+    fn epoch(&self) -> u64 {
+        7
+    }
+
+    fn figures(&self, _now: Instant) -> Vec<Figure> {
+        let value = self.conns.iter().filter(|conn| conn.is_open).count() as u64;
+        vec![Figure { name: "open", value, is_counter: false }]
+    }
+
+    fn grace_left(&self, _now: Instant) -> Duration {
+        Duration::ZERO
+    }
+}
+
+/// A worker on a thread of its own.
+struct Served {
+    address: SocketAddr,
+    orders: Orders,
+    thread: JoinHandle<Counters>,
+    most_in_one_call: Arc<AtomicU64>,
+}
+
+const BOUNDS: Bounds = Bounds { connections: 8, frame_len: 8 << 20, partial_len: 64 << 20 };
+
+fn served(bounds: Bounds, tls: Option<Arc<rustls::ServerConfig>>) -> Served {
+    let (orders, ordered) = orders().unwrap();
+    let address = "127.0.0.1:0".parse().unwrap();
+    let door = Door::open(Listener { address, is_tls: tls.is_some() }).unwrap();
+    let address = door.address().unwrap();
+    let service = Echo::default();
+    let most_in_one_call = Arc::clone(&service.most_in_one_call);
+    let (idle, spin) = (IdlePolicy::Wait, Duration::ZERO);
+    let parts = Parts { service, doors: vec![door], tls, ordered, bounds, idle, spin };
+    let worker = Worker::new(parts).unwrap();
+    let thread = thread::spawn(|| worker.run().unwrap());
+    Served { address, orders, thread, most_in_one_call }
+}
+
+impl Served {
+    fn connect(&self) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(StdDuration::from_secs(20))).unwrap();
+        let mut greeting = [0; 5];
+        stream.read_exact(&mut greeting).unwrap();
+        assert_eq!(&greeting, b"hello");
+        stream
+    }
+
+    fn counters(&self) -> Counters {
+        self.orders.ask().expect("it answers").counters
+    }
+
+    /// Waits until something is so.
+    fn until(&self, what: &str, is_so: impl Fn(&Counters) -> bool) {
+        let begun = StdInstant::now();
+        while !is_so(&self.counters()) {
+            assert!(begun.elapsed() < StdDuration::from_secs(20), "{what}: {:?}", self.counters());
+            thread::sleep(StdDuration::from_millis(2));
+        }
+    }
+
+    fn end(self) -> Counters {
+        assert!(self.orders.give(Order::Leave(Duration::from_secs(5))));
+        self.thread.join().unwrap()
+    }
+}
+
+fn frame(kind: u8, len: usize) -> Vec<u8> {
+    let mut frame: Vec<u8> = (0..251).cycle().take(len).collect();
+    frame[..4].copy_from_slice(&u32::try_from(len).unwrap().to_le_bytes());
+    frame[4] = kind;
+    frame
+}
+
+fn back(stream: &mut TcpStream, frame: &[u8]) {
+    let mut back = vec![0; frame.len()];
+    stream.read_exact(&mut back).unwrap();
+    assert!(back == frame, "{} bytes came back otherwise", frame.len());
+}
+
+#[test]
+fn frames_come_back_whole_however_they_are_cut() {
+    let served = served(BOUNDS, None);
+    let mut stream = served.connect();
+    let frames = [frame(0, 12), frame(0, 13), frame(0, 5_000), frame(0, 300)].concat();
+    for cut in [1, 7, 11, 12, 13, 24, 26, 4_999] {
+        for part in frames.chunks(cut) {
+            stream.write_all(part).unwrap();
+            if cut < 20 && part.len() == cut {
+                continue;
+            }
+            thread::sleep(StdDuration::from_millis(1));
+        }
+        back(&mut stream, &frames);
+    }
+    // Longer than the buffer that is shared, and with one behind it.
+    let both = [frame(0, (5 << 20) + 17), frame(0, 99)].concat();
+    let mut writer = stream.try_clone().unwrap();
+    let sender = thread::spawn({
+        let both = both.clone();
+        move || writer.write_all(&both).unwrap()
+    });
+    back(&mut stream, &both);
+    sender.join().unwrap();
+    let kept = served.orders.ask().unwrap().partial_len;
+    assert!(
+        kept <= crate::limits::PARTIAL_KEPT_LEN as u64,
+        "{kept} bytes are kept of a frame that is gone"
+    );
+    served.end();
+}
+
+#[test]
+fn many_small_frames_are_taken_in_few_calls() {
+    let served = served(BOUNDS, None);
+    let mut stream = served.connect();
+    let frames = frame(0, 20).repeat(5_000);
+    stream.write_all(&frames).unwrap();
+    back(&mut stream, &frames);
+    let counters = served.counters();
+    assert!(counters.receives < 100, "{counters:?}");
+    assert!(counters.sends < 100, "{counters:?}");
+    assert!(served.most_in_one_call.load(Ordering::Relaxed) > 100);
+    served.end();
+}
+
+#[test]
+fn who_does_not_read_is_not_read_and_others_are_served_meanwhile() {
+    let served = served(BOUNDS, None);
+    let mut slow = served.connect();
+    slow.set_write_timeout(Some(StdDuration::from_millis(500))).unwrap();
+    // Each is answered with a hundred times more than both kernels keep for one who does not read.
+    let request = frame(2, 8_192);
+    let mut written = 0;
+    let stopped = loop {
+        match slow.write(&request[written % request.len()..]) {
+            Ok(len) => written += len,
+            Err(error) => break error,
+        }
+        assert!(written < 64 << 20, "the worker reads from who does not read");
+    };
+    assert!(matches!(stopped.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut));
+    assert!(served.counters().blocked > 0);
+    let mut other = served.connect();
+    other.write_all(&frame(0, 100)).unwrap();
+    back(&mut other, &frame(0, 100));
+    // Everything that was asked for is answered once it is read.
+    let whole = written / request.len();
+    let rest = request[written % request.len()..].to_vec();
+    let mut writer = slow.try_clone().unwrap();
+    writer.set_write_timeout(None).unwrap();
+    let sender = thread::spawn(move || writer.write_all(&rest).unwrap());
+    for _ in 0..(whole + 1) * 1_000 {
+        back(&mut slow, &request);
+    }
+    sender.join().unwrap();
+    served.end();
+}
+
+#[test]
+fn last_words_are_read_although_more_was_sent() {
+    let served = served(BOUNDS, None);
+    let mut stream = served.connect();
+    let last = frame(1, 40);
+    let mut bytes = last.clone();
+    // What comes behind is on its way, and nobody will read it.
+    bytes.resize(1 << 20, 0);
+    stream.write_all(&bytes).unwrap();
+    back(&mut stream, &last);
+    assert_eq!(stream.read(&mut [0; 8]).unwrap(), 0, "the end, and no reset");
+    drop(stream);
+    served.until("it is gone", |counters| counters.closed == 1);
+    served.end();
+}
+
+#[test]
+fn who_has_sent_everything_still_gets_the_answers() {
+    let served = served(BOUNDS, None);
+    let mut stream = served.connect();
+    let frames = frame(0, 1_000).repeat(2_000);
+    let mut writer = stream.try_clone().unwrap();
+    let sent = frames.clone();
+    let sender = thread::spawn(move || {
+        writer.write_all(&sent).unwrap();
+        writer.shutdown(Shutdown::Write).unwrap();
+    });
+    back(&mut stream, &frames);
+    assert_eq!(stream.read(&mut [0; 8]).unwrap(), 0);
+    sender.join().unwrap();
+    served.until("it is gone", |counters| counters.closed == 1 && counters.closed_by_peer == 1);
+    served.end();
+}
+
+#[test]
+fn one_too_many_is_refused_and_its_place_is_free_again_after_another_left() {
+    let served = served(Bounds { connections: 2, ..BOUNDS }, None);
+    let (first, mut second) = (served.connect(), served.connect());
+    for _ in 0..50 {
+        let mut refused = TcpStream::connect(served.address).unwrap();
+        refused.set_read_timeout(Some(StdDuration::from_secs(5))).unwrap();
+        assert!(matches!(refused.read(&mut [0; 8]), Ok(0) | Err(_)));
+    }
+    second.write_all(&frame(0, 77)).unwrap();
+    back(&mut second, &frame(0, 77));
+    drop(first);
+    served.until("one left", |counters| counters.closed == 1);
+    let mut third = served.connect();
+    third.write_all(&frame(0, 78)).unwrap();
+    back(&mut third, &frame(0, 78));
+    let counters = served.end();
+    assert_eq!((counters.refused_full, counters.accepted), (50, 3));
+}
+
+#[test]
+fn partial_frames_are_bounded_together() {
+    let served = served(Bounds { partial_len: 1 << 20, ..BOUNDS }, None);
+    let mut streams: Vec<_> = (0..4).map(|_| served.connect()).collect();
+    for stream in &mut streams {
+        // Some are closed while they write.
+        stream.write_all(&frame(0, 4 << 20)[..700 << 10]).ok();
+    }
+    served.until("some are closed", |counters| counters.closed_partial_full >= 2);
+    assert!(served.orders.ask().unwrap().partial_len <= 1 << 20);
+    served.end();
+}
+
+#[test]
+fn a_length_beyond_the_longest_ends_the_connection() {
+    let served = served(Bounds { frame_len: 1 << 20, ..BOUNDS }, None);
+    let mut stream = served.connect();
+    stream.write_all(&frame(0, 2 << 20)[..100]).unwrap();
+    assert!(matches!(stream.read(&mut [0; 8]), Ok(0) | Err(_)));
+    served.until("it is gone", |counters| counters.closed == 1);
+    served.end();
+}
+
+#[test]
+fn everybody_is_told_of_the_end_and_the_worker_ends_when_they_have_heard() {
+    let served = served(BOUNDS, None);
+    let mut streams: Vec<_> = (0..3).map(|_| served.connect()).collect();
+    let orders = served.orders.clone();
+    assert!(orders.give(Order::Leave(Duration::from_secs(10))));
+    for stream in &mut streams {
+        let mut last = Vec::new();
+        stream.read_to_end(&mut last).unwrap();
+        assert_eq!(last, b"bye");
+    }
+    let begun = StdInstant::now();
+    drop(streams);
+    served.thread.join().unwrap();
+    assert!(begun.elapsed() < StdDuration::from_secs(5), "nobody is left to wait for");
+    assert!(TcpStream::connect(served.address).is_err());
+}
+
+#[test]
+fn who_never_reads_the_last_words_is_not_waited_for() {
+    let served = served(BOUNDS, None);
+    let mut slow = served.connect();
+    for _ in 0..20 {
+        slow.write_all(&frame(2, 8_192)).unwrap();
+    }
+    served.until("it does not read", |counters| counters.blocked > 0);
+    assert!(served.orders.give(Order::Leave(Duration::from_millis(200))));
+    let begun = StdInstant::now();
+    served.thread.join().unwrap();
+    assert!(begun.elapsed() < StdDuration::from_secs(5));
+}
+
+#[test]
+fn a_worker_that_waits_does_not_turn() {
+    let served = served(BOUNDS, None);
+    let _stream = served.connect();
+    let before = served.counters().rounds;
+    thread::sleep(StdDuration::from_millis(300));
+    let rounds = served.counters().rounds - before;
+    // The question itself is one, and the longest sleep another.
+    assert!(rounds < 6, "{rounds} rounds in 300 ms of silence");
+    served.end();
+}

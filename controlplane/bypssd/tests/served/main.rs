@@ -1,0 +1,12 @@
+//! The binary over real sockets of this machine: what clients, operators and scripts see of it.
+
+mod client;
+mod daemon;
+
+mod access;
+mod cli;
+mod ends;
+mod operated;
+mod ports;
+mod python;
+mod wrong;
