@@ -1,6 +1,6 @@
 //! Man pages and shell completions, made of what a program says of itself.
 //!
-//! It is no part of any program: the tests of the three programs call it, and `cargo xtask deb` runs
+//! It is no part of any program: the tests of the programs call it, and `cargo xtask deb` runs
 //! those tests with `ABELE_PAGES` set to the folder that is packaged.
 //!
 //! # Why it is built this way

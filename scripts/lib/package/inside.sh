@@ -41,14 +41,15 @@ list() {
 install() {
     inside sh -c 'dpkg -i /packages/*.deb' >"$root/tmp/dpkg" 2>&1 ||
         fail "dpkg -i: $(cat "$root/tmp/dpkg")"
-    say "installed: $(inside dpkg-query -W -f '${Package} ${Version}, ' abelectl 'abele-*')"
+    say "installed: $(inside dpkg-query -W -f '${Package} ${Version}, ' abelectl bypssd 'abele-*')"
 }
 
 # The manual is found and is right in the eyes of groff; the completions are there and parse.
 check_manual() {
     local page said name
     for page in '8 abele-gateway' '8 abele-gateway-run' '5 abele-gateway.toml' '8 abelectl' \
-        '8 abelectl-stats' '1 abele-bench' '1 abele-bench-rr'; do
+        '8 abelectl-stats' '8 bypssd' '8 bypssd-run' '5 bypssd.toml' '1 abele-bench' \
+        '1 abele-bench-rr'; do
         # shellcheck disable=SC2086 # Two words are meant.
         inside man -w $page >/dev/null || fail "no page $page"
         # shellcheck disable=SC2086
@@ -56,7 +57,7 @@ check_manual() {
             2>&1 >/dev/null)"
         [[ -z "$said" ]] || fail "page $page: $said"
     done
-    for name in abele-gateway abelectl abele-bench; do
+    for name in abele-gateway abelectl bypssd abele-bench; do
         inside bash -n "/usr/share/bash-completion/completions/$name"
         inside test -s "/usr/share/zsh/vendor-completions/_$name"
         inside test -s "/usr/share/fish/vendor_completions.d/$name.fish"
@@ -98,6 +99,22 @@ serve() {
     say "served from $name"
 }
 
+# serve_switch: the switch of the example, its health, the end.
+serve_switch() {
+    local switch line
+    inside bypssd check /etc/bypssd/example.toml >/dev/null || fail "check of the switch's example"
+    coproc SWITCH { exec chroot "$root" /usr/bin/bypssd run /etc/bypssd/example.toml \
+        2>"$root/tmp/bypssd.log"; }
+    switch="$SWITCH_PID"
+    read -r -t 20 line <&"${SWITCH[0]}" || fail "not ready: $(cat "$root/tmp/bypssd.log")"
+    [[ "$line" == "ready: listening on 127.0.0.1:7400, "* ]] || fail "bypssd is ready with: $line"
+    [[ "$(inside curl -sS --max-time 5 http://127.0.0.1:7401/livez)" == "the worker turns" ]] ||
+        fail "bypssd: livez"
+    kill -TERM "$switch"
+    wait "$switch" || fail "bypssd ended with $?: $(cat "$root/tmp/bypssd.log")"
+    say "served from bypssd"
+}
+
 main() {
     mount_all
     mkdir -p "$root$WANTS" "$root$PRIVATE"
@@ -112,6 +129,7 @@ main() {
     gateway_config af_xdp af_xdp 10.77.0.2 $'name = "abele0"\n[workers]\ncount = 2'
     serve tap 10.78.0.2 env
     serve af_xdp 10.77.0.2 nsenter --net="$ABELE_GATEWAY_NETNS" --
+    serve_switch
     # What an operator leaves behind: an instance that starts with the machine, a folder of a killed
     # gateway, a changed example. Removing keeps the example, purging does not.
     rm "$root"/etc/abele/{tap,af_xdp}.toml
@@ -122,7 +140,9 @@ main() {
     echo '# changed' >>"$root/etc/abele/example.toml"
     inside dpkg -r abele-gateway >/dev/null
     grep -q '^# changed$' "$root/etc/abele/example.toml" || fail "removing took the configuration"
-    inside dpkg -P abele-gateway abelectl abele-bench >/dev/null
+    ln -s /usr/lib/systemd/system/bypssd.service "$root$WANTS/bypssd.service"
+    mkdir -p "$root/var/lib/bypssd"
+    inside dpkg -P abele-gateway abelectl bypssd abele-bench >/dev/null
     list >"$root/tmp/after"
     diff "$root/tmp/before" "$root/tmp/after" ||
         fail "purging leaves (>) or takes (<) what stands above"

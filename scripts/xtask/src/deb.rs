@@ -1,4 +1,4 @@
-//! `cargo xtask deb`: the three Debian packages, with manual and completions made on the way.
+//! `cargo xtask deb`: the four Debian packages, with manual and completions made on the way.
 //!
 //! What lies where in a package stands in the manifest of each program, what else belongs to them in
 //! `packaging/`. `scripts/package --test` installs and removes them in a fresh Debian.
@@ -17,14 +17,20 @@ use crate::workspace::{self, Workspace};
 const CARGO_DEB: &str = "3.8.0";
 
 /// The crates that are packaged.
-const CRATES: [&str; 3] = ["appliance", "ctl", "rig"];
+const CRATES: [&str; 4] = ["appliance", "bypssd", "ctl", "rig"];
 
 /// The test of each of them that writes its manual and completions, if `ABELE_PAGES` says where.
 const PAGES_TEST: &str = "the_manual_and_the_completions_name_every_option";
 
 /// One page of each, which is there if that test has run.
-const PAGES: [&str; 4] =
-    ["man8/abele-gateway.8", "man5/abele-gateway.toml.5", "man8/abelectl.8", "man1/abele-bench.1"];
+const PAGES: [&str; 6] = [
+    "man8/abele-gateway.8",
+    "man5/abele-gateway.toml.5",
+    "man8/bypssd.8",
+    "man5/bypssd.toml.5",
+    "man8/abelectl.8",
+    "man1/abele-bench.1",
+];
 
 /// Builds and packs; prints the path of each package.
 pub(crate) fn run() -> Result<bool, Error> {
