@@ -1,9 +1,14 @@
 //! What operators see: metrics, health, and a worker that hangs.
 
-use nix::sys::signal::Signal;
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::net::UnixDatagram;
+use std::process::Stdio;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::client::Client;
-use crate::daemon::Daemon;
+use crate::daemon::{Daemon, FREE, NO_GRACE, PATIENCE, bypssd, folder};
 
 #[test]
 fn metrics_are_families_with_a_type_and_a_help_each_told_once() {
@@ -55,4 +60,33 @@ fn a_process_that_was_stopped_goes_on_and_says_so() {
     let (status, _, told) = daemon.stop();
     assert_eq!(status.code(), Some(0));
     assert!(told.contains("stood still"), "{told}");
+}
+
+#[test]
+fn a_service_manager_is_told_that_it_serves_lives_and_ends() {
+    let folder = folder();
+    let (file, socket) = (folder.path().join("f"), folder.path().join("notify"));
+    std::fs::write(&file, format!("{FREE}{NO_GRACE}")).unwrap();
+    let manager = UnixDatagram::bind(&socket).unwrap();
+    manager.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut command = bypssd();
+    command.arg("run").arg(&file).args(["--for", "60"]).stdout(Stdio::piped());
+    command.env("NOTIFY_SOCKET", &socket).env("WATCHDOG_USEC", "400000");
+    let mut child = command.stderr(Stdio::null()).spawn().unwrap();
+    let mut ready = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+    let told = || {
+        let mut bytes = [0; 4_096];
+        let len = manager.recv(&mut bytes).expect("it tells in time");
+        String::from_utf8_lossy(&bytes[..len]).into_owned()
+    };
+    let first = told();
+    assert!(first.contains("READY=1") && first.contains("STATUS=bypssd serves on "), "{first}");
+    for _ in 0..3 {
+        assert!(told().contains("WATCHDOG=1"));
+    }
+    kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGTERM).unwrap();
+    let last = std::iter::repeat_with(told).find(|told| !told.contains("WATCHDOG=1")).unwrap();
+    assert!(last.contains("STOPPING=1") && last.contains("EXTEND_TIMEOUT_USEC=7000000"), "{last}");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
 }
