@@ -30,8 +30,7 @@ pub(crate) struct Served {
 
 /// Makes the switch of a plan, in an epoch that begins `now`.
 pub(crate) fn assemble(plan: &Plan, epoch: u64, now: Instant) -> Result<Served, Error> {
-    let Bounds { connections, sessions, places, items, frame_len, message_len, partial_len: _ } =
-        plan.bounds;
+    let Bounds { connections, sessions, places, items, frame_len, message_len, .. } = plan.bounds;
     let limits = Limits::new(frame_len, items, message_len).expect("the configuration was judged");
     let ports = |count: u64| u32::try_from(count).expect("the configuration was judged");
     let config = SwitchConfig {

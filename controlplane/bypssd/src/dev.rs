@@ -52,6 +52,7 @@ fn plan(args: &DevArgs, machine: &Machine) -> Result<Plan, Error> {
         lease: Lease { grace: Grace::None, ..Lease::default() },
         bounds: Bounds {
             connections,
+            connections_per_source: connections,
             sessions: connections,
             places: PLACES,
             items: limits.items_max(),

@@ -183,6 +183,7 @@ fn start_worker(
     let parts_of = {
         let bounds = worker::Bounds {
             connections: plan.bounds.connections,
+            connections_per_source: plan.bounds.connections_per_source,
             frame_len: plan.bounds.frame_len,
             partial_len: plan.bounds.partial_len,
         };

@@ -74,6 +74,8 @@ pub(crate) struct Parts<S> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
     pub(crate) connections: u32,
+    /// From one address of IPv4, or one /64 of IPv6.
+    pub(crate) connections_per_source: u32,
     /// Bytes of one frame.
     pub(crate) frame_len: u32,
     /// Bytes of partial frames of all connections.
@@ -122,7 +124,7 @@ impl<S: Service> Worker<S> {
             epoll,
             gate,
             ordered,
-            connections: Connections::new(bounds.connections),
+            connections: Connections::new(bounds.connections, bounds.connections_per_source),
             shared: vec![0; RECEIVE_LEN],
             readable: VecDeque::new(),
             sending: VecDeque::new(),
@@ -273,6 +275,10 @@ impl<S: Service> Worker<S> {
         // One that is gone again fails here: there is nobody to tell.
         let Ok(tls) = tls.map(session).transpose() else { return };
         let Ok(connection) = Connection::new(stream, tls) else { return };
+        if self.connections.is_full_of(connection.source) {
+            self.counters.refused_source += 1;
+            return;
+        }
         let Some(key) = self.connections.add(connection) else { return };
         let connection = self.connections.at(key.index).expect("it was just put there");
         let flags = EpollFlags::EPOLLIN

@@ -44,7 +44,16 @@ pub(crate) const SECTIONS: &[(&str, &[&str])] = &[
     ("lease", &["lease_ms", "rho_ppm", "grace"]),
     (
         "limits",
-        &["connections", "sessions", "places", "items", "frame_len", "message_len", "partial_len"],
+        &[
+            "connections",
+            "connections_per_source",
+            "sessions",
+            "places",
+            "items",
+            "frame_len",
+            "message_len",
+            "partial_len",
+        ],
     ),
     ("worker", &["core", "idle", "spin_us"]),
     ("metrics", &["address", "enabled"]),

@@ -83,6 +83,8 @@ const _: () = assert!(
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Bounds {
     pub(crate) connections: u32,
+    /// From one address of IPv4, or one /64 of IPv6.
+    pub(crate) connections_per_source: u32,
     pub(crate) sessions: u32,
     /// Of subscribers and waiters together.
     pub(crate) places: u32,
@@ -187,6 +189,7 @@ pub(crate) fn bounds(section: Section<'_>, ledger: &mut Ledger<'_>) -> Option<At
     let connections_at = connections.as_ref().map_or(section.place, |at| at.place);
     // Each session has one connection of its own at least.
     let most = connections.as_ref().map_or(CONNECTIONS_MAX, |at| at.value);
+    let per_source = section.number("connections_per_source", most, 1..=CONNECTIONS_MAX, ledger);
     let sessions = section.number("sessions", most, 1..=CONNECTIONS_MAX, ledger);
     let places = section.number("places", PLACES, 0..=PLACES_MAX, ledger);
     let items =
@@ -212,6 +215,7 @@ pub(crate) fn bounds(section: Section<'_>, ledger: &mut Ledger<'_>) -> Option<At
     }
     let bounds = Bounds {
         connections: connections?.value,
+        connections_per_source: per_source?.value,
         sessions: sessions?.value,
         places: places?.value,
         items,

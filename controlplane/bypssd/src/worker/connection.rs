@@ -1,6 +1,7 @@
 //! The connections of a worker: a slab whose indices the service knows them by.
 
-use std::net::TcpStream;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::sys::socket::{setsockopt, sockopt};
@@ -21,11 +22,25 @@ pub(super) enum State {
     Lingering { thrown_away: usize },
 }
 
+/// Whom connections are counted for: an address of IPv4, or a /64 of IPv6, which one host has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Source(u128);
+
+impl Source {
+    fn of(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(address) => Self(u128::from(address.to_bits())),
+            IpAddr::V6(address) => Self(address.to_bits() >> 64 << 64),
+        }
+    }
+}
+
 /// One of them.
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) stream: TcpStream,
     pub(super) tls: Option<Box<ServerConnection>>,
+    pub(super) source: Source,
     pub(super) is_loopback: bool,
     pub(super) state: State,
     /// The beginning of a frame whose rest has not come, or frames that the service did not take.
@@ -63,11 +78,13 @@ impl Connection {
         setsockopt(&stream, sockopt::TcpKeepInterval, &KEEP_ALIVE_INTERVAL_S)?;
         setsockopt(&stream, sockopt::TcpKeepCount, &KEEP_ALIVE_PROBES)?;
         setsockopt(&stream, sockopt::TcpUserTimeout, &USER_TIMEOUT_MS)?;
-        let is_loopback = stream.peer_addr()?.ip().to_canonical().is_loopback();
+        let address = stream.peer_addr()?.ip().to_canonical();
+        let (source, is_loopback) = (Source::of(address), address.is_loopback());
         let state = if tls.is_some() { State::Handshaking } else { State::Open };
         Ok(Self {
             stream,
             tls,
+            source,
             is_loopback,
             state,
             partial: Vec::new(),
@@ -125,12 +142,16 @@ pub(super) struct Connections {
     free: Vec<u32>,
     count: u32,
     max: u32,
+    /// How many each source has, if it has any.
+    by_source: BTreeMap<Source, u32>,
+    per_source_max: u32,
 }
 
 impl Connections {
-    /// Room for so many.
-    pub(super) fn new(max: u32) -> Self {
-        Self { places: Vec::new(), free: Vec::new(), count: 0, max }
+    /// Room for so many, and for so many of one source.
+    pub(super) fn new(max: u32, per_source_max: u32) -> Self {
+        let (places, free, by_source) = (Vec::new(), Vec::new(), BTreeMap::new());
+        Self { places, free, count: 0, max, by_source, per_source_max }
     }
 
     /// How many there are.
@@ -143,6 +164,11 @@ impl Connections {
         self.count == self.max
     }
 
+    /// Whether this source has as many as it may have.
+    pub(super) fn is_full_of(&self, source: Source) -> bool {
+        self.by_source.get(&source).is_some_and(|count| *count >= self.per_source_max)
+    }
+
     /// Puts one in, if there is room.
     pub(super) fn add(&mut self, connection: Connection) -> Option<Key> {
         if self.is_full() {
@@ -153,6 +179,7 @@ impl Connections {
             u32::try_from(self.places.len() - 1).expect("bounded by `max`")
         });
         self.count += 1;
+        *self.by_source.entry(connection.source).or_default() += 1;
         let place = &mut self.places[index as usize];
         place.connection = Some(connection);
         Some(Key { index, generation: place.generation })
@@ -164,6 +191,12 @@ impl Connections {
         let connection = place.connection.take()?;
         place.generation = place.generation.wrapping_add(1) & GENERATION_MASK;
         self.count -= 1;
+        if let Some(count) = self.by_source.get_mut(&connection.source) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_source.remove(&connection.source);
+            }
+        }
         self.free.push(index);
         Some(connection)
     }
@@ -189,7 +222,7 @@ impl Connections {
 mod tests {
     use std::net::{TcpListener, TcpStream};
 
-    use super::{Connection, Connections, Key};
+    use super::{Connection, Connections, Key, Source};
 
     fn connection(listener: &TcpListener) -> Connection {
         let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -197,9 +230,17 @@ mod tests {
     }
 
     #[test]
+    fn a_source_is_an_address_or_what_one_host_has_of_them() {
+        let source = |text: &str| Source::of(text.parse().unwrap());
+        assert_ne!(source("192.0.2.1"), source("192.0.2.2"));
+        assert_eq!(source("2001:db8::1"), source("2001:db8::ffff:1"));
+        assert_ne!(source("2001:db8::1"), source("2001:db8:0:1::1"));
+    }
+
+    #[test]
     fn a_place_is_used_again_and_its_old_key_finds_nobody() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let mut connections = Connections::new(2);
+        let mut connections = Connections::new(2, 2);
         let first = connections.add(connection(&listener)).unwrap();
         let second = connections.add(connection(&listener)).unwrap();
         assert!(connections.add(connection(&listener)).is_none() && connections.is_full());
@@ -210,5 +251,9 @@ mod tests {
         assert_eq!(third.index, first.index);
         assert!(connections.find(first).is_none() && connections.find(third).is_some());
         assert_eq!(connections.count(), 2);
+        let source = connections.at(0).unwrap().source;
+        assert!(connections.is_full_of(source));
+        assert!([0, 1].iter().all(|index| connections.remove(*index).is_some()));
+        assert!(!connections.is_full_of(source) && connections.by_source.is_empty());
     }
 }

@@ -24,6 +24,8 @@ counters! {
     accepted,
     /// Connections that were refused because there were as many as there may be.
     refused_full,
+    /// Connections that were refused because their address had as many as it may have.
+    refused_source,
     /// Connections that could not be taken for want of descriptors or memory.
     refused_resource,
     /// Connections that are gone, for whatever reason.

@@ -132,7 +132,8 @@ struct Served {
     most_in_one_call: Arc<AtomicU64>,
 }
 
-const BOUNDS: Bounds = Bounds { connections: 8, frame_len: 8 << 20, partial_len: 64 << 20 };
+const BOUNDS: Bounds =
+    Bounds { connections: 8, connections_per_source: 8, frame_len: 8 << 20, partial_len: 64 << 20 };
 
 fn served(bounds: Bounds, tls: Option<Arc<rustls::ServerConfig>>) -> Served {
     let (orders, ordered) = orders().unwrap();
@@ -321,6 +322,19 @@ fn one_too_many_is_refused_and_its_place_is_free_again_after_another_left() {
     back(&mut third, &frame(0, 78));
     let counters = served.end();
     assert_eq!((counters.refused_full, counters.accepted), (50, 3));
+}
+
+#[test]
+fn one_address_does_not_take_the_places_of_all() {
+    let served = served(Bounds { connections_per_source: 3, ..BOUNDS }, None);
+    let streams: Vec<_> = (0..3).map(|_| served.connect()).collect();
+    let mut fourth = TcpStream::connect(served.address).unwrap();
+    assert!(matches!(fourth.read(&mut [0; 8]), Ok(0) | Err(_)));
+    served.until("it is counted", |counters| counters.refused_source == 1);
+    drop(streams);
+    served.until("they are gone", |counters| counters.closed == 3);
+    served.connect();
+    served.end();
 }
 
 #[test]
