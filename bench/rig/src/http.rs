@@ -9,12 +9,10 @@
 //! core, the client's on the client's. That the serving core received every request is checked.
 
 pub(crate) mod args;
-mod cpu;
 mod document;
 mod gateway;
 pub(crate) mod idle;
 mod nginx;
-mod process;
 mod round;
 mod site;
 mod wrk;

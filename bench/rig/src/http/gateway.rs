@@ -9,9 +9,9 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use super::args::Policy;
-use super::process::Running;
 use super::site::Site;
 use crate::error::Error;
+use crate::process::Running;
 use crate::stop::Stop;
 
 /// All its memory is touched before it is ready, which takes a loaded machine some seconds.

@@ -16,11 +16,11 @@ use core_affinity::CoreId;
 pub(crate) use self::holder::serve as hold;
 use self::holder::{Answers, Holders};
 use super::args::{IdleArgs, Policy};
-use super::cpu::{self, CoreTimes};
 use super::document::Document;
 use super::gateway::Gateway;
 use super::site::{Place, Site};
 use crate::args::Cores;
+use crate::cpu::{self, CoreTimes};
 use crate::error::Error;
 use crate::limits::{
     COMPARISON_ROUNDS_MIN, DISPLACED_SHARE_MAX, IDLE_DOCUMENT_LEN, IDLE_SHARE_GOAL,

@@ -9,11 +9,11 @@ use core_affinity::CoreId;
 use nix::sys::signal::Signal;
 
 use super::document;
-use super::process::Running;
 use super::site::Site;
 use crate::error::Error;
 use crate::lab;
 use crate::limits::NGINX_SENDFILE_MIN;
+use crate::process::Running;
 use crate::stop::Stop;
 
 const PATIENCE: Duration = Duration::from_secs(30);

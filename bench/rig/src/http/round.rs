@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 
 use super::args::{HttpArgs, HttpQueue};
-use super::cpu::{self, CoreTimes, PacketCounts};
 use super::gateway::Gateway;
 use super::nginx::{self, Nginx};
 use super::site::{Place, Site};
 use super::wrk::{Load, Order, Wrk};
+use crate::cpu::{self, CoreTimes, PacketCounts};
 use crate::error::Error;
 use crate::limits::TICKS_PER_S;
 use crate::report::Checks;

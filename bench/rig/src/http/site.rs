@@ -12,11 +12,11 @@ use nix::unistd::Pid;
 
 use super::args::HttpQueue;
 use super::document::{self, Document};
-use super::process::Running;
 use crate::args::Cores;
 use crate::cores;
 use crate::error::Error;
 use crate::lab::{self, Veth};
+use crate::process::Running;
 
 /// The client's address on the cable, nginx's, and ours.
 const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);

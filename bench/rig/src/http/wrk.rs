@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use core_affinity::CoreId;
 
-use super::process::Running;
 use crate::cores;
 use crate::error::Error;
 use crate::lab;
+use crate::process::Running;
 use crate::stop::Stop;
 
 /// What wrk needs besides the seconds that it was given: to connect, to wait for the last answers.

@@ -10,22 +10,22 @@ use crate::limits::TICKS_PER_S;
 
 /// Seconds of a core, or of several, by what they went to.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct CoreTimes {
+pub(crate) struct CoreTimes {
     /// Programs and the kernel for them: user, nice and system.
-    pub(super) tasks_s: f64,
+    pub(crate) tasks_s: f64,
     /// Interrupts.
-    pub(super) irq_s: f64,
+    pub(crate) irq_s: f64,
     /// Softirqs, where packets are received.
-    pub(super) softirq_s: f64,
+    pub(crate) softirq_s: f64,
     /// Nothing: idle and iowait.
-    pub(super) idle_s: f64,
+    pub(crate) idle_s: f64,
     /// What the host took away.
-    pub(super) steal_s: f64,
+    pub(crate) steal_s: f64,
 }
 
 impl CoreTimes {
     /// The times of `cores` since the machine began.
-    pub(super) fn read(cores: &[CoreId]) -> Result<Self, Error> {
+    pub(crate) fn read(cores: &[CoreId]) -> Result<Self, Error> {
         let stat = fs::read_to_string("/proc/stat").map_err(Error::io("read /proc/stat"))?;
         let mut sum = Self::default();
         for core in cores {
@@ -56,7 +56,7 @@ impl CoreTimes {
     }
 
     /// What was added since `before`.
-    pub(super) fn since(self, before: Self) -> Self {
+    pub(crate) fn since(self, before: Self) -> Self {
         Self {
             tasks_s: self.tasks_s - before.tasks_s,
             irq_s: self.irq_s - before.irq_s,
@@ -67,22 +67,22 @@ impl CoreTimes {
     }
 
     /// Seconds of work of any kind.
-    pub(super) fn busy_s(self) -> f64 {
+    pub(crate) fn busy_s(self) -> f64 {
         self.tasks_s + self.irq_s + self.softirq_s
     }
 
     /// Work of any kind as a part of the time that the core had.
-    pub(super) fn busy_share(self) -> f64 {
+    pub(crate) fn busy_share(self) -> f64 {
         self.share(self.busy_s())
     }
 
     /// Softirqs as a part of the time that the core had.
-    pub(super) fn softirq_share(self) -> f64 {
+    pub(crate) fn softirq_share(self) -> f64 {
         self.share(self.softirq_s)
     }
 
     /// So many seconds as a part of the time that the core had.
-    pub(super) fn share(self, seconds: f64) -> f64 {
+    pub(crate) fn share(self, seconds: f64) -> f64 {
         let had = self.busy_s() + self.idle_s;
         if had > 0.0 { seconds / had } else { 0.0 }
     }
@@ -100,18 +100,18 @@ impl AddAssign for CoreTimes {
 
 /// Packets that some cores received in softirqs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct PacketCounts(Vec<u32>);
+pub(crate) struct PacketCounts(Vec<u32>);
 
 impl PacketCounts {
     /// Those of `cores`, in order.
-    pub(super) fn read(cores: &[CoreId]) -> Result<Self, Error> {
+    pub(crate) fn read(cores: &[CoreId]) -> Result<Self, Error> {
         let table = fs::read_to_string("/proc/net/softnet_stat")
             .map_err(Error::io("read /proc/net/softnet_stat"))?;
         Ok(Self(cores.iter().map(|core| packets_in(&table, *core)).collect()))
     }
 
     /// How many came since `before`; each counter goes round at 32 bits.
-    pub(super) fn since(&self, before: &Self) -> u64 {
+    pub(crate) fn since(&self, before: &Self) -> u64 {
         let pairs = self.0.iter().zip(&before.0);
         pairs.map(|(now, then)| u64::from(now.wrapping_sub(*then))).sum()
     }
@@ -131,7 +131,7 @@ fn packets_in(table: &str, core: CoreId) -> u32 {
 }
 
 /// CPU-seconds of the process `id` and of its children, user and system together.
-pub(super) fn of_processes(id: u32) -> Result<f64, Error> {
+pub(crate) fn of_processes(id: u32) -> Result<f64, Error> {
     let processes = fs::read_dir("/proc").map_err(Error::io("list the processes"))?;
     let numbers = processes.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     // One may end between the list and the look; then it counts no more.

@@ -18,7 +18,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// The program as its parent holds it; killed if dropped before its end.
 #[derive(Debug)]
-pub(super) struct Running {
+pub(crate) struct Running {
     child: Child,
     output: BufReader<ChildStdout>,
     /// What errors call it.
@@ -27,7 +27,7 @@ pub(super) struct Running {
 
 impl Running {
     /// Starts it; what it says on standard error stays the user's.
-    pub(super) fn start(name: &'static str, command: &mut Command) -> Result<Self, Error> {
+    pub(crate) fn start(name: &'static str, command: &mut Command) -> Result<Self, Error> {
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -37,12 +37,12 @@ impl Running {
         Ok(Self { child, output, name })
     }
 
-    pub(super) fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
     /// The next line that it writes, within `patience`.
-    pub(super) fn line(&mut self, patience: Duration, stop: &Stop) -> Result<String, Error> {
+    pub(crate) fn line(&mut self, patience: Duration, stop: &Stop) -> Result<String, Error> {
         let deadline = Instant::now() + patience;
         while !self.has_output()? {
             self.look(deadline, stop)?;
@@ -56,7 +56,7 @@ impl Running {
     }
 
     /// What it writes until its end, which comes within `patience` and is a good one.
-    pub(super) fn finish(mut self, patience: Duration, stop: &Stop) -> Result<String, Error> {
+    pub(crate) fn finish(mut self, patience: Duration, stop: &Stop) -> Result<String, Error> {
         let deadline = Instant::now() + patience;
         let status = loop {
             if let Some(status) = self.ended()? {
@@ -74,7 +74,7 @@ impl Running {
     }
 
     /// Asks it to end, and the same.
-    pub(super) fn end(
+    pub(crate) fn end(
         self,
         signal: Signal,
         patience: Duration,
@@ -85,12 +85,12 @@ impl Running {
     }
 
     /// Its status if it has ended.
-    pub(super) fn ended(&mut self) -> Result<Option<ExitStatus>, Error> {
+    pub(crate) fn ended(&mut self) -> Result<Option<ExitStatus>, Error> {
         self.child.try_wait().map_err(Error::io("wait for a program"))
     }
 
     /// One look of a wait that has lasted no longer than it may.
-    pub(super) fn look(&self, deadline: Instant, stop: &Stop) -> Result<(), Error> {
+    pub(crate) fn look(&self, deadline: Instant, stop: &Stop) -> Result<(), Error> {
         stop.check()?;
         if Instant::now() > deadline {
             return Err(self.failed("it did not answer in time"));
@@ -99,7 +99,7 @@ impl Running {
         Ok(())
     }
 
-    pub(super) fn failed(&self, what: &str) -> Error {
+    pub(crate) fn failed(&self, what: &str) -> Error {
         Error::Child { side: self.name, what: what.to_owned() }
     }
 
