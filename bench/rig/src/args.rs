@@ -15,6 +15,7 @@ use crate::limits::{
     SIZE_MAX, SIZE_MIN,
 };
 use crate::listing::args::{ListerArgs, ListingArgs};
+use crate::ports::args::PortsArgs;
 use crate::report;
 use crate::table::args::TableArgs;
 
@@ -51,6 +52,8 @@ pub(crate) enum Command {
     Listing(ListingArgs),
     /// Ports a second and core in the switch's table alone, bytes of a port, and the longest call
     Table(TableArgs),
+    /// Names a core of the switch registers, finds and releases in a second: and Redis beside it
+    Ports(PortsArgs),
     /// The process that runs the tool of `listing`; started by it, not by hand
     #[command(hide = true)]
     Lister(ListerArgs),

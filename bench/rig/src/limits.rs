@@ -134,6 +134,50 @@ pub(crate) const LISTING_LOSS_GOAL: f64 = 0.02;
 pub(crate) const LISTING_OPEN_MS_MAX: u64 = 60_000;
 const _: () = assert!(LISTING_CONNECTIONS_MAX.div_ceil(LISTING_CONNECTIONS_PER_ADDRESS) < 253);
 
+/// Most ports of `ports`: what a machine of 24 GiB may hold at 40 bytes each, with room for larger
+/// ones.
+pub(crate) const PORTS_MAX: u64 = 1 << 32;
+/// Fewest bytes of a name: their digits tell 65,536 ports apart.
+pub(crate) const PORTS_NAME_BYTES_MIN: usize = 4;
+/// Most bytes of a name: what the protocol takes.
+pub(crate) const PORTS_NAME_BYTES_MAX: usize = protocol::limits::NAME_LEN_MAX;
+/// Most ports of a request: what the protocol takes.
+pub(crate) const PORTS_BATCH_MAX: u32 = protocol::limits::ITEMS_MAX;
+/// Most connections of the session: no more serve one core.
+pub(crate) const PORTS_CONNECTIONS_MAX: u32 = 64;
+/// Most requests under way on one of them.
+pub(crate) const PORTS_WINDOW_MAX: u32 = 64;
+/// Cycles of a round of ours at least: in the second all ports are free again.
+pub(crate) const PORTS_CYCLES_MIN: u32 = 2;
+/// What `--quick` cuts the ports to.
+pub(crate) const PORTS_QUICK_MAX: u64 = 20_000;
+/// Ports that a way to ask Redis is tried with: a third of a second each.
+pub(crate) const PORTS_TRY_MAX: u64 = 250_000;
+/// Ports of single requests: 10,000 of them are registered before they are released.
+pub(crate) const PORTS_SINGLE_MAX: u64 = 10_000;
+/// The part of a round's seconds that single requests are timed for: a fifth of five seconds is
+/// 60,000 of them at 15 us.
+pub(crate) const PORTS_SINGLE_DIVISOR: u32 = 5;
+/// Ports that etcd is asked for: at some thousand a second they take a few seconds.
+pub(crate) const PORTS_ETCD_MAX: u64 = 20_000;
+/// The same with `--quick`.
+pub(crate) const PORTS_ETCD_QUICK_MAX: u64 = 1_000;
+/// Ports whose bytes on the wire are counted: a hundred batches.
+pub(crate) const PORTS_WIRE_MAX: u64 = 100_000;
+/// Ports whose requests are written to nowhere, to see what that takes.
+pub(crate) const PORTS_WRITTEN_MAX: u64 = 100_000;
+/// What a connection of `ports` can receive before the client has looked at it: the answers of a
+/// window.
+pub(crate) const PORTS_INPUT_MIN: usize = 256 << 10;
+/// The longest answer: to a query of a million ports, 12 MB, as long as it has few owners.
+pub(crate) const PORTS_INPUT_MAX: usize = 64 << 20;
+/// How long `ports` waits while nothing comes and nothing can be sent: some times what Redis takes
+/// to grow its table.
+pub(crate) const PORTS_SILENCE_MAX: std::time::Duration = std::time::Duration::from_secs(30);
+/// Above this part of the time a client with work is called the limit.
+pub(crate) const PORTS_CLIENT_BUSY_MAX: f64 = 0.9;
+const _: () = assert!(PORTS_QUICK_MAX < 1 << (4 * PORTS_NAME_BYTES_MIN));
+
 /// How long `wire` spins without a packet before it sleeps: some times what waking a core takes,
 /// so that a burst with pauses does not pay for it.
 pub(crate) const WIRE_SPIN: base::Duration = base::Duration::from_micros(100);

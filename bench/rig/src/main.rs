@@ -18,6 +18,7 @@
 //!        > http, idle        pattern and recorder are shared
 //!        > listing           ends over mem, and abelectl beside them
 //!        > table             the switch's ports, alone
+//!        > ports             a client of the switch's daemon, and of Redis
 //!        > machine_limits    l2: frames there and back
 //!        > forwarder         the impaired wire; measures nothing
 //! ```
@@ -42,6 +43,7 @@ mod listing;
 mod machine;
 mod machine_limits;
 mod pattern;
+mod ports;
 mod process;
 mod recorder;
 mod report;
@@ -114,6 +116,11 @@ fn run(cli: Cli) -> Result<ExitCode, Error> {
             let (args, stop) = (args.settled(), Stop::on_signals()?);
             let is_json = args.json;
             finish(&table::run(args, &stop)?, is_json)
+        }
+        Command::Ports(args) => {
+            let (args, stop) = (args.settled()?, Stop::on_signals()?);
+            let is_json = args.json;
+            finish(&ports::run(args, &stop)?, is_json)
         }
         Command::Lister(args) => listing::list(&args).map(|()| ExitCode::SUCCESS),
         Command::IdleHolder(args) => http::idle::hold(&args).map(|()| ExitCode::SUCCESS),

@@ -101,6 +101,13 @@ impl Ratios {
 }
 
 impl Ratios {
+    /// Takes over all ratios of another.
+    pub(crate) fn join(&mut self, other: Self) {
+        for (figure, by_peer) in other.0 {
+            self.0.entry(figure).or_default().extend(by_peer);
+        }
+    }
+
     /// Adds a ratio to something that is no peer.
     pub(crate) fn add(&mut self, figure: &'static str, to: &'static str, ratio: f64) {
         self.0.entry(figure).or_default().insert(to, Number(ratio));

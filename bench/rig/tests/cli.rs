@@ -148,6 +148,11 @@ fn bad_arguments_exit_2_and_say_what_would_be_right() {
         ("rr --queue carrier-pigeon", "kernel"),
         ("rr --queue veth --cores 1", "--cores 2"),
         ("connect --queue mem --attach sideways", "generic"),
+        ("ports --vs redis,redis", "once"),
+        ("ports --memory 5000", "smaller one first"),
+        ("ports --memory 6000,5000", "smaller one first"),
+        ("ports --ports 100000 --name-bytes 4", "65536"),
+        ("ports --name-bytes 1025", "4..=1024"),
         ("nonsense", "--help"),
     ] {
         let output = run(line);

@@ -20,6 +20,7 @@ fn rr(line: &str) -> RrArgs {
         | Command::Listing(_)
         | Command::Lister(_)
         | Command::Table(_)
+        | Command::Ports(_)
         | Command::ConnectKernelServer(_)
         | Command::VethServer(_)
         | Command::RrKernelServer(_) => panic!("`{line}` is an rr"),

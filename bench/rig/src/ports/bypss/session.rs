@@ -1,0 +1,259 @@
+//! A session of one node: how its connections begin, and the lease that its receive connection
+//! holds.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use protocol::{
+    Answer, ClusterId, Epoch, Framing, Hello, Incoming, IncomingBody, Limits, Push, RequestKind,
+    Role, SessionId, VERSION, Welcome, write_bare, write_relet,
+};
+
+use super::{Bypss, bad_frame};
+use crate::error::Error;
+use crate::limits::PORTS_SILENCE_MAX;
+use crate::ports::dialect::nonsense;
+use crate::ports::engine::{Input, is_for_later, open};
+
+/// The node that this client is.
+pub(super) const NODE: &str = "abele-bench";
+
+/// A session that holds its lease.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) shards: u8,
+    pub(super) limits: Limits,
+    id: SessionId,
+    receive: Receive,
+    lease: Duration,
+    /// When the last `RELET` that was answered was sent.
+    pub(super) renewed_at: Instant,
+    /// The `RELET` that is under way: its number and when it was sent.
+    under_way: Option<(u64, Instant)>,
+    relets: u64,
+}
+
+/// The receive connection.
+#[derive(Debug)]
+struct Receive {
+    stream: TcpStream,
+    input: Input,
+    blocks: bool,
+}
+
+impl Receive {
+    /// On a stream that blocks.
+    fn new(stream: TcpStream) -> Self {
+        Self { stream, input: Input::new(), blocks: true }
+    }
+}
+
+impl Session {
+    /// Opens the receive connection and begins a session on it.
+    pub(super) fn begin(address: SocketAddr) -> Result<Self, Error> {
+        let mut id = [0; 16];
+        getrandom::fill(&mut id).map_err(|error| Error::System {
+            what: "choose a session",
+            source: std::io::Error::other(error.to_string()),
+        })?;
+        let mut receive = Receive::new(open(address, None)?);
+        let begin = Instant::now();
+        let agreed = receive.greet(SessionId(id))?;
+        let mut out = Vec::new();
+        write_bare(&mut out, RequestKind::WaitMsg, 2);
+        receive.say(&out)?;
+        receive.next(&agreed.limits, "WAIT_MSG", |body| {
+            matches!(body, IncomingBody::Answer(Answer::WaitMsg(_))).then_some(())
+        })?;
+        receive.set_blocks(false)?;
+        Ok(Self {
+            shards: agreed.shards,
+            limits: agreed.limits,
+            id: SessionId(id),
+            receive,
+            lease: agreed.lease,
+            renewed_at: begin,
+            under_way: None,
+            relets: 0,
+        })
+    }
+
+    /// Begins another connection of the session.
+    pub(super) fn greet(&self, stream: &mut TcpStream) -> Result<(), Error> {
+        let stream = stream.try_clone().map_err(Error::io("share a connection"))?;
+        Receive::new(stream).greet(self.id).map(|_agreed| ())
+    }
+
+    /// Renews the lease as often as it must be; fails once it is over.
+    pub(super) fn keep(&mut self, now: Instant) -> Result<(), Error> {
+        let due = self.renewed_at + self.lease / 3;
+        if now < due {
+            return Ok(());
+        }
+        if now > self.renewed_at + self.lease {
+            return Err(nonsense::<Bypss>("a lease was not renewed in time"));
+        }
+        let Some((relet, sent_at)) = self.under_way else {
+            self.relets += 1;
+            let mut out = Vec::new();
+            write_relet(&mut out, 3, self.relets);
+            self.under_way = Some((self.relets, now));
+            return self.receive.say(&out);
+        };
+        self.receive.read()?;
+        if self.receive.has_frame(&self.limits)? {
+            self.receive.use_frame(&self.limits, "RELET", |body| match body {
+                IncomingBody::Answer(Answer::Relet(answer)) => {
+                    (answer.relet == relet).then_some(())
+                }
+                IncomingBody::Answer(_) | IncomingBody::Push(_) | IncomingBody::Error(_) => None,
+            })?;
+            self.renewed_at = sent_at;
+            self.under_way = None;
+        }
+        Ok(())
+    }
+
+    /// Gives back every port at once, and ends.
+    pub(super) fn end(mut self) -> Result<(), Error> {
+        self.receive.set_blocks(true)?;
+        let mut out = Vec::new();
+        write_bare(&mut out, RequestKind::Yield, 4);
+        write_bare(&mut out, RequestKind::Bye, 5);
+        self.receive.say(&out)?;
+        for wanted in [RequestKind::Yield, RequestKind::Bye] {
+            // The answer to a RELET may be under way.
+            while !self.receive.next(&self.limits, "YIELD and BYE", |body| {
+                let IncomingBody::Answer(answer) = body else { return None };
+                match (wanted, answer) {
+                    (RequestKind::Yield, Answer::Yield) | (RequestKind::Bye, Answer::Bye) => {
+                        Some(true)
+                    }
+                    (_, Answer::Relet(_)) => Some(false),
+                    (_, _) => None,
+                }
+            })? {}
+        }
+        Ok(())
+    }
+}
+
+/// What a `WELCOME` says that matters here.
+#[derive(Clone, Copy, Debug)]
+struct Agreed {
+    shards: u8,
+    limits: Limits,
+    lease: Duration,
+}
+
+impl Receive {
+    /// Hears `GREETING`, says `HELLO`, hears `WELCOME`; the stream blocks.
+    fn greet(&mut self, session: SessionId) -> Result<Agreed, Error> {
+        self.stream.set_read_timeout(Some(PORTS_SILENCE_MAX)).map_err(Error::io("bound a wait"))?;
+        let limits = Limits::BEFORE_WELCOME;
+        let (cluster, epoch) = self.next(&limits, "a connection", |body| {
+            let IncomingBody::Push(Push::Greeting(greeting)) = body else { return None };
+            Some((greeting.cluster, greeting.epoch))
+        })?;
+        let mut out = Vec::new();
+        hello(session, cluster, epoch).write(&mut out, 1, None);
+        self.say(&out)?;
+        self.next(&limits, "HELLO", |body| {
+            let IncomingBody::Answer(Answer::Welcome(welcome)) = body else { return None };
+            Some(agreed(welcome))
+        })
+    }
+
+    fn say(&mut self, out: &[u8]) -> Result<(), Error> {
+        // So few bytes find room in a socket that has sent nothing for long.
+        self.stream.write_all(out).map_err(Error::io("write to bypssd"))
+    }
+
+    /// The next frame, as `use_it` takes it, if it is an answer to `to`; the stream blocks.
+    fn next<T>(
+        &mut self,
+        limits: &Limits,
+        to: &str,
+        use_it: impl FnOnce(&IncomingBody<'_>) -> Option<T>,
+    ) -> Result<T, Error> {
+        while !self.has_frame(limits)? {
+            self.read()?;
+        }
+        self.use_frame(limits, to, use_it)
+    }
+
+    fn has_frame(&self, limits: &Limits) -> Result<bool, Error> {
+        let framing = Framing::find(self.input.filled(), limits.incoming_len_max());
+        Ok(matches!(framing.map_err(bad_frame)?, Framing::Whole { .. }))
+    }
+
+    fn use_frame<T>(
+        &mut self,
+        limits: &Limits,
+        to: &str,
+        use_it: impl FnOnce(&IncomingBody<'_>) -> Option<T>,
+    ) -> Result<T, Error> {
+        let framing = Framing::find(self.input.filled(), limits.incoming_len_max());
+        let Framing::Whole { frame, .. } = framing.map_err(bad_frame)? else {
+            return Err(nonsense::<Bypss>("less than a frame"));
+        };
+        let body = Incoming::parse(frame, limits).map_err(bad_frame)?.body;
+        let used = use_it(&body).ok_or_else(|| unexpected(to, &body))?;
+        let len = frame.len();
+        self.input.on_taken(len);
+        Ok(used)
+    }
+
+    fn read(&mut self) -> Result<(), Error> {
+        let room = self.input.room().ok_or_else(|| nonsense::<Bypss>("a frame without end"))?;
+        match self.stream.read(room) {
+            Ok(0) => Err(nonsense::<Bypss>("it closed the receive connection")),
+            Ok(len) => {
+                self.input.on_received(len);
+                Ok(())
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(()),
+            // On a stream that blocks it has waited as long as it may.
+            Err(error) if is_for_later(&error) && !self.blocks => Ok(()),
+            Err(error) => Err(Error::System { what: "read from bypssd", source: error }),
+        }
+    }
+
+    fn set_blocks(&mut self, blocks: bool) -> Result<(), Error> {
+        self.blocks = blocks;
+        self.stream.set_nonblocking(!blocks).map_err(Error::io("set how a connection waits"))
+    }
+}
+
+fn hello(session: SessionId, cluster: ClusterId, epoch_seen: Epoch) -> Hello<'static> {
+    Hello {
+        version: VERSION,
+        role: Role::Node,
+        features: 0,
+        cluster,
+        epoch_seen,
+        session,
+        map_version: 0,
+        groups: 1,
+        group: 0,
+        node: NODE,
+        address: "",
+    }
+}
+
+fn agreed(welcome: &Welcome<'_>) -> Agreed {
+    Agreed {
+        shards: welcome.shards,
+        limits: welcome.limits,
+        lease: Duration::from_millis(welcome.lease_ms.into()),
+    }
+}
+
+fn unexpected(to: &str, body: &IncomingBody<'_>) -> Error {
+    let said = match body {
+        IncomingBody::Error(error) => error.message.to_owned(),
+        IncomingBody::Answer(_) | IncomingBody::Push(_) => format!("{body:?}"),
+    };
+    nonsense::<Bypss>(format!("it said to {to}: {said}"))
+}
