@@ -11,6 +11,7 @@ use memory::SharedError;
 
 use crate::instance::{Instance, Life};
 use crate::limits::DEAD_TOLD_MAX;
+use crate::rights;
 
 /// The error of any command.
 #[derive(Debug, thiserror::Error)]
@@ -27,8 +28,9 @@ pub(crate) enum Error {
     NoInstance { name: String, looked: Vec<PathBuf>, found: Vec<Instance> },
     /// A folder cannot be looked into.
     #[error(
-        "no right to look for gateways in {}; ask as the gateway's user, or as root: \
-         sudo abelectl ...", folder.display()
+        "no right to look for gateways in {}; {}",
+        folder.display(),
+        rights::mend(folder, "...")
     )]
     FolderNotPermitted { folder: PathBuf },
     /// It is not clear which one is meant.
@@ -224,9 +226,9 @@ fn clean_text(error: &SharedError) -> String {
 
 fn open_text(error: &OpenError) -> String {
     match error {
-        OpenError::Shared(SharedError::NotPermitted { operation, .. }) => format!(
-            "no right to {operation} it; ask as the gateway's user, or as root: sudo abelectl ..."
-        ),
+        OpenError::Shared(SharedError::NotPermitted { path, operation }) => {
+            format!("no right to {operation} it; {}", rights::mend(path, "..."))
+        }
         OpenError::Shared(SharedError::Missing { .. }) => {
             "it is gone: the gateway has ended".to_owned()
         }
@@ -237,14 +239,12 @@ fn open_text(error: &OpenError) -> String {
 }
 
 fn unreachable_text(path: &Path, request: &str, error: &io::Error) -> String {
-    let path = path.display();
     let kind = error.kind();
     if kind == io::ErrorKind::PermissionDenied {
-        return format!(
-            "no right to ask at {path}; ask as the gateway's user, or as root: sudo abelectl \
-             {request}"
-        );
+        let mend = rights::mend(path, request);
+        return format!("no right to ask at {}; {mend}", path.display());
     }
+    let path = path.display();
     if matches!(kind, io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) {
         return format!(
             "{path}: no gateway listens there: it starts, or it ends, or it has died; start it \

@@ -46,6 +46,7 @@ mod neighbours;
 mod pattern;
 mod ping;
 mod reload;
+mod rights;
 mod routes;
 mod sample;
 mod stats;

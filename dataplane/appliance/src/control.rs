@@ -3,7 +3,9 @@
 //!
 //! # The socket
 //!
-//! `control`, beside the tools' file: `/run/abele/INSTANCE/control`, for the gateway's user and root.
+//! `control`, beside the tools' file: `/run/abele/INSTANCE/control`, for the gateway's user, its group
+//! and root. The group is that of the process, or what the folder hands on (setgid), as ever; root's
+//! own is given nothing.
 //! Whoever asks sends one line and reads until the end: the first line is the exit code of the
 //! asker, `0` done, `1` done in part, `2` the file is wrong, `3` the machine lacks something. After
 //! `reload` all that follows is for people; after `addresses`, `routes`, `neighbours`, `listeners`
@@ -13,7 +15,7 @@
 use std::fs::{self, Permissions};
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -33,6 +35,9 @@ use crate::limits::{ASKER_PATIENCE, COLLECT_EVERY, REQUEST_LEN_MAX};
 use crate::reload::Reloader;
 use crate::stop::Stop;
 
+/// Whoever is in it is not meant to be an operator by that alone.
+const ROOT_GROUP: u32 = 0;
+
 /// The socket. It goes with the value.
 #[derive(Debug)]
 pub(crate) struct ControlSocket {
@@ -48,7 +53,9 @@ impl ControlSocket {
         fs::remove_file(&path).ok();
         let failed = || Error::io("make the control socket");
         let listener = UnixListener::bind(&path).map_err(failed())?;
-        fs::set_permissions(&path, Permissions::from_mode(0o600)).map_err(failed())?;
+        let group = fs::symlink_metadata(&path).map_err(failed())?.gid();
+        let mode = if group == ROOT_GROUP { 0o600 } else { 0o660 };
+        fs::set_permissions(&path, Permissions::from_mode(mode)).map_err(failed())?;
         listener.set_nonblocking(true).map_err(failed())?;
         Ok(Self { listener, path })
     }
@@ -185,4 +192,37 @@ fn request(stream: &mut UnixStream) -> Option<String> {
         }
     }
     String::from_utf8(line).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Mode and group of the socket in a folder of that group, which it hands on.
+    fn made_below(group: u32) -> (u32, u32) {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        std::os::unix::fs::chown(folder.path(), None, Some(group)).expect("the group is ours");
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o2750)).expect("it is ours");
+        let socket = ControlSocket::beside(&folder.path().join("stats")).expect("it is free");
+        let made = fs::symlink_metadata(&socket.path).expect("it was made");
+        (made.permissions().mode() & 0o7777, made.gid())
+    }
+
+    #[test]
+    fn whoever_is_in_the_group_of_the_folder_may_ask() {
+        let is_root = nix::unistd::geteuid().is_root();
+        let group = if is_root { 65_534 } else { nix::unistd::getegid().as_raw() };
+        assert_eq!(made_below(group), (0o660, group));
+    }
+
+    #[test]
+    fn the_group_of_root_is_given_nothing() {
+        if !nix::unistd::geteuid().is_root() {
+            let required = std::env::var("ABELE_REQUIRE").unwrap_or_default();
+            assert!(!required.split(',').any(|one| one == "root"), "root is required");
+            println!("SKIPPED: only root can make a socket of root's group");
+            return;
+        }
+        assert_eq!(made_below(ROOT_GROUP), (0o600, ROOT_GROUP));
+    }
 }

@@ -4,10 +4,8 @@
 set -euo pipefail
 
 root="$1"
-# Where `systemctl enable` puts its links, and where the folders of users lie that exist only while a
-# service runs. A machine with a service manager has both.
+# Where `systemctl enable` puts its links; a machine with a service manager has it.
 readonly WANTS=/etc/systemd/system/multi-user.target.wants
-readonly PRIVATE=/run/private
 
 say() {
     printf 'package: %s\n' "$*"
@@ -32,10 +30,40 @@ mount_all() {
 }
 
 # Every name there is, with its kind, mode and owner, but what the kernel shows, what the test itself
-# uses, and the index that man-db makes of whatever manual there is.
+# uses, the index that man-db makes of whatever manual there is, and what useradd keeps for itself. Then
+# every user and group.
 list() {
-    (cd "$root" && find . ./run -xdev \( -path ./packages -o -path ./tmp -o -path ./var/cache/man \) \
-        -prune -o -printf '%y %m %u %p\n' | sort -u)
+    (cd "$root" && find . ./run -xdev \( -path ./packages -o -path ./tmp -o -path ./var/cache/man \
+        -o -path './etc/*-' -o -path ./etc/.pwd.lock \) -prune -o -printf '%y %m %u %p\n' | sort -u)
+    inside getent passwd
+    inside getent group
+}
+
+# What the unit makes, and an operator who is no more than that.
+make_operator() {
+    inside install -d -o abele-gateway -g abele -m 2755 /run/abele
+    inside useradd --system --no-create-home --groups abele operator
+    inside useradd --system --no-create-home stranger
+}
+
+as_user() {
+    local user="$1"
+    shift
+    inside setpriv --reuid "$user" --regid "$user" --init-groups "$@"
+}
+
+# The group may use the tools, and nobody else may; who has not the right is told what mends it.
+check_rights() {
+    local name="$1" command
+    for command in stats listeners reload; do
+        as_user operator abelectl "$command" --instance "$name" >/dev/null ||
+            fail "an operator may not: abelectl $command"
+        if as_user stranger abelectl "$command" --instance "$name" >/dev/null 2>"$root/tmp/said"; then
+            fail "everybody may: abelectl $command"
+        fi
+        grep -q 'sudo usermod -aG abele stranger' "$root/tmp/said" ||
+            fail "abelectl $command without rights: $(cat "$root/tmp/said")"
+    done
 }
 
 install() {
@@ -94,6 +122,7 @@ serve() {
     inside abelectl stats --instance "$name" --json >"$root/tmp/stats" || fail "abelectl stats"
     grep -q '"http_200":1[,}]' "$root/tmp/stats" || fail "the request is not counted"
     inside abelectl connections --instance "$name" >/dev/null || fail "abelectl connections"
+    check_rights "$name"
     kill -TERM "$gateway"
     wait "$gateway" || fail "$name ended with $?: $(cat "$root/tmp/$name.log")"
     say "served from $name"
@@ -117,11 +146,12 @@ serve_switch() {
 
 main() {
     mount_all
-    mkdir -p "$root$WANTS" "$root$PRIVATE"
+    mkdir -p "$root$WANTS"
     list >"$root/tmp/before"
     install
     check_manual
     inside abele-gateway check /etc/abele/example.toml >/dev/null || fail "check of the example"
+    make_operator
     mkdir "$root/tmp/www"
     echo hello >"$root/tmp/www/index.html"
     gateway_config tap tap 10.78.0.2 \
@@ -136,7 +166,9 @@ main() {
     ln -s /usr/lib/systemd/system/abele-gateway@.service \
         "$root$WANTS/abele-gateway@tap.service"
     ln -s /usr/lib/systemd/system/abele-export.service "$root$WANTS/abele-export.service"
-    mkdir -p "$root$PRIVATE/abele/tap"
+    mkdir -p "$root/run/abele/tap"
+    inside userdel operator
+    inside userdel stranger
     echo '# changed' >>"$root/etc/abele/example.toml"
     inside dpkg -r abele-gateway >/dev/null
     grep -q '^# changed$' "$root/etc/abele/example.toml" || fail "removing took the configuration"

@@ -7,12 +7,11 @@ mod export;
 mod fake;
 mod inquiries;
 mod ping;
+mod rights;
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Instant;
@@ -481,45 +480,4 @@ fn file_of_another_version_or_none_is_refused() {
     abelectl: DIR/lab/stats: this is no tools' file of an Abele gateway
     abelectl: DIR/lab/stats: the tools' file is damaged: the length does not fit
     ");
-}
-
-#[test]
-fn missing_rights_are_named_with_what_mends_them() {
-    if !nix::unistd::geteuid().is_root() {
-        let required = std::env::var("ABELE_REQUIRE").unwrap_or_default();
-        assert!(!required.split(',').any(|one| one == "root"), "root is required");
-        println!("SKIPPED: only root can ask as somebody else");
-        return;
-    }
-    let folder = folder();
-    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    let _fake = Fake::start(folder.path(), &Plan::new("lab"));
-    // The program itself may lie where nobody else may look.
-    let program = folder.path().join("abelectl");
-    fs::copy(env!("CARGO_BIN_EXE_abelectl"), &program).unwrap();
-    let as_nobody = |line: &str| {
-        let mut command = Command::new(&program);
-        command.args(line.split_whitespace()).arg("--folder").arg(folder.path());
-        told(folder.path(), &command.uid(65_534).gid(65_534).output().unwrap())
-    };
-    let (code, _, stderr) = as_nobody("stats");
-    assert_eq!(code, Some(3));
-    insta::assert_snapshot!(stderr, @"abelectl: DIR/lab/stats: no right to read it; ask as the gateway's user, or as root: sudo abelectl ...");
-    // Whoever may read and not write sees figures and no connections.
-    let instance = folder.path().join("lab");
-    fs::set_permissions(&instance, fs::Permissions::from_mode(0o755)).unwrap();
-    fs::set_permissions(instance.join("stats"), fs::Permissions::from_mode(0o644)).unwrap();
-    fs::set_permissions(instance.join("stats.lock"), fs::Permissions::from_mode(0o644)).unwrap();
-    assert_eq!(as_nobody("stats").0, Some(0));
-    let (code, _, stderr) = as_nobody("connections --json");
-    assert_eq!(code, Some(3));
-    assert!(stderr.contains("no right to write") && stderr.contains("sudo abelectl"), "{stderr}");
-    let closed = folder.path().join("closed");
-    fs::create_dir(&closed).unwrap();
-    fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
-    let mut command = Command::new(&program);
-    command.args(["stats", "--folder"]).arg(&closed).uid(65_534).gid(65_534);
-    let (code, _, stderr) = told(folder.path(), &command.output().unwrap());
-    assert_eq!(code, Some(3));
-    assert!(stderr.contains("no right to look for gateways in DIR/closed"), "{stderr}");
 }
