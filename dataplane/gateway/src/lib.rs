@@ -25,6 +25,8 @@
 //!                                                 select.rs    Request -> Answer
 //!                                                 condition.rs If-Match and its like
 //!                                                 range.rs     Range
+//!                                                 parts.rs     multipart/byteranges
+//!                                                 push.rs      an answer -> the send queue
 //!                                                 date.rs      a date, read and written
 //!                                                 body.rs      content, chunked or not, to its end
 //!                                                 answer.rs    what is to be sent, from any byte

@@ -45,6 +45,17 @@ pub const DOCUMENTS_MAX: usize = 1 << 24;
 /// are still under way. A reader that is slow but not stalled may take minutes.
 pub const DOCUMENT_SETS_MAX: usize = 16;
 
+/// Stretches of a document in one answer at most, once those that touch have become one: viewers ask
+/// for a few. Who asks for more gets the whole document.
+pub const PARTS_MAX: usize = 16;
+
+/// Bytes of a list of parts.
+pub const PARTS_LEN: usize = 264;
+
+/// Sessions of which one may be in the middle of an answer in parts, which takes [`PARTS_LEN`] bytes more. Who
+/// finds no place gets the whole document.
+pub const SESSIONS_PER_PARTS: u32 = 16;
+
 /// Bytes of a response's head at most: the fixed fields take under 400; of free length are the
 /// content type, or the path of a folder, of which encoding makes three bytes of each.
 pub const ANSWER_HEAD_LEN_MAX: usize = 4_096;

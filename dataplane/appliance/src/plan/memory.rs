@@ -1,6 +1,6 @@
 //! The memory plan: every table with its records and their length, and the sum.
 
-use gateway::limits::ACCESS_NOTE_LEN;
+use gateway::limits::{ACCESS_NOTE_LEN, PARTS_LEN, SESSIONS_PER_PARTS};
 
 use super::Plan;
 
@@ -54,6 +54,7 @@ pub(crate) fn rows(plan: &Plan) -> Vec<Row> {
         row("TIME-WAIT", tcp.time_wait, size_of::<tcp::TimeWait>()),
         Row { name: "timers", count: u64::from(*timers) * workers, each: TIMER_LEN },
         row("sessions", plan.service.sessions, SESSION_LEN),
+        row("answer parts", plan.service.sessions.div_ceil(SESSIONS_PER_PARTS), PARTS_LEN),
         row("request heads", plan.service.heads, gateway::limits::HEAD_LEN_MAX),
         Row { name: "frames", count: frames.frames.into(), each: frames.frame_len.into() },
         // Each worker counts its references to any frame.

@@ -28,7 +28,9 @@ mod drain;
 mod framing;
 mod host;
 mod ingress;
+mod parts;
 mod path;
+mod push;
 mod range;
 mod request;
 mod select;
@@ -37,7 +39,7 @@ mod shelf;
 mod slow;
 mod stored;
 
-use stack::{CloseReason, Conn, Context, Data, Datagram, Refuse, SendError, Service};
+use stack::{CloseReason, Conn, Context, Data, Datagram, Refuse, Service};
 
 use base::NIL;
 use memory::ArenaError;
@@ -46,6 +48,7 @@ use self::answer::{Answer, DateLine, Persistence, status_of};
 use self::body::Body;
 pub use self::documents::{Document, Documents, DocumentsError};
 use self::ingress::Next;
+use self::parts::Parts;
 use self::path::PathBuffer;
 use self::request::Rejection;
 use self::select::closing;
@@ -72,6 +75,8 @@ pub(crate) struct Http {
     is_sweeping: bool,
     /// Every answer is the last of its connection.
     is_draining: bool,
+    /// What the request whose head was just read asks for, if it is several parts.
+    parts: Parts,
     /// Where requests are told of, if anywhere.
     access: Option<Box<AccessLog>>,
     /// What was wrong with the request whose head was just read, if it is answered in order.
@@ -103,6 +108,7 @@ impl Http {
             body_len_max: http.body_len_max,
             is_sweeping: false,
             is_draining: false,
+            parts: Parts::NONE,
             access: None,
             refused: None,
             path: Box::new([0; HEAD_LEN_MAX]),
@@ -174,6 +180,7 @@ impl Http {
             sent: 0,
             from: 0,
             to: 0,
+            parts: NIL,
         };
         self.answer(cx, conn, session, answer)
     }
@@ -190,13 +197,17 @@ impl Http {
             // It would stop half-way with nobody to remember where. The refusal is short.
             self.counters.refuse_for(Refusal::ResourceSessions);
             self.note_refusal(cx, session, Refusal::ResourceSessions);
-            answer =
-                Answer { status: Status::ServiceUnavailable, document: NIL, ..closing(answer) };
+            let status = Status::ServiceUnavailable;
+            answer = Answer { status, document: NIL, parts: NIL, ..closing(answer) };
+        }
+        let is_kept = answer.parts == NIL || self.sessions.has_parts_free();
+        if !is_kept && !self.fits(cx, conn, &answer) {
+            answer = self.whole(answer);
         }
         self.counters.answer_with(answer.status);
         match self.push(cx, conn, &mut answer) {
             Ok(true) => self.answered(cx, conn, session, answer),
-            Ok(false) => self.hold(cx, conn, session, Phase::Answer(answer)),
+            Ok(false) => self.hold_answer(cx, conn, session, answer),
             Err(_) => self.drop_for(cx, conn, Refusal::SendRefused),
         }
     }
@@ -204,33 +215,8 @@ impl Http {
     fn fits(&mut self, cx: &Context<'_>, conn: Conn, answer: &Answer) -> bool {
         let Self { documents, head, date, .. } = self;
         let document = document_of(documents, answer);
-        let body_len = if answer.is_head { 0 } else { answer.body(document).len() };
-        answer.write_head(document, date, head) + body_len <= cx.send_room(conn)
-    }
-
-    /// Queues as much of an answer as there is room for. True once all of it is queued.
-    fn push(
-        &mut self,
-        cx: &mut Context<'_>,
-        conn: Conn,
-        answer: &mut Answer,
-    ) -> Result<bool, SendError> {
-        let Self { documents, head, counters, date, .. } = self;
-        let document = document_of(documents, answer);
-        let head_len = answer.write_head(document, date, head);
-        let body = if answer.is_head { &[] } else { answer.body(document) };
-        for (start, part) in [(0, &head[..head_len]), (head_len, body)] {
-            let from = usize::try_from(answer.sent).expect("within head and body") - start;
-            if from < part.len() {
-                let len = cx.send(conn, &part[from..])?;
-                answer.sent += len as u64;
-                counters.bytes_out += len as u64;
-                if from + len < part.len() {
-                    return Ok(false);
-                }
-            }
-        }
-        Ok(true)
+        let head_len = answer.write_head(document, date, head) as u64;
+        head_len + answer.content_len(document) <= cx.send_room(conn) as u64
     }
 
     /// All of an answer is queued.

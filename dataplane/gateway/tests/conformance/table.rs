@@ -23,11 +23,11 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     /// The path of the document or folder that it is about.
     pub(crate) about: &'static str,
-    /// The first and the last byte of a part.
-    pub(crate) range: Option<(usize, usize)>,
+    /// The first and the last byte of each part.
+    pub(crate) ranges: Vec<(usize, usize)>,
     pub(crate) is_head: bool,
     /// What it says of the connection.
-    connection: &'static str,
+    pub(crate) connection: &'static str,
 }
 
 /// Every case of the table.
@@ -62,7 +62,7 @@ fn answer(text: &'static str) -> Answer {
     let mut answer = Answer {
         status: status.parse().expect("an answer begins with its status"),
         about: "",
-        range: None,
+        ranges: Vec::new(),
         is_head: false,
         connection: "",
     };
@@ -72,9 +72,12 @@ fn answer(text: &'static str) -> Answer {
             "close" | "keep-alive" => answer.connection = last,
             "head" => answer.is_head = true,
             _ if last.starts_with(|first: char| first.is_ascii_digit()) => {
-                let (first, last) = last.split_once('-').expect("two places");
                 let place = |text: &str| text.parse().expect("a place");
-                answer.range = Some((place(first), place(last)));
+                let range = |text: &str| {
+                    let (first, last) = text.split_once('-').expect("two places");
+                    (place(first), place(last))
+                };
+                answer.ranges = last.split(',').map(range).collect();
             }
             _ => break,
         }
@@ -140,7 +143,7 @@ pub(crate) fn etag(document: &Document) -> String {
 
 impl Answer {
     pub(crate) fn of(status: u16, about: &'static str, connection: &'static str) -> Self {
-        Self { status, about, range: None, is_head: false, connection }
+        Self { status, about, ranges: Vec::new(), is_head: false, connection }
     }
 
     /// The bytes of the answer, with its `Date` line if the server has a clock.
@@ -186,14 +189,35 @@ impl Answer {
              Accept-Ranges: bytes\r\n",
             document.content_type
         );
-        match (self.status, self.range) {
-            (206, Some((first, last))) => {
+        match (self.status, self.ranges.as_slice()) {
+            (206, &[(first, last)]) => {
                 let part = document.body[first..=last].to_vec();
                 let fields = format!(
                     "{described}Content-Length: {}\r\nContent-Range: bytes {first}-{last}/{len}\r\n",
                     part.len()
                 );
                 (fields, part)
+            }
+            (206, ranges) => {
+                let boundary = &tag[1..17];
+                let mut content = Vec::new();
+                for &(first, last) in ranges {
+                    let head = format!(
+                        "\r\n--{boundary}\r\nContent-Type: {}\r\n\
+                         Content-Range: bytes {first}-{last}/{len}\r\n\r\n",
+                        document.content_type
+                    );
+                    content.extend(head.bytes());
+                    content.extend(&document.body[first..=last]);
+                }
+                content.extend(format!("\r\n--{boundary}--\r\n").bytes());
+                let (_, described) = described.split_once("\r\n").expect("the type is first");
+                let fields = format!(
+                    "Content-Type: multipart/byteranges; boundary={boundary}\r\n{described}\
+                     Content-Length: {}\r\n",
+                    content.len()
+                );
+                (fields, content)
             }
             (304, _) => (format!("ETag: {tag}\r\n"), Vec::new()),
             (416, _) => (format!("{}Content-Range: bytes */{len}\r\n", plain()), Vec::new()),

@@ -2,6 +2,7 @@
 //! content, and whether the next request is answered.
 
 use std::fmt::{self, Display, Formatter};
+use std::hash::Hasher;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
@@ -77,17 +78,38 @@ fn read(bytes: &[u8], is_head: &mut dyn FnMut(usize) -> bool) -> Vec<Seen> {
         rest = after;
         seen.push(Seen {
             status,
-            content: matches!(status, 200 | 206).then(|| {
-                // The line between the parts is another one each time.
-                let is_multipart = content.starts_with(b"\r\n--");
-                let text = if is_multipart { b"parts" } else { content };
-                String::from_utf8_lossy(text).into_owned()
-            }),
+            content: matches!(status, 200 | 206).then(|| show(content)),
             range: field("Content-Range"),
             location: field("Location"),
         });
     }
     seen
+}
+
+/// Content as it is compared: what is long by its length and its digest. The line between parts is
+/// each server's own, and another one each time.
+fn show(content: &[u8]) -> String {
+    let mut content = content.to_vec();
+    let mut what = "bytes";
+    if let Some(rest) = content.strip_prefix(b"\r\n--") {
+        let end = rest.iter().position(|&byte| byte == b'\r').expect("a line ends");
+        let line = [b"\r\n--", &rest[..end]].concat();
+        let mut pieces = Vec::new();
+        let mut rest = content.as_slice();
+        while let Some(at) = rest.windows(line.len()).position(|it| it == line) {
+            pieces.extend_from_slice(&rest[..at]);
+            pieces.extend_from_slice(b"\r\n--");
+            rest = &rest[at + line.len()..];
+        }
+        pieces.extend_from_slice(rest);
+        (content, what) = (pieces, "bytes in parts");
+    }
+    if content.len() <= 64 && what == "bytes" {
+        return String::from_utf8_lossy(&content).into_owned();
+    }
+    let mut hasher = siphasher::sip::SipHasher13::new();
+    hasher.write(&content);
+    format!("{} {what}, {:08x}", content.len(), hasher.finish() & 0xffff_ffff)
 }
 
 /// Sends the bytes of a case, and then the marker if the connection is still there.

@@ -197,3 +197,84 @@ fn resets_in_the_middle_give_everything_back() {
     assert_eq!(bed.counters().http.refused(Refusal::AnswerCut), 1);
     bed.assert_nothing_is_left();
 }
+
+/// What a request for two large parts is answered with.
+fn in_parts() -> Vec<u8> {
+    let documents = super::bed::documents();
+    let case = super::table::Answer {
+        ranges: vec![(1_000, 2_000_000), (3_000_000, 5_000_000)],
+        ..super::table::Answer::of(206, "/large.txt", "")
+    };
+    case.bytes(&documents, super::http::DATE)
+}
+
+const PARTS: &[u8] =
+    b"GET /large.txt HTTP/1.1\r\nHost: a\r\nRange: bytes=1000-2000000,3000000-5000000\r\n\r\n";
+
+#[test]
+fn a_slow_reader_gets_every_byte_of_every_part() {
+    let mut bed = Bed::new();
+    let number = bed.http(&[&[PARTS, SMALL].concat()]);
+    bed.peer(number).appetite = 10;
+    bed.run(Duration::from_secs(1));
+    let expected = [in_parts(), ok("alpha").into_bytes()].concat();
+    let mut rounds = 0;
+    while bed.peer(number).received.len() < expected.len() {
+        // Now and then a stretch in which a piece's head is cut.
+        bed.feed(number, 29_999 + rounds % 7);
+        bed.run(Duration::from_millis(5));
+        rounds += 1;
+        assert!(rounds < 2_000, "{} bytes came", bed.peer(number).received.len());
+    }
+    bed.settle();
+    assert!(bed.peer(number).received == expected, "an answer in parts is not these bytes");
+    bed.assert_nothing_is_left();
+}
+
+#[test]
+fn without_a_place_for_its_parts_an_answer_is_the_whole_document() {
+    // One place for 16 sessions.
+    let mut bed = Bed::with(gateway_config(16, 16));
+    let first = bed.http(&[PARTS]);
+    bed.peer(first).appetite = 0;
+    bed.settle();
+    let second = bed.http(&[PARTS]);
+    bed.settle();
+    let received = std::mem::take(&mut bed.peer(second).received);
+    assert_eq!(assert_is_large(&received), received.len());
+    // What fits the send queue needs no place.
+    let small: &[u8] = b"GET /large.txt HTTP/1.1\r\nHost: a\r\nRange: bytes=0-0,2-2\r\n\r\n";
+    assert!(bed.exchange(&[small]).starts_with("HTTP/1.1 206 Partial Content\r\n"));
+    bed.feed(first, usize::MAX);
+    bed.settle();
+    assert!(bed.peer(first).received == in_parts(), "the first is whole");
+    // The place is free again, also after a reset in the middle.
+    for _ in 0..3 {
+        let number = bed.http(&[PARTS]);
+        bed.peer(number).appetite = 0;
+        bed.settle();
+        let conn = bed.peer(number).conn;
+        bed.client.with_context(bed.now, |_, cx| cx.abort(conn));
+        bed.settle();
+    }
+    let last = bed.http(&[PARTS]);
+    bed.settle();
+    assert!(bed.peer(last).received == in_parts(), "there is a place");
+    bed.assert_nothing_is_left();
+}
+
+#[test]
+fn parts_under_way_outlive_their_stretch_of_time() {
+    let mut bed = Bed::new();
+    let number = bed.http(&[PARTS]);
+    bed.peer(number).appetite = 0;
+    // Slow, and not too slow: the session is renewed several times.
+    for _ in 0..20 {
+        bed.feed(number, 40_000);
+        bed.run(Duration::from_secs(10));
+    }
+    bed.feed(number, usize::MAX);
+    bed.settle();
+    assert!(bed.peer(number).received == in_parts(), "it goes on with its own parts");
+    bed.assert_nothing_is_left();
+}

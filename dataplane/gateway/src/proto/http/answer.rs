@@ -1,5 +1,7 @@
 //! An answer: what is to be sent, as a value from which any part of it can be written again.
 
+use base::NIL;
+
 use super::date::{self, DATE_LEN};
 use super::stored::Stored;
 use crate::counters::{Refusal, Status};
@@ -32,9 +34,12 @@ pub(crate) struct Answer {
     pub(crate) date: u64,
     /// Bytes of head and body that are queued.
     pub(crate) sent: u64,
-    /// The stretch of the document that is sent, with `Ok` and `PartialContent`.
+    /// The stretch of the document that is sent, with `Ok` and `PartialContent`; of an answer in
+    /// parts the whole of its content.
     pub(crate) from: u64,
     pub(crate) to: u64,
+    /// The number of the list of its parts, or `NIL`.
+    pub(crate) parts: u32,
 }
 
 /// The date as a field, written once a second and not once a request.
@@ -62,7 +67,7 @@ impl Answer {
     /// The content: of the document, or a line that says the status, or none.
     pub(crate) fn body<'d>(&self, document: Option<&'d Stored>) -> &'d [u8] {
         match (self.status, document) {
-            (Status::Ok | Status::PartialContent, Some(document)) => {
+            (Status::Ok | Status::PartialContent, Some(document)) if self.parts == NIL => {
                 let at = |place| usize::try_from(place).expect("within a document in memory");
                 &document.body[at(self.from)..at(self.to)]
             }
@@ -70,6 +75,17 @@ impl Answer {
             //# All ... 204 (No Content), and 304 (Not Modified) responses do not include content.
             (Status::NoContent | Status::NotModified, _) => &[],
             _ => lines(self.status).1,
+        }
+    }
+
+    /// Bytes of the content.
+    pub(crate) fn content_len(&self, document: Option<&Stored>) -> u64 {
+        if self.is_head {
+            0
+        } else if self.parts == NIL {
+            self.body(document).len() as u64
+        } else {
+            self.to
         }
     }
 
@@ -107,14 +123,22 @@ impl Answer {
     /// The fields of every answer but that with a whole document.
     fn put_rare_fields(&self, document: Option<&Stored>, head: &mut Writer<'_>) {
         match (self.status, document) {
-            (Status::PartialContent, Some(document)) => {
+            (Status::PartialContent, Some(document)) if self.parts == NIL => {
                 head.put(document.fields_of_a_part());
                 head.put_decimal(b"Content-Length: ", self.to - self.from);
-                //= https://www.rfc-editor.org/rfc/rfc9110#section-14.4
-                //# byte-content-range = first-pos "-" last-pos "/" complete-length
-                head.put_decimal(b"\r\nContent-Range: bytes ", self.from);
-                head.put_decimal(b"-", self.to - 1);
-                head.put_decimal(b"/", document.body.len() as u64);
+                head.put(b"\r\n");
+                head.put_content_range((self.from, self.to), document.body.len() as u64);
+                return;
+            }
+            //= https://www.rfc-editor.org/rfc/rfc9110#section-15.3.7.2
+            //# a server that generates a multipart response MUST NOT generate a Content-Range
+            //# header field in the HTTP header section
+            (Status::PartialContent, Some(document)) => {
+                head.put(b"Content-Type: multipart/byteranges; boundary=");
+                head.put(document.boundary());
+                head.put(b"\r\n");
+                head.put(document.fields_behind_type());
+                head.put_decimal(b"Content-Length: ", self.to);
                 head.put(b"\r\n");
                 return;
             }
@@ -226,15 +250,24 @@ fn lines(status: Status) -> (&'static [u8], &'static [u8]) {
     }
 }
 
-struct Writer<'o> {
-    out: &'o mut [u8; ANSWER_HEAD_LEN_MAX],
-    len: usize,
+pub(crate) struct Writer<'o> {
+    pub(crate) out: &'o mut [u8; ANSWER_HEAD_LEN_MAX],
+    pub(crate) len: usize,
 }
 
 impl Writer<'_> {
-    fn put(&mut self, bytes: &[u8]) {
+    pub(crate) fn put(&mut self, bytes: &[u8]) {
         self.out[self.len..self.len + bytes.len()].copy_from_slice(bytes);
         self.len += bytes.len();
+    }
+
+    //= https://www.rfc-editor.org/rfc/rfc9110#section-14.4
+    //# byte-content-range = first-pos "-" last-pos "/" complete-length
+    pub(crate) fn put_content_range(&mut self, (from, to): (u64, u64), len: u64) {
+        self.put_decimal(b"Content-Range: bytes ", from);
+        self.put_decimal(b"-", to - 1);
+        self.put_decimal(b"/", len);
+        self.put(b"\r\n");
     }
 
     fn put_decimal(&mut self, before: &[u8], number: u64) {

@@ -92,8 +92,8 @@ impl Http {
         let mut slots = slots();
         if let Some((len, parsed)) = parse(head, &mut slots, &mut self.path, self.body_len_max) {
             let seconds = self.date.seconds;
-            let (counters, refused) = (&mut self.counters, &mut self.refused);
-            let next = decide(parsed, &self.documents, seconds, counters, refused);
+            let Self { documents, counters, refused, parts, .. } = self;
+            let next = decide(parsed, documents, seconds, counters, refused, parts);
             let refused = self.refused.take();
             self.note(head, refused, now);
             return (blank + len, next);
@@ -139,8 +139,8 @@ impl Http {
             let parsed = parse(head, &mut slots, &mut self.path, self.body_len_max);
             let parsed = parsed.map_or(Err(malformed), |(_, parsed)| parsed);
             let now = self.date.seconds;
-            let (counters, refused) = (&mut self.counters, &mut self.refused);
-            return (end - known, decide(parsed, &self.documents, now, counters, refused));
+            let Self { documents, counters, refused, parts, .. } = self;
+            return (end - known, decide(parsed, documents, now, counters, refused, parts));
         }
         if len == HEAD_LEN_MAX {
             let refusal = too_long(head);

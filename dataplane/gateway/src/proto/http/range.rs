@@ -1,8 +1,10 @@
 //! Which part of a document a client asks for.
 //!
-//! One stretch of bytes is answered. Several that touch become one; several that do not are
-//! answered with the whole document, as RFC 9110 lets a server: an answer in parts has to be put
-//! together somewhere, and a hundred small ranges of one request are a known attack.
+//! Stretches that touch become one; several that do not are answered in parts, up to a bound, and
+//! beyond it by the whole document, as RFC 9110 lets a server: a hundred small ranges of one request
+//! are a known attack.
+
+use super::parts::{Parts, TooMany};
 
 /// What a Range comes to for a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,25 +13,26 @@ pub(crate) enum Range {
     Whole,
     /// From this byte to before that.
     Part(u64, u64),
+    /// Several stretches, which are in the list.
+    Parts,
     /// None of its bytes.
     Unsatisfiable,
 }
 
-/// Reads the value of a Range for a document of `len` bytes.
+/// Reads the value of a Range for a document of `len` bytes; several stretches go into `parts`.
 //= https://www.rfc-editor.org/rfc/rfc9110#section-14.2
 //# An origin server MUST ignore a Range header field that contains a range unit it does not
 //# understand. ... MAY ignore or reject a Range header field that contains an invalid
 //# ranges-specifier ... or with more than two overlapping ranges or a set of many small ranges
-pub(crate) fn read(value: &[u8], len: u64) -> Range {
+pub(crate) fn read(value: &[u8], len: u64, parts: &mut Parts) -> Range {
+    *parts = Parts::NONE;
     let Some((unit, set)) = value.split_at_checked(b"bytes=".len()) else {
         return Range::Whole;
     };
     if !unit.eq_ignore_ascii_case(b"bytes=") {
         return Range::Whole;
     }
-    let mut found = None;
-    let mut is_one = true;
-    let mut has_spec = false;
+    let (mut has_spec, mut has_nothing) = (false, false);
     for spec in set.split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
         // A list may have empty elements.
         if spec.is_empty() {
@@ -39,36 +42,22 @@ pub(crate) fn read(value: &[u8], len: u64) -> Range {
         match read_spec(spec, len) {
             Spec::Malformed => return Range::Whole,
             Spec::Outside => {}
-            Spec::Part(start, end) => match join(found, (start, end)) {
-                Some(joined) => found = Some(joined),
-                None => is_one = false,
+            Spec::Part(start, end) if start == end => has_nothing = true,
+            Spec::Part(start, end) => match parts.add(start, end) {
+                Ok(()) => {}
+                Err(TooMany) => return Range::Whole,
             },
         }
     }
-    match found {
+    match *parts.stretches() {
         _ if !has_spec => Range::Whole,
-        Some((start, end)) if is_one => Range::Part(start, end),
-        Some(_) => Range::Whole,
+        [(start, end)] => Range::Part(start, end),
         //= https://www.rfc-editor.org/rfc/rfc9110#section-14.1.2
         //# a suffix-range is satisfiable if the suffix-length is non-zero
         // Of an empty document that is nothing, which no Content-Range can say.
-        None if len == 0 && !is_one => Range::Whole,
-        None => Range::Unsatisfiable,
-    }
-}
-
-/// Both stretches as one; `None` if they do not touch.
-fn join(found: Option<(u64, u64)>, (start, end): (u64, u64)) -> Option<(u64, u64)> {
-    // An empty stretch is the suffix of an empty document.
-    if start == end {
-        return None;
-    }
-    match found {
-        None => Some((start, end)),
-        Some((first, last)) if start <= last && first <= end => {
-            Some((first.min(start), last.max(end)))
-        }
-        Some(_) => None,
+        [] if has_nothing => Range::Whole,
+        [] => Range::Unsatisfiable,
+        [_, _, ..] => Range::Parts,
     }
 }
 
@@ -122,7 +111,12 @@ fn number(digits: &[u8]) -> Number {
 
 #[cfg(test)]
 mod tests {
-    use super::{Range, read};
+    use super::Range;
+    use crate::proto::http::parts::Parts;
+
+    fn read(value: &[u8], len: u64) -> Range {
+        super::read(value, len, &mut Parts::NONE.clone())
+    }
 
     #[test]
     fn one_stretch_is_a_part() {
@@ -172,12 +166,29 @@ mod tests {
             "lines=0-1",
             "none",
             "bytes=0-1,3-2",
-            "bytes=0-0,2-2",
-            "bytes=0-1,5-6,2-3",
-            "bytes=-1,0-0",
         ] {
             assert_eq!(read(value.as_bytes(), 10), Range::Whole, "{value}");
         }
+    }
+
+    #[test]
+    fn several_stretches_are_parts_in_their_order() {
+        let mut parts = Parts::NONE;
+        for (value, expected) in [
+            ("bytes=0-0,2-2", vec![(0, 1), (2, 3)]),
+            ("bytes=0-1,5-6,2-3", vec![(0, 4), (5, 7)]),
+            ("bytes=-1,0-0", vec![(9, 10), (0, 1)]),
+            ("bytes=0-0,20-30,4-4", vec![(0, 1), (4, 5)]),
+        ] {
+            assert_eq!(super::read(value.as_bytes(), 10, &mut parts), Range::Parts, "{value}");
+            assert_eq!(parts.stretches(), expected, "{value}");
+        }
+        let many = |count: u32| {
+            let list: Vec<_> = (0..count).map(|at| format!("{}-{}", 3 * at, 3 * at)).collect();
+            format!("bytes={}", list.join(","))
+        };
+        assert_eq!(super::read(many(16).as_bytes(), 1_000, &mut parts), Range::Parts);
+        assert_eq!(super::read(many(17).as_bytes(), 1_000, &mut parts), Range::Whole);
     }
 
     #[test]

@@ -6,10 +6,12 @@ use super::Next;
 use super::answer::{Answer, Persistence, status_of};
 use super::condition::{Fields, Verdict, allows_range, judge};
 use super::framing::Expectation;
+use super::parts::{JUST_READ, Parts};
 use super::range::{self, Range};
 use super::request::{Method, Rejection, Request};
 use super::shelf::Shelf;
 use crate::counters::{HttpCounters, Refusal, Status};
+use crate::limits::ANSWER_HEAD_LEN_MAX;
 
 /// What is answered, before it is known how.
 struct Choice {
@@ -17,11 +19,12 @@ struct Choice {
     document: u32,
     from: u64,
     to: u64,
+    parts: u32,
 }
 
 impl Choice {
     const fn of(status: Status, document: u32) -> Self {
-        Self { status, document, from: 0, to: 0 }
+        Self { status, document, from: 0, to: 0, parts: NIL }
     }
 }
 
@@ -33,13 +36,14 @@ pub(crate) fn decide(
     now: u64,
     counters: &mut HttpCounters,
     refused: &mut Option<Refusal>,
+    parts: &mut Parts,
 ) -> Next {
     let request = match parsed {
         Ok(request) => request,
         Err(rejection) => return Next::Refuse(rejection),
     };
-    let Choice { status, document, from, to } =
-        choose(&request, documents, now).unwrap_or_else(|refusal| {
+    let Choice { status, document, from, to, parts } = choose(&request, documents, now, parts)
+        .unwrap_or_else(|refusal| {
             counters.refuse_for(refusal);
             *refused = Some(refusal);
             Choice::of(status_of(refusal).expect("refusals of requests have a status"), NIL)
@@ -59,6 +63,7 @@ pub(crate) fn decide(
         sent: 0,
         from,
         to,
+        parts,
     };
     let Some(body) = body else {
         return Next::Answer(answer);
@@ -77,8 +82,13 @@ pub(crate) fn closing(answer: Answer) -> Answer {
     Answer { persistence: Persistence::Close, ..answer }
 }
 
-fn choose(request: &Request<'_, '_>, documents: &Shelf, now: u64) -> Result<Choice, Refusal> {
-    let &Request { method, expectation, fields, path, .. } = request;
+fn choose(
+    request: &Request<'_, '_>,
+    documents: &Shelf,
+    now: u64,
+    parts: &mut Parts,
+) -> Result<Choice, Refusal> {
+    let &Request { method, expectation, fields, path, body, .. } = request;
     if expectation == Expectation::Unknown {
         return Err(Refusal::ExpectationUnknown);
     }
@@ -99,19 +109,20 @@ fn choose(request: &Request<'_, '_>, documents: &Shelf, now: u64) -> Result<Choi
         return Ok(Choice::of(Status::NoContent, document));
     }
     let len = documents.document(document).body.len() as u64;
-    let whole = Choice { status: Status::Ok, document, from: 0, to: len };
-    match fields {
-        None => Ok(whole),
-        Some(fields) => choose_on_conditions(method, fields, documents, whole, now),
-    }
+    let whole = Choice { status: Status::Ok, document, from: 0, to: len, parts: NIL };
+    let Some(fields) = fields else { return Ok(whole) };
+    let choice = choose_on_conditions(method, fields, documents, (whole, now), parts)?;
+    // A list of parts is not kept while content comes.
+    let is_whole = choice.parts != NIL && body.is_some();
+    Ok(if is_whole { Choice { status: Status::Ok, to: len, parts: NIL, ..choice } } else { choice })
 }
 
 fn choose_on_conditions(
     method: Method,
     fields: Fields<'_>,
     documents: &Shelf,
-    whole: Choice,
-    now: u64,
+    (whole, now): (Choice, u64),
+    parts: &mut Parts,
 ) -> Result<Choice, Refusal> {
     let validators = documents.document(whole.document).validators();
     match judge(fields, validators, now) {
@@ -123,7 +134,7 @@ fn choose_on_conditions(
     //# A server MUST ignore a Range header field received with a request method that is unrecognized
     //# or for which range handling is not defined. For this specification, GET is the only method
     let range = match fields.one("range") {
-        Some(range) if method == Method::Get => range::read(range, whole.to),
+        Some(range) if method == Method::Get => range::read(range, whole.to, parts),
         Some(_) | None => Range::Whole,
     };
     if range == Range::Whole || !allows_range(fields, validators, now) {
@@ -132,6 +143,16 @@ fn choose_on_conditions(
     Ok(match range {
         Range::Whole => whole,
         Range::Part(from, to) => Choice { status: Status::PartialContent, from, to, ..whole },
+        Range::Parts => {
+            let document = documents.document(whole.document);
+            match parts.content_len(document, &mut [0; ANSWER_HEAD_LEN_MAX]) {
+                len if len < whole.to => {
+                    let status = Status::PartialContent;
+                    Choice { status, from: 0, to: len, parts: JUST_READ, ..whole }
+                }
+                _ => whole,
+            }
+        }
         Range::Unsatisfiable => Choice::of(Status::RangeNotSatisfiable, whole.document),
     })
 }

@@ -14,9 +14,10 @@ use stack::Conn;
 
 use super::answer::Answer;
 use super::body::Body;
+use super::parts::Parts;
 use super::shelf::{Users, set_of};
 use crate::HttpLimits;
-use crate::limits::{HEAD_LEN_MAX, SESSIONS_MAX};
+use crate::limits::{HEAD_LEN_MAX, SESSIONS_MAX, SESSIONS_PER_PARTS};
 
 // The word of a connection is its session's number plus one.
 const _: () = assert!(SESSIONS_MAX < u32::MAX);
@@ -88,6 +89,14 @@ impl Phase {
         }
     }
 
+    /// The number of the list of its answer's parts, or `NIL`.
+    const fn parts(self) -> u32 {
+        match self {
+            Self::Answer(answer) => answer.parts,
+            Self::Head { .. } | Self::Body { .. } | Self::Linger { .. } => NIL,
+        }
+    }
+
     /// Bytes that have moved since the phase began, or since before.
     fn moved(self) -> u64 {
         match self {
@@ -139,6 +148,8 @@ pub(crate) struct Sessions {
     paces: [Pace; PHASES],
     heads: Array<[u8; HEAD_LEN_MAX]>,
     heads_free: Vec<u32>,
+    parts: Box<[Parts]>,
+    parts_free: Vec<u32>,
 }
 
 impl Sessions {
@@ -156,6 +167,7 @@ impl Sessions {
             prev: NIL,
             next: if next == sessions_max { NIL } else { next },
         });
+        let parts_max = sessions_max.div_ceil(SESSIONS_PER_PARTS);
         Ok(Self {
             slots: slots.collect(),
             free: 0,
@@ -166,6 +178,8 @@ impl Sessions {
             paces: paces(limits),
             heads: Array::new(heads_max as usize, pages)?,
             heads_free: (0..heads_max).rev().collect(),
+            parts: (0..parts_max).map(|_| Parts::NONE).collect(),
+            parts_free: (0..parts_max).rev().collect(),
         })
     }
 
@@ -246,6 +260,9 @@ impl Sessions {
 
     /// Begins another phase, or the same again: its time begins now. A head's buffer goes back.
     pub(crate) fn enter(&mut self, index: u32, phase: Phase, now: Instant) {
+        if self.phase(index).parts() != phase.parts() {
+            self.free_parts(index);
+        }
         self.leave(index);
         let slot = &mut self.slots[index as usize];
         slot.phase = Some(phase);
@@ -265,6 +282,7 @@ impl Sessions {
 
     /// Gives a session back.
     pub(crate) fn end(&mut self, index: u32) {
+        self.free_parts(index);
         self.leave(index);
         let slot = &mut self.slots[index as usize];
         slot.phase = None;
@@ -287,6 +305,37 @@ impl Sessions {
             return Some(Due::Renewed);
         }
         Some(Due::Expired { index, conn, phase })
+    }
+
+    /// Whether an answer in parts could be kept.
+    pub(crate) fn has_parts_free(&self) -> bool {
+        !self.parts_free.is_empty()
+    }
+
+    /// Keeps the parts of an answer that a session will own: their number.
+    pub(crate) fn keep_parts(&mut self, parts: &Parts) -> Option<u32> {
+        let number = self.parts_free.pop()?;
+        self.parts[number as usize] = *parts;
+        Some(number)
+    }
+
+    /// The parts of this number.
+    pub(crate) fn parts(&self, number: u32) -> &Parts {
+        &self.parts[number as usize]
+    }
+
+    /// Lists of parts in use now.
+    #[cfg(test)]
+    pub(crate) fn parts_used(&self) -> usize {
+        self.parts.len() - self.parts_free.len()
+    }
+
+    /// Gives back the parts of a session's answer.
+    fn free_parts(&mut self, index: u32) {
+        let number = self.phase(index).parts();
+        if number != NIL {
+            self.parts_free.push(number);
+        }
     }
 
     /// A buffer for a head that has begun.

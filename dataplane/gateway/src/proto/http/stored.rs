@@ -28,6 +28,8 @@ pub(crate) struct Stored {
     /// The fields of an answer with the whole of it; its length is the last.
     fields: Vec<u8>,
     length_at: usize,
+    /// Bytes of the first of them, `Content-Type`.
+    type_len: usize,
     /// Of these, the line with the entity tag.
     etag_line: Range<usize>,
     /// The field that leads to the folder, if this is a folder's index.
@@ -40,6 +42,7 @@ impl Stored {
     pub(crate) fn new(document: Document) -> Self {
         let Document { path, content_type, body, modified } = document;
         let mut fields = format!("Content-Type: {content_type}\r\n").into_bytes();
+        let type_len = fields.len();
         if let Some(modified) = modified {
             let mut text = [0; DATE_LEN];
             date::write(modified, &mut text);
@@ -55,7 +58,7 @@ impl Stored {
         let length_at = fields.len();
         fields.extend(format!("Content-Length: {}\r\n", body.len()).bytes());
         let location = location(&path);
-        Self { path, body, modified, fields, length_at, etag_line, location }
+        Self { path, body, modified, fields, length_at, type_len, etag_line, location }
     }
 
     pub(crate) fn validators(&self) -> Validators<'_> {
@@ -71,6 +74,26 @@ impl Stored {
     /// The same without its length.
     pub(crate) fn fields_of_a_part(&self) -> &[u8] {
         &self.fields[..self.length_at]
+    }
+
+    /// Of these, `Content-Type` alone.
+    pub(crate) fn type_line(&self) -> &[u8] {
+        &self.fields[..self.type_len]
+    }
+
+    /// And the others.
+    pub(crate) fn fields_behind_type(&self) -> &[u8] {
+        &self.fields[self.type_len..self.length_at]
+    }
+
+    /// The line between the parts of an answer: the document's own digest, which it does not hold
+    /// but by a chance of one in 2^64. So an answer goes on with the very line that it began with.
+    //= https://www.rfc-editor.org/rfc/rfc2046#section-5.1.1
+    //# Boundary delimiters must not appear within the encapsulated material
+    pub(crate) fn boundary(&self) -> &[u8] {
+        const DIGITS: usize = 16;
+        let etag = self.validators().etag;
+        &etag[1..=DIGITS]
     }
 
     pub(crate) fn etag_line(&self) -> &[u8] {

@@ -17,6 +17,7 @@ fn answer(status: Status, persistence: Persistence, date: u64) -> Answer {
         sent: 0,
         from: 0,
         to: 0,
+        parts: base::NIL,
     }
 }
 

@@ -30,6 +30,7 @@ fn answer(sent: u64) -> Answer {
         sent,
         from: 0,
         to: 0,
+        parts: NIL,
     }
 }
 
@@ -155,4 +156,27 @@ fn the_queues_stay_in_order_of_age() {
         assert_eq!(model.iter().find(is_due), None, "step {step}");
         assert_eq!(sessions.used() as usize, model.len());
     }
+}
+
+#[test]
+fn parts_go_back_with_the_answer_that_owns_them_and_not_before() {
+    use crate::proto::http::parts::Parts;
+    let mut sessions =
+        Sessions::new(16, 1, PageChoice::Base, crate::HttpLimits::default()).unwrap();
+    let number = sessions.keep_parts(&Parts::NONE).unwrap();
+    assert!(!sessions.has_parts_free() && sessions.keep_parts(&Parts::NONE).is_none());
+    let parts = |sent| Phase::Answer(Answer { parts: number, ..answer(sent) });
+    let conn = Conn { index: 1, generation: 0 };
+    let index = sessions.begin(conn, parts(0), Instant::ZERO).unwrap();
+    sessions.update(index, parts(5));
+    sessions.enter(index, parts(5), Instant::ZERO);
+    assert_eq!(sessions.parts_used(), 1, "another stretch of time is the same answer");
+    sessions.enter(index, Phase::Linger { rest: 1 }, Instant::ZERO);
+    assert_eq!(sessions.parts_used(), 0);
+    sessions.end(index);
+    let number = sessions.keep_parts(&Parts::NONE).unwrap();
+    let again = Phase::Answer(Answer { parts: number, ..answer(0) });
+    let index = sessions.begin(conn, again, Instant::ZERO).unwrap();
+    sessions.end(index);
+    assert_eq!(sessions.parts_used(), 0);
 }
