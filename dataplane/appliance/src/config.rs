@@ -67,9 +67,17 @@ pub(crate) fn read_again(file: &Path) -> Result<Plan, Error> {
 }
 
 fn read_on(file: &Path, host: &Host) -> Result<Plan, Error> {
-    let text = text_of(file)
-        .map_err(|wrong| Error::File { file: file.to_owned(), wrong: error_text(&wrong) })?;
+    let text = text_of(file).map_err(|source| unread(file, &source))?;
     parse(file, &text, host).map_err(Error::Configuration)
+}
+
+fn unread(file: &Path, source: &std::io::Error) -> Error {
+    let right = if source.kind() == std::io::ErrorKind::PermissionDenied {
+        format!("let this user read it and pass its folders; see: namei -l {}", file.display())
+    } else {
+        "name a configuration, such as docs/abele-gateway.example.toml".to_owned()
+    };
+    Error::File { file: file.to_owned(), wrong: error_text(source), right }
 }
 
 fn text_of(file: &Path) -> std::io::Result<String> {
@@ -122,11 +130,15 @@ fn sections(
     let memory = root.table("memory", "memory", ledger);
     let frame_len = memory::frame_len(memory, ledger);
     let workers_section = root.table("workers", "workers", ledger);
-    let places = Places { memory: memory.place, workers: workers_section.place };
     let workers = workers::read(workers_section, ledger);
     let addresses = network::own_addresses(root, &host.addresses, ledger);
     let interface = root.table("interface", "interface", ledger);
     let interface_place = interface.place;
+    let places = Places {
+        interface: interface.find("name", ledger).map_or(interface_place, |name| name.place),
+        memory: memory.place,
+        workers: workers_section.place,
+    };
     let interface = interface::read(interface, frame_len, addresses.as_deref(), ledger);
     let ring_size = interface.as_ref().and_then(Interface::ring_size);
     let takers = Takers { workers: workers.as_ref(), ring_size };

@@ -22,8 +22,8 @@ pub(crate) enum Error {
     #[error("{0}")]
     Configuration(Findings),
     /// There is no such file, or it is none.
-    #[error("{}: cannot be read: {wrong}; name a configuration, such as docs/abele-gateway.example.toml", file.display())]
-    File { file: PathBuf, wrong: String },
+    #[error("{}: cannot be read: {wrong}; {right}", file.display())]
+    File { file: PathBuf, wrong: String, right: String },
     /// A document changed between the check and the reading.
     #[error("{}: cannot be read: {source}; leave the documents alone while the gateway starts", file.display())]
     Document { file: PathBuf, source: io::Error },

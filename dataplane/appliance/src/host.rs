@@ -4,6 +4,7 @@ use std::fs;
 use std::net::IpAddr;
 
 use nix::ifaddrs::getifaddrs;
+use nix::net::if_::if_nameindex;
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 use nix::sys::socket::SockaddrStorage;
 
@@ -34,6 +35,8 @@ fn ip_of(address: &SockaddrStorage) -> Option<IpAddr> {
 /// What the machine has for this process. Each is `None` where the kernel does not say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Machine {
+    /// The names of the interfaces of the network namespace that the process is in.
+    pub(crate) interfaces: Option<Vec<String>>,
     /// The cores that the process may run on.
     pub(crate) cores: Option<Vec<usize>>,
     pub(crate) memory: Option<HostMemory>,
@@ -46,8 +49,13 @@ impl Machine {
     pub(crate) fn read() -> Self {
         let cores = core_affinity::get_core_ids();
         let cores = cores.map(|cores| cores.iter().map(|core| core.id).collect());
-        Self { cores, memory: memory(), locked_max: locked_max() }
+        Self { interfaces: interfaces(), cores, memory: memory(), locked_max: locked_max() }
     }
+}
+
+fn interfaces() -> Option<Vec<String>> {
+    let there = if_nameindex().ok()?;
+    Some(there.iter().map(|one| one.name().to_string_lossy().into_owned()).collect())
 }
 
 /// Bytes that the process may lock, unless it may lock any number.

@@ -28,12 +28,14 @@ impl Host {
 /// Where the sections stand that decide what is taken of the machine.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Places {
+    pub(super) interface: Place,
     pub(super) memory: Place,
     pub(super) workers: Place,
 }
 
 /// Notes what the machine has not enough of.
 pub(super) fn judge(plan: &Plan, places: Places, ledger: &mut Ledger<'_>) {
+    refuse_missing_interface(plan, places.interface, ledger);
     refuse_missing_cores(plan, places.workers, ledger);
     refuse_missing_memory(plan, places.memory, ledger);
     refuse_locked_memory(plan, places.memory, ledger);
@@ -43,6 +45,17 @@ pub(super) fn judge(plan: &Plan, places: Places, ledger: &mut Ledger<'_>) {
 fn lacks(place: Place, key: &str, wrong: String, right: String, ledger: &mut Ledger<'_>) {
     let (key, fault) = (key.to_owned(), Fault::Machine);
     ledger.found.push(Finding { place, key, wrong, right, fault });
+}
+
+/// A TAP device the gateway makes itself.
+fn refuse_missing_interface(plan: &Plan, place: Place, ledger: &mut Ledger<'_>) {
+    let name = &plan.interface.name;
+    let Some(there) = &plan.machine.interfaces else { return };
+    if plan.interface.kind == Kind::AfXdp && !there.contains(name) {
+        let wrong = format!("there is no interface {name} in this network namespace");
+        let right = "use one that there is; see them with: ip -brief link".to_owned();
+        lacks(place, "interface.name", wrong, right, ledger);
+    }
 }
 
 fn refuse_missing_cores(plan: &Plan, place: Place, ledger: &mut Ledger<'_>) {

@@ -24,8 +24,8 @@ fn host() -> Host {
     let address = "192.0.2.9".parse().expect("a literal");
     let addresses = vec![HostAddress { interface: "eth0".to_owned(), address }];
     let memory = HostMemory { total: 2 << 30, available: 1 << 30, huge: 0 };
-    let machine =
-        Machine { cores: Some((0..64).collect()), memory: Some(memory), locked_max: None };
+    let cores = Some((0..64).collect());
+    let machine = Machine { interfaces: None, cores, memory: Some(memory), locked_max: None };
     Host { addresses, machine }
 }
 

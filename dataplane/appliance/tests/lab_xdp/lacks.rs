@@ -55,8 +55,9 @@ fn mend(line: &str, before: &str, after: &str) {
 fn an_interface_that_is_not_there_is_named() {
     in_lab("lacks::an_interface_that_is_not_there_is_named", || {
         let line = line(&refused(&configuration("name = \"nic7\"", ONE)));
-        assert!(line.starts_with("there is no interface nic7 in this network namespace"), "{line}");
-        mend(&line, "Look which there are: ", ";");
+        let told = "interface.name: there is no interface nic7 in this network namespace";
+        assert!(line.contains(told), "{line}");
+        mend(&line, "see them with: ", "");
     });
 }
 

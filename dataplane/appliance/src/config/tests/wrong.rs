@@ -2,10 +2,11 @@
 
 use std::fmt::Write;
 use std::fs;
+use std::io;
 use std::path::Path;
 
 use super::{LEAST, host};
-use crate::config::{Findings, parse};
+use crate::config::{Findings, parse, unread};
 
 /// What is wrong with `text`, as the file `abele.toml` in `folder`.
 fn findings(folder: &Path, text: &str) -> Findings {
@@ -293,6 +294,41 @@ fn a_machine_that_lacks_something_is_told_apart_from_a_wrong_file() {
     let both = format!("addresses = [\"192.0.2.9/24\", \"10.0.0.1\"]\n{listener}");
     assert!(!findings(folder.path(), &both).are_of_the_machine());
     insta::assert_snapshot!(transcript(folder.path(), &[&taken, &greedy]));
+}
+
+#[test]
+fn a_file_that_may_not_be_read_is_told_apart_from_one_that_is_none() {
+    let said = |kind| unread(Path::new("etc/abele.toml"), &io::Error::from(kind)).to_string();
+    assert_eq!(
+        said(io::ErrorKind::PermissionDenied),
+        "etc/abele.toml: cannot be read: permission denied; let this user read it and pass its \
+         folders; see: namei -l etc/abele.toml"
+    );
+    assert!(said(io::ErrorKind::NotFound).contains("name a configuration, such as"));
+}
+
+#[test]
+fn an_interface_that_is_not_there_is_lacking_unless_the_gateway_makes_it() {
+    let mut host = host();
+    host.machine.interfaces = Some(vec!["lo".to_owned(), "eth0".to_owned()]);
+    let told = |interface: &str| {
+        let text = with(&format!("[interface]\n{interface}"));
+        let plan = parse(Path::new("abele.toml"), &text, &host);
+        plan.map(drop).map_err(|found| (found.are_of_the_machine(), found.to_string()))
+    };
+    assert_eq!(told("kind = \"af_xdp\"\nname = \"eth0\""), Ok(()));
+    assert_eq!(told("kind = \"tap\"\nname = \"eth9\""), Ok(()));
+    let (is_of_machine, line) = told("kind = \"af_xdp\"\nname = \"eth9\"").unwrap_err();
+    assert!(is_of_machine, "{line}");
+    let wrong =
+        "abele.toml:6:8: interface.name: there is no interface eth9 in this network namespace";
+    assert!(line.starts_with(wrong), "{line}");
+    // Where none is named, the section that stands for it.
+    let (_, line) = told("kind = \"af_xdp\"").unwrap_err();
+    assert!(
+        line.starts_with("abele.toml:4:1: interface.name: there is no interface abele0"),
+        "{line}"
+    );
 }
 
 #[test]
