@@ -237,9 +237,15 @@ impl Lab {
         self.start_after("mount -t tmpfs none /dev/net", arguments)
     }
 
-    /// Starts the script as root where its files find a few megabytes only.
-    pub(crate) fn start_on_a_small_disk(&self, arguments: &[&str]) -> Run {
-        self.start_after("mount -t tmpfs -o size=4m none \"$TMPDIR\"", arguments)
+    /// Starts the script as root where its files find so much room only.
+    pub(crate) fn start_on_a_small_disk(&self, size: &str, arguments: &[&str]) -> Run {
+        let mount = format!("mount -t tmpfs -o size={size} none \"$TMPDIR\"");
+        self.start_after(&mount, arguments)
+    }
+
+    /// Starts the script as root with a folder for its files that is not there.
+    pub(crate) fn start_without_folder(&self, arguments: &[&str]) -> Run {
+        self.start_after("export TMPDIR=\"$TMPDIR/none\"", arguments)
     }
 
     /// Starts the script as root once `preparation` was done to its file systems alone.

@@ -92,6 +92,28 @@ fn a_signal_in_the_middle_leaves_nothing_and_it_runs_again() {
 }
 
 #[test]
+fn ctrl_c_is_heard_while_it_asks_whether_af_xdp_works() {
+    const NAME: &str = "ctrl_c_is_heard_while_it_asks_whether_af_xdp_works";
+    if skip_without_root(NAME) {
+        return;
+    }
+    let Some(lab) = Lab::new(NAME) else { return };
+    // It is asked, goes on through the Ctrl-C, and ends rightly, as a lab does that is at its end.
+    let deaf = lab.program("deaf", "#!/bin/sh\ntrap '' INT\n: >\"$0.asked\"\nsleep 0.5\n");
+    let run = lab.start_with(&with_time(FEW, "1"), &deaf);
+    let begun = std::time::Instant::now();
+    while !deaf.with_extension("asked").exists() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "nobody asks: {}", run.said());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    run.signal_group(Signal::SIGINT);
+    let end = run.wait();
+    assert_eq!(end.code, Some(130), "{}", end.stderr);
+    assert!(end.stderr.contains("stopped before the last answer"), "{}", end.stderr);
+    lab.assert_nothing_left();
+}
+
+#[test]
 fn a_gateway_that_does_not_end_by_itself_is_killed_and_its_files_are_removed() {
     const NAME: &str = "a_gateway_that_does_not_end_by_itself_is_killed_and_its_files_are_removed";
     let Some(lab) = Lab::new(NAME) else { return };
@@ -248,10 +270,17 @@ fn on_a_full_disk_it_exits_3_and_names_the_mend() {
         return;
     }
     let Some(lab) = Lab::new(NAME) else { return };
-    let end = lab.start_on_a_small_disk(&with_time(FEW, "1")).wait();
-    assert_eq!(end.code, Some(3), "{}", end.stderr);
-    assert_eq!(end.stderr.lines().count(), 1, "{}", end.stderr);
-    assert!(end.stderr.contains("mend it: name a folder"), "{}", end.stderr);
+    let arguments = with_time(FEW, "1");
+    for run in [
+        lab.start_on_a_small_disk("4m", &arguments),
+        lab.start_on_a_small_disk("4k", &arguments),
+        lab.start_without_folder(&arguments),
+    ] {
+        let end = run.wait();
+        assert_eq!(end.code, Some(3), "{}", end.stderr);
+        assert_eq!(end.stderr.lines().count(), 1, "{}", end.stderr);
+        assert!(end.stderr.contains("mend it: name a folder"), "{}", end.stderr);
+    }
     lab.assert_nothing_left();
 }
 
