@@ -161,8 +161,7 @@ fn the_queues_stay_in_order_of_age() {
 #[test]
 fn parts_go_back_with_the_answer_that_owns_them_and_not_before() {
     use crate::proto::http::parts::Parts;
-    let mut sessions =
-        Sessions::new(16, 1, PageChoice::Base, crate::HttpLimits::default()).unwrap();
+    let mut sessions = Sessions::new(16, 1, PageChoice::Base, HttpLimits::default()).unwrap();
     let number = sessions.keep_parts(&Parts::NONE).unwrap();
     assert!(!sessions.has_parts_free() && sessions.keep_parts(&Parts::NONE).is_none());
     let parts = |sent| Phase::Answer(Answer { parts: number, ..answer(sent) });
