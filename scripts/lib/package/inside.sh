@@ -42,8 +42,8 @@ list() {
 # What the unit makes, and an operator who is no more than that.
 make_operator() {
     inside install -d -o abele-gateway -g abele -m 2755 /run/abele
-    inside useradd --system --no-create-home --groups abele operator
-    inside useradd --system --no-create-home stranger
+    inside useradd --system --no-create-home --groups abele abele-operator
+    inside useradd --system --no-create-home abele-stranger
 }
 
 as_user() {
@@ -56,12 +56,12 @@ as_user() {
 check_rights() {
     local name="$1" command
     for command in stats listeners reload; do
-        as_user operator abelectl "$command" --instance "$name" >/dev/null ||
+        as_user abele-operator abelectl "$command" --instance "$name" >/dev/null ||
             fail "an operator may not: abelectl $command"
-        if as_user stranger abelectl "$command" --instance "$name" >/dev/null 2>"$root/tmp/said"; then
+        if as_user abele-stranger abelectl "$command" --instance "$name" >/dev/null 2>"$root/tmp/said"; then
             fail "everybody may: abelectl $command"
         fi
-        grep -q 'sudo usermod -aG abele stranger' "$root/tmp/said" ||
+        grep -q 'sudo usermod -aG abele abele-stranger' "$root/tmp/said" ||
             fail "abelectl $command without rights: $(cat "$root/tmp/said")"
     done
 }
@@ -167,8 +167,8 @@ main() {
         "$root$WANTS/abele-gateway@tap.service"
     ln -s /usr/lib/systemd/system/abele-export.service "$root$WANTS/abele-export.service"
     mkdir -p "$root/run/abele/tap"
-    inside userdel operator
-    inside userdel stranger
+    inside userdel abele-operator
+    inside userdel abele-stranger
     echo '# changed' >>"$root/etc/abele/example.toml"
     inside dpkg -r abele-gateway >/dev/null
     grep -q '^# changed$' "$root/etc/abele/example.toml" || fail "removing took the configuration"
