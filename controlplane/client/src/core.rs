@@ -1,0 +1,399 @@
+//! The client without a socket and a clock: bytes and instants in, bytes and events out.
+//!
+//! ```text
+//! call() ------> lanes (one a kind) --flush--> outgoing(conn)      idle, full, or 50 us old
+//!                                                |
+//! handle_bytes(conn) <---------- answers, pushes +--- the switch
+//!      |-> next_done()    what a call was answered
+//!      |-> next_event()   messages, grants, what went away, epochs, the end
+//! poll(now) -> next_action(): connect, close; and when to be called again
+//! ```
+
+mod answers;
+mod batch;
+mod cache;
+mod conn;
+mod hello;
+mod inbox;
+mod lease;
+mod notices;
+mod requests;
+mod send;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+use base::{Duration, Instant, Rng};
+use protocol::{ClusterId, Epoch, ErrorFrame, Framing, Incoming, IncomingBody, Role};
+use protocol::{Sequence, SessionId};
+
+use crate::authority::{Authority, Ended};
+use crate::config::{Config, ConfigError, Entropy};
+use crate::counters::Counters;
+use crate::error::{Over, RequestError};
+use crate::event::{Done, Event, Grant, Owner};
+use crate::limits::BATCH_ITEMS_MAX;
+
+use cache::Cache;
+use conn::{Conn, Phase, Slot};
+use inbox::{Early, Inbox};
+use requests::Pending;
+use send::Deferred;
+
+pub use conn::{Action, ConnId};
+
+/// A client.
+#[derive(Debug)]
+pub struct Core {
+    config: Config,
+    rng: Rng,
+    counters: Counters,
+    session: SessionId,
+    cluster: ClusterId,
+    /// The highest that was heard of.
+    epoch: Epoch,
+    over: Option<Over>,
+    /// When a close that is under way is over.
+    closing: Option<Instant>,
+    /// Of the session in its epoch; `None`: it has none yet.
+    authority: Option<Authority>,
+    lease: Duration,
+    relet_at: Instant,
+    is_attached: bool,
+    notice_next: Option<u64>,
+    /// The name of the switch of the receive connection.
+    switch: Arc<str>,
+    /// The receive connection is the first, where there is a session; the others send.
+    slots: Vec<Slot>,
+    endpoints: Vec<Arc<str>>,
+    endpoint_next: usize,
+    endpoint_used: Option<Arc<str>>,
+    hint: Option<Arc<str>>,
+    next_id: u32,
+    next_request: u64,
+    requests: HashMap<u64, Pending>,
+    registrations: usize,
+    held: HashMap<Arc<str>, Sequence>,
+    names: HashMap<Sequence, Arc<str>>,
+    /// Names that are waited for, and whether a grant came before the answer that says so.
+    waits: BTreeMap<Arc<str>, bool>,
+    told: HashSet<Arc<str>>,
+    watches: Vec<String>,
+    cache: Cache,
+    early: Early,
+    inbox: Inbox,
+    /// What came of waiting: at most one for each name that was waited for.
+    waited: VecDeque<Event<Grant>>,
+    actions: VecDeque<Action>,
+    done: VecDeque<(u64, Done<Grant>)>,
+    deferred: Vec<Deferred>,
+    last_error: Option<String>,
+}
+
+impl Core {
+    /// A client that connects at its first `poll`.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the configuration.
+    pub fn new(config: Config, entropy: Entropy) -> Result<Self, ConfigError> {
+        config.check()?;
+        let mut rng = Rng::seeded(entropy.seed);
+        let has_session = config.role == Role::Node;
+        let slots = usize::from(config.send_connections) + usize::from(has_session);
+        let endpoints: Vec<Arc<str>> =
+            config.endpoints.iter().map(|endpoint| Arc::from(endpoint.as_str())).collect();
+        let count = u64::try_from(endpoints.len()).unwrap_or(1);
+        let endpoint_next = usize::try_from(rng.below(count)).unwrap_or(0);
+        Ok(Self {
+            rng,
+            counters: Counters::default(),
+            session: if has_session { entropy.session } else { SessionId::NONE },
+            cluster: ClusterId::ANY,
+            epoch: Epoch::default(),
+            over: None,
+            closing: None,
+            authority: None,
+            lease: Duration::ZERO,
+            relet_at: Instant::ZERO,
+            is_attached: false,
+            notice_next: None,
+            switch: Arc::from(""),
+            slots: (0..slots).map(|_slot| Slot::new()).collect(),
+            endpoints,
+            endpoint_next,
+            endpoint_used: None,
+            hint: None,
+            next_id: 0,
+            next_request: 0,
+            requests: HashMap::new(),
+            registrations: 0,
+            held: HashMap::new(),
+            names: HashMap::new(),
+            waits: BTreeMap::new(),
+            told: HashSet::new(),
+            watches: Vec::new(),
+            cache: Cache::new(config.cache_entries),
+            early: Early::default(),
+            inbox: Inbox::default(),
+            waited: VecDeque::new(),
+            actions: VecDeque::new(),
+            done: VecDeque::new(),
+            deferred: Vec::new(),
+            last_error: None,
+            config,
+        })
+    }
+
+    /// Whether the client may hold ports.
+    #[must_use]
+    pub fn has_session(&self) -> bool {
+        self.config.role == Role::Node
+    }
+
+    const fn first_send(&self) -> usize {
+        self.slots.len() - self.config.send_connections as usize
+    }
+
+    /// Whether requests reach the switch now.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        let ready = self.slots[self.first_send()].conn.as_ref().is_some_and(Conn::is_ready);
+        ready && (self.is_attached || !self.has_session())
+    }
+
+    /// Why the client does nothing any more.
+    #[must_use]
+    pub const fn over(&self) -> Option<&Over> {
+        self.over.as_ref()
+    }
+
+    /// Why the last connection was not had, for people.
+    #[must_use]
+    pub fn last_error(&self) -> Option<&str> {
+        self.last_error.as_deref()
+    }
+
+    /// What was counted.
+    #[must_use]
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// The highest epoch that was heard of.
+    #[must_use]
+    pub const fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// The owner of a port as the cache has it.
+    pub fn cached(&mut self, name: &str) -> Option<Owner> {
+        let owner = self.cache.find(name);
+        match owner {
+            Some(_) => self.counters.cache_hits += 1,
+            None => self.counters.cache_misses += 1,
+        }
+        owner
+    }
+
+    /// Owners in the cache.
+    #[must_use]
+    pub fn cache_len(&self) -> usize {
+        self.cache.len()
+    }
+
+    /// The next thing for the shell to do.
+    pub fn next_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// The next answer to a call.
+    pub fn next_done(&mut self) -> Option<(u64, Done<Grant>)> {
+        self.done.pop_front()
+    }
+
+    /// The next thing for the application to know, but for what came of waiting.
+    pub fn next_event(&mut self) -> Option<Event<Grant>> {
+        self.inbox.pop()
+    }
+
+    /// Whether there is one.
+    #[must_use]
+    pub fn has_events(&self) -> bool {
+        !self.inbox.is_empty()
+    }
+
+    /// The next `Granted` or `WaitFailed`.
+    pub fn next_waited(&mut self) -> Option<Event<Grant>> {
+        self.waited.pop_front()
+    }
+
+    /// What is to be sent on a connection.
+    #[must_use]
+    pub fn outgoing(&self, conn: ConnId) -> &[u8] {
+        self.conn(conn).map_or(&[], Conn::unsent)
+    }
+
+    /// So many bytes of it were taken.
+    pub fn handle_sent(&mut self, conn: ConnId, len: usize) {
+        if let Some(conn) = self.conn_mut(conn) {
+            conn.sent += len;
+            if conn.sent == conn.out.len() {
+                conn.out.clear();
+                conn.sent = 0;
+            }
+        }
+    }
+
+    fn conn(&self, id: ConnId) -> Option<&Conn> {
+        self.slots.get(id.slot)?.conn.as_ref().filter(|conn| conn.id == id)
+    }
+
+    fn conn_mut(&mut self, id: ConnId) -> Option<&mut Conn> {
+        self.slots.get_mut(id.slot)?.conn.as_mut().filter(|conn| conn.id == id)
+    }
+
+    fn is_receive(&self, id: ConnId) -> bool {
+        self.has_session() && id.slot == 0
+    }
+
+    /// A connection was had; the switch speaks first.
+    pub fn handle_connected(&mut self, id: ConnId) {
+        if let Some(conn) = self.conn_mut(id) {
+            conn.phase = Phase::Greeting;
+        }
+    }
+
+    /// Bytes came; `now` was read after they did.
+    pub fn handle_bytes(&mut self, id: ConnId, bytes: &[u8], now: Instant) {
+        self.check_lease(now);
+        let Some(conn) = self.conn_mut(id) else {
+            return;
+        };
+        conn.heard = now;
+        let mut inbox = std::mem::take(&mut conn.inbox);
+        self.counters.bytes_received += u64::try_from(bytes.len()).unwrap_or(0);
+        inbox.extend_from_slice(bytes);
+        let used = self.handle_frames(id, &inbox, now);
+        if let Some(conn) = self.conn_mut(id) {
+            inbox.drain(..used);
+            conn.inbox = inbox;
+        }
+    }
+
+    /// Bytes of the frames that were whole.
+    fn handle_frames(&mut self, id: ConnId, bytes: &[u8], now: Instant) -> usize {
+        let mut rest = bytes;
+        while let Some(conn) = self.conn(id) {
+            let limits = conn.limits;
+            let answer = protocol::limits::answer_len_max(BATCH_ITEMS_MAX.min(limits.items_max()));
+            let len_max = u32::try_from(answer).unwrap_or(u32::MAX).max(limits.frame_len_max());
+            let frame = match Framing::find(rest, len_max) {
+                Ok(Framing::Whole { frame, rest: after, .. }) => {
+                    rest = after;
+                    Incoming::parse(frame, &limits)
+                }
+                Ok(Framing::Part { .. }) => break,
+                Err(error) => Err(error),
+            };
+            match frame {
+                Ok(frame) => self.handle_frame(id, &frame, now),
+                Err(error) => {
+                    self.counters.frames_malformed += 1;
+                    self.last_error = Some(format!("the switch sent what is no frame: {error}"));
+                    self.drop_conn(id, now, Duration::ZERO);
+                }
+            }
+        }
+        bytes.len() - rest.len()
+    }
+
+    fn handle_frame(&mut self, id: ConnId, frame: &Incoming<'_>, now: Instant) {
+        match &frame.body {
+            IncomingBody::Answer(answer) => self.handle_answer(id, frame.header.id, answer, now),
+            IncomingBody::Push(push) => self.handle_push(id, push, now),
+            IncomingBody::Error(error) => self.handle_error(id, frame.header.id, error, now),
+        }
+    }
+
+    /// A connection ended, or was not had; `why` is for people.
+    pub fn handle_closed(&mut self, id: ConnId, why: &str, now: Instant) {
+        if self.conn(id).is_none() {
+            return;
+        }
+        self.last_error = Some(why.to_owned());
+        self.lose(id, now, Duration::ZERO);
+        self.check_lease(now);
+    }
+
+    /// Ends all: stops being an owner, releases every port, and closes. `next_action` says when.
+    pub fn close(&mut self, now: Instant) {
+        if self.over.is_some() || self.closing.is_some() {
+            return;
+        }
+        if let Some(authority) = &self.authority {
+            authority.end(Ended::Closed);
+        }
+        if self.yield_and_bye() {
+            self.closing = Some(now + crate::limits::CLOSE_MAX);
+        } else {
+            self.finish(Over::Closed);
+        }
+    }
+
+    /// The client is over.
+    fn finish(&mut self, over: Over) {
+        if self.over.is_some() {
+            return;
+        }
+        let ended = if over == Over::Closed { Ended::Closed } else { Ended::Evicted };
+        if let Some(authority) = self.authority.take() {
+            authority.end(ended);
+        }
+        self.held.clear();
+        self.names.clear();
+        self.waits.clear();
+        self.told.clear();
+        self.cache.flush();
+        self.early.clear();
+        self.is_attached = false;
+        for slot in &mut self.slots {
+            if let Some(conn) = slot.conn.take() {
+                let rest = conn.unsent().to_vec();
+                self.actions.push_back(Action::Close { conn: conn.id, rest });
+            }
+            slot.lanes.take(|_kind| true);
+            slot.solos.clear();
+        }
+        self.deferred.clear();
+        let mut requests: Vec<u64> = self.requests.drain().map(|(request, _)| request).collect();
+        requests.sort_unstable();
+        let failed = |request| (request, Done::Failed(RequestError::from(over.clone())));
+        self.done.extend(requests.into_iter().map(failed));
+        self.over = Some(over);
+    }
+
+    fn tell(&mut self, event: Event<Grant>) {
+        if let Event::Granted(_) | Event::WaitFailed { .. } = event {
+            self.waited.push_back(event);
+        } else if let Some(left) = self.inbox.push_surely(event) {
+            self.on_untold(&left);
+        }
+    }
+
+    /// An event that nobody will hear of.
+    fn on_untold(&mut self, event: &Event<Grant>) {
+        if let Event::Message { .. } = event {
+            self.counters.messages_dropped += 1;
+        } else {
+            self.counters.events_dropped += 1;
+        }
+    }
+
+    fn note_error(&mut self, error: &ErrorFrame<'_>) {
+        let ErrorFrame { code, message, .. } = error;
+        self.last_error = Some(format!("{code:?}: {message}"));
+    }
+}

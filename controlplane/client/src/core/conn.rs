@@ -1,0 +1,154 @@
+//! A connection, and the place that one connection after the other has.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use base::{Duration, Instant, Rng};
+use protocol::{Epoch, Limits, RequestKind};
+
+use super::batch::{Batch, Lanes};
+use crate::limits::{BACKOFF_FIRST, BACKOFF_MAX};
+
+/// A connection; its number is never used again.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct ConnId {
+    pub(super) slot: usize,
+    generation: u64,
+}
+
+/// What a shell is to do.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Action {
+    /// To connect, and to say what came of it by `handle_connected` or `handle_closed`.
+    Connect {
+        /// The connection's name from now on.
+        conn: ConnId,
+        /// `host:port`.
+        endpoint: Arc<str>,
+    },
+    /// To close, after an attempt to send what is left.
+    Close {
+        /// Which.
+        conn: ConnId,
+        /// What is left to be sent.
+        rest: Vec<u8>,
+    },
+}
+
+/// How far a connection is.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) enum Phase {
+    Dialing,
+    Greeting,
+    Hello,
+    Ready,
+}
+
+/// What is under way on a connection.
+#[derive(Debug)]
+pub(super) enum Flight {
+    Hello,
+    WaitMsg { sent: Instant },
+    Relet { sent: Instant },
+    Batch(Batch),
+    Solo(Solo),
+    Yield,
+    Bye,
+}
+
+/// A request with a frame of its own.
+#[derive(Debug)]
+pub(super) struct Solo {
+    pub(super) request: u64,
+    pub(super) kind: RequestKind,
+    /// With any id.
+    pub(super) frame: Vec<u8>,
+    /// The nodes that are asked for.
+    pub(super) nodes: Vec<String>,
+    pub(super) deferrals: u32,
+}
+
+/// A connection.
+#[derive(Debug)]
+pub(super) struct Conn {
+    pub(super) id: ConnId,
+    pub(super) phase: Phase,
+    pub(super) since: Instant,
+    pub(super) heard: Instant,
+    pub(super) inbox: Vec<u8>,
+    pub(super) out: Vec<u8>,
+    pub(super) sent: usize,
+    pub(super) limits: Limits,
+    pub(super) shards: u8,
+    pub(super) epoch: Epoch,
+    /// By number, so that what is sent again keeps its order.
+    pub(super) flights: BTreeMap<u32, Flight>,
+}
+
+/// A place for a connection.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) conn: Option<Conn>,
+    pub(super) lanes: Lanes,
+    pub(super) solos: VecDeque<Solo>,
+    pub(super) retry_at: Instant,
+    failures: u32,
+    generation: u64,
+}
+
+impl Slot {
+    pub(super) fn new() -> Self {
+        Self {
+            conn: None,
+            lanes: Lanes::new(),
+            solos: VecDeque::new(),
+            retry_at: Instant::ZERO,
+            failures: 0,
+            generation: 0,
+        }
+    }
+
+    /// A new connection begins.
+    pub(super) fn dial(&mut self, slot: usize, now: Instant) -> ConnId {
+        self.generation += 1;
+        let id = ConnId { slot, generation: self.generation };
+        self.conn = Some(Conn {
+            id,
+            phase: Phase::Dialing,
+            since: now,
+            heard: now,
+            inbox: Vec::new(),
+            out: Vec::new(),
+            sent: 0,
+            limits: Limits::BEFORE_WELCOME,
+            shards: 1,
+            epoch: Epoch::default(),
+            flights: BTreeMap::new(),
+        });
+        id
+    }
+
+    pub(super) const fn on_welcome(&mut self) {
+        self.failures = 0;
+    }
+
+    /// The next dial waits: twice as long each time, and somewhere between half of that and all of
+    /// it, so that the clients of a switch that ended do not come back together.
+    pub(super) fn back_off(&mut self, now: Instant, least: Duration, rng: &mut Rng) {
+        let doubled = BACKOFF_FIRST.as_nanos() << self.failures.min(16);
+        self.failures = self.failures.saturating_add(1);
+        let half = doubled.min(BACKOFF_MAX.as_nanos()) / 2;
+        let pause = Duration::from_nanos(half + rng.below(half + 1));
+        self.retry_at = now + pause.max(least);
+    }
+}
+
+impl Conn {
+    pub(super) fn is_ready(&self) -> bool {
+        self.phase == Phase::Ready
+    }
+
+    pub(super) fn unsent(&self) -> &[u8] {
+        &self.out[self.sent..]
+    }
+}

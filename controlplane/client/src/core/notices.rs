@@ -1,0 +1,143 @@
+//! What the switch says unasked: messages, grants, what went away.
+
+use std::sync::Arc;
+
+use base::{Duration, Instant};
+use protocol::{Gone, Granted, Message, Push, RegisterFlags, Sequence, Token};
+
+use super::Core;
+use super::batch::{Kind, Tag};
+use super::conn::ConnId;
+use crate::event::{Event, Grant};
+
+impl Core {
+    pub(super) fn handle_push(&mut self, id: ConnId, push: &Push<'_>, now: Instant) {
+        match push {
+            Push::Greeting(greeting) => self.on_greeting(id, greeting, now),
+            Push::Messages(messages) => {
+                for Message { sequence, blob } in messages.iter() {
+                    self.on_message_of(sequence, blob);
+                }
+            }
+            Push::Grant(notice) => {
+                self.on_notice(notice.notice, notice.next(), now);
+                for Granted { sequence, name } in notice.items.iter() {
+                    // The parser has seen that it is text.
+                    let name = str::from_utf8(name).unwrap_or_default();
+                    self.on_granted(name, sequence, now);
+                }
+            }
+            Push::PortGone(notice) => {
+                self.on_notice(notice.notice, notice.next(), now);
+                notice.items.iter().for_each(|gone| self.on_gone(&gone));
+            }
+            Push::Flush(flush) => {
+                self.on_notice(flush.notice, flush.notice.wrapping_add(1), now);
+                self.on_notices_lost();
+            }
+            Push::Leaving(leaving) => self.take_hint(leaving.hint),
+            Push::Events(events) => events.iter().for_each(|event| self.on_watched(&event)),
+            Push::Unknown => self.counters.pushes_unknown += 1,
+        }
+        let is_early = self.conn(id).is_some_and(|conn| !conn.is_ready());
+        if is_early && !matches!(push, Push::Greeting(_) | Push::Leaving(_) | Push::Unknown) {
+            self.counters.frames_malformed += 1;
+            self.drop_conn(id, now, Duration::ZERO);
+        }
+    }
+
+    /// Notices are counted, so that one which is missing is missed.
+    fn on_notice(&mut self, notice: u64, next: u64, now: Instant) {
+        if self.notice_next.replace(next) != Some(notice) {
+            self.counters.notice_gaps += 1;
+            self.on_notices_lost();
+            self.wait_again(now);
+        }
+    }
+
+    /// Whatever is known of others may be wrong.
+    pub(super) fn on_notices_lost(&mut self) {
+        self.empty_cache();
+        if !self.told.is_empty() {
+            self.told.clear();
+            self.tell(Event::SubscriptionsLost);
+        }
+    }
+
+    /// Asks again for what is waited for.
+    pub(super) fn wait_again(&mut self, now: Instant) {
+        let names: Vec<Arc<str>> = self.waits.keys().cloned().collect();
+        let kind = Kind::Register(RegisterFlags { subscribe: false, wait: true });
+        for name in names {
+            self.push(kind, (&name, Tag::Wait, Sequence::NONE, &[]), now);
+        }
+    }
+
+    fn on_granted(&mut self, name: &str, sequence: Sequence, now: Instant) {
+        let Some(grant) = self.grant(name, sequence) else {
+            return;
+        };
+        let Some(came_first) = self.waits.get_mut(name) else {
+            // It was cancelled, or asked for by nobody that is left.
+            let Grant { name, token, .. } = grant;
+            self.counters.grants_released += 1;
+            self.release(&name, token, now);
+            return;
+        };
+        if self.registrations > 0 {
+            *came_first = true;
+        } else {
+            self.waits.remove(name);
+        }
+        self.tell(Event::Granted(grant));
+    }
+
+    fn on_gone(&mut self, gone: &Gone<'_>) {
+        let Gone { reason, sequence, name } = *gone;
+        let name = str::from_utf8(name).unwrap_or_default();
+        if self.cache.on_gone(name, sequence) {
+            self.counters.cache_gone += 1;
+        }
+        if let Some(name) = self.told.take(name) {
+            let token = Token { epoch: self.epoch, sequence };
+            // One that does not fit must not be missed in silence.
+            if self.inbox.push(Event::Gone { name, token, reason }).is_err() {
+                self.counters.events_dropped += 1;
+                self.told.clear();
+                self.tell(Event::SubscriptionsLost);
+            }
+        }
+    }
+
+    fn on_message_of(&mut self, sequence: Sequence, blob: &[u8]) {
+        self.counters.messages_received += 1;
+        if sequence.is_none() {
+            self.on_message(None, blob.to_vec());
+        } else if let Some(name) = self.names.get(&sequence) {
+            let token = Token { epoch: self.epoch, sequence };
+            self.on_message(Some((Arc::clone(name), token)), blob.to_vec());
+        } else if self.registrations == 0 {
+            // A push that grants would have come before, and no answer that grants is to come.
+            self.counters.messages_stale += 1;
+        } else if self.early.push(sequence, blob) {
+            self.counters.messages_early += 1;
+        } else {
+            self.counters.messages_early_dropped += 1;
+        }
+    }
+
+    pub(super) fn on_message(&mut self, port: Option<(Arc<str>, Token)>, blob: Vec<u8>) {
+        if let Err(event) = self.inbox.push(Event::Message { port, blob }) {
+            self.on_untold(&event);
+        }
+    }
+
+    pub(super) fn on_watched(&mut self, event: &protocol::Event<'_>) {
+        let protocol::Event { event: kind, sequence, node, name } = *event;
+        let name = String::from_utf8_lossy(name).into_owned();
+        let watched = Event::Watched { kind, sequence, node: node.to_owned(), name };
+        if let Err(event) = self.inbox.push(watched) {
+            self.on_untold(&event);
+        }
+    }
+}

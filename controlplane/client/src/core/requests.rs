@@ -1,0 +1,518 @@
+//! Calls: what is checked, where their items go, and what of them is answered already.
+
+use base::Instant;
+use protocol::{Batch as Frame, ListNodes, ListPorts, Name, RegisterFlags, RequestKind};
+use protocol::{Limits, SendItem, Sequence, Token, UnregisterCode, check_name, shard_of};
+use protocol::{write_bare, write_broadcast, write_drop_node, write_watch};
+
+use super::Core;
+use super::batch::{Kind, Tag};
+use super::conn::Solo;
+use crate::error::{CallError, RequestError};
+use crate::event::{Done, Grant, Holder, Registered};
+use crate::limits::{BATCH_ITEMS_MAX, REQUESTS_MAX, SUBSCRIPTIONS_MAX, WAITING_LEN_MAX, WAITS_MAX};
+
+/// A call that is not done.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) parts: Parts,
+    /// Items that are not answered.
+    pub(super) left: usize,
+}
+
+/// What is known of its items.
+#[derive(Debug)]
+pub(super) enum Parts {
+    Register(Vec<Option<Registered<Grant>>>),
+    Unregister(Vec<Option<UnregisterCode>>),
+    Query { holders: Vec<Holder>, is_told: bool },
+    Solo,
+}
+
+impl Core {
+    /// Asks for ports. With `wait` the names are waited for until they are granted, cancelled or
+    /// refused, over connections, masters and sessions.
+    ///
+    /// # Errors
+    ///
+    /// If nothing was done.
+    pub fn register(
+        &mut self,
+        names: &[&str],
+        flags: RegisterFlags,
+        now: Instant,
+    ) -> Result<u64, CallError> {
+        self.check(names.iter().copied(), 0)?;
+        if !self.has_session() {
+            return Err(CallError::NoSession);
+        }
+        if flags.wait && self.waits.len() + names.len() > WAITS_MAX {
+            return Err(CallError::Full { what: "the list of ports that are waited for" });
+        }
+        self.check_told(flags.subscribe, names.len())?;
+        let parts = Parts::Register(names.iter().map(|_name| None).collect());
+        let request = self.begin(parts, names.len())?;
+        for (item, name) in (0..).zip(names) {
+            if flags.wait {
+                self.waits.entry((*name).into()).or_insert(false);
+            }
+            if flags.subscribe {
+                self.told.insert((*name).into());
+            }
+            let tag = Tag::Call { request, item };
+            self.push(Kind::Register(flags), (name, tag, Sequence::NONE, &[]), now);
+        }
+        Ok(request)
+    }
+
+    /// Releases ports. Whoever calls it has stopped acting as their owner.
+    ///
+    /// # Errors
+    ///
+    /// If nothing was done.
+    pub fn unregister(&mut self, ports: &[(&str, Token)], now: Instant) -> Result<u64, CallError> {
+        self.check(ports.iter().map(|(name, _token)| *name), 0)?;
+        let parts = Parts::Unregister(vec![None; ports.len()]);
+        let request = self.begin(parts, ports.len())?;
+        for (item, (name, token)) in (0..).zip(ports) {
+            if !self.release_for(name, *token, Tag::Call { request, item }, now) {
+                self.settle_unregistered(Tag::Call { request, item }, None);
+            }
+        }
+        Ok(request)
+    }
+
+    /// Releases a port; nobody asks what became of it.
+    pub fn release(&mut self, name: &str, token: Token, now: Instant) {
+        self.release_for(name, token, Tag::Nobody, now);
+    }
+
+    /// `false`: the grant is over, and there is nothing to release.
+    fn release_for(&mut self, name: &str, token: Token, tag: Tag, now: Instant) -> bool {
+        if token.epoch != self.epoch || self.held.get(name) != Some(&token.sequence) {
+            return false;
+        }
+        self.held.remove(name);
+        self.names.remove(&token.sequence);
+        self.push(Kind::Unregister, (name, tag, token.sequence, &[]), now);
+        true
+    }
+
+    /// Asks whose ports are. With `is_kept` the owners go into the cache; with `is_told` the
+    /// application is also told when they go away.
+    ///
+    /// # Errors
+    ///
+    /// If nothing was done.
+    pub fn query(
+        &mut self,
+        names: &[&str],
+        is_kept: bool,
+        is_told: bool,
+        now: Instant,
+    ) -> Result<u64, CallError> {
+        self.check(names.iter().copied(), 0)?;
+        let subscribe = is_kept || is_told;
+        if subscribe && !self.has_session() {
+            return Err(CallError::NoSession);
+        }
+        self.check_told(is_told, names.len())?;
+        let parts = Parts::Query { holders: vec![Holder::Unknown; names.len()], is_told };
+        let request = self.begin(parts, names.len())?;
+        for (item, name) in (0..).zip(names) {
+            if is_told {
+                self.told.insert((*name).into());
+            }
+            let tag = Tag::Call { request, item };
+            self.push(Kind::Query { subscribe }, (name, tag, Sequence::NONE, &[]), now);
+        }
+        Ok(request)
+    }
+
+    /// Sends messages to ports, together with those of other calls; what becomes of them is only
+    /// counted.
+    ///
+    /// # Errors
+    ///
+    /// If nothing was done.
+    pub fn send(&mut self, items: &[(&str, &[u8])], now: Instant) -> Result<(), CallError> {
+        self.check(items.iter().map(|(name, _blob)| *name), blobs_len(items))?;
+        items.iter().try_for_each(|(_name, blob)| self.check_blob(blob))?;
+        for (name, blob) in items {
+            self.push(Kind::Send, (name, Tag::Nobody, Sequence::NONE, blob), now);
+        }
+        Ok(())
+    }
+
+    /// Sends messages in one frame, and asks how many were delivered.
+    ///
+    /// # Errors
+    ///
+    /// If nothing was done.
+    pub fn send_counted(&mut self, items: &[(&str, &[u8])]) -> Result<u64, CallError> {
+        self.check(items.iter().map(|(name, _blob)| *name), blobs_len(items))?;
+        items.iter().try_for_each(|(_name, blob)| self.check_blob(blob))?;
+        let limits = self.known_limits();
+        self.solo(items.len(), RequestKind::Send, |out| {
+            let mut frame = Frame::send(out, 0, &limits);
+            let items = items.iter().copied();
+            let mut sent = items.map(|(name, blob)| SendItem { name: name.as_bytes(), blob });
+            sent.all(|item| frame.push(item));
+            frame.finish()
+        })
+    }
+
+    /// Sends one message to many ports.
+    ///
+    /// # Errors
+    ///
+    /// If nothing was done.
+    pub fn send_many(&mut self, names: &[&str], blob: &[u8]) -> Result<u64, CallError> {
+        self.check(names.iter().copied(), blob.len())?;
+        self.check_blob(blob)?;
+        let limits = self.known_limits();
+        let frame = |out: &mut Vec<u8>| fill(Frame::send_many(out, 0, blob, &limits), names);
+        self.solo(names.len(), RequestKind::SendMany, frame)
+    }
+
+    /// Sends one message to every other session.
+    ///
+    /// # Errors
+    ///
+    /// If nothing was done.
+    pub fn broadcast(&mut self, blob: &[u8]) -> Result<u64, CallError> {
+        self.check_blob(blob)?;
+        self.bare(RequestKind::Broadcast, |out| write_broadcast(out, 0, blob))
+    }
+
+    /// Waits for ports no more.
+    ///
+    /// # Errors
+    ///
+    /// If nothing was done.
+    pub fn cancel_wait(&mut self, names: &[&str]) -> Result<u64, CallError> {
+        self.check(names.iter().copied(), 0)?;
+        for name in names {
+            self.waits.remove(*name);
+        }
+        let limits = self.known_limits();
+        let frame = |out: &mut Vec<u8>| fill(Frame::cancel_wait(out, 0, &limits), names);
+        self.solo(names.len(), RequestKind::CancelWait, frame)
+    }
+
+    /// Is told of ports no more.
+    ///
+    /// # Errors
+    ///
+    /// If nothing was done.
+    pub fn unsubscribe(&mut self, names: &[&str], now: Instant) -> Result<(), CallError> {
+        self.check(names.iter().copied(), 0)?;
+        for name in names {
+            // An owner that is kept needs its subscription.
+            if self.told.remove(*name) && self.cache.find(name).is_none() {
+                self.push(Kind::Unsubscribe, (name, Tag::Nobody, Sequence::NONE, &[]), now);
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks for nodes.
+    ///
+    /// # Errors
+    ///
+    /// If nothing was done.
+    pub fn query_node(&mut self, nodes: &[&str]) -> Result<u64, CallError> {
+        self.check(nodes.iter().copied(), 0)?;
+        let limits = self.known_limits();
+        let frame = |out: &mut Vec<u8>| fill(Frame::query_node(out, 0, &limits), nodes);
+        let request = self.solo(nodes.len(), RequestKind::QueryNode, frame)?;
+        let slot = self.first_send();
+        if let Some(solo) = self.slots[slot].solos.back_mut() {
+            solo.nodes = nodes.iter().map(|node| (*node).to_owned()).collect();
+        }
+        Ok(request)
+    }
+
+    /// Asks for the switch's figures.
+    ///
+    /// # Errors
+    ///
+    /// If nothing was done.
+    pub fn status(&mut self) -> Result<u64, CallError> {
+        self.bare(RequestKind::Status, |out| write_bare(out, RequestKind::Status, 0))
+    }
+
+    /// Asks whether the switch is there.
+    ///
+    /// # Errors
+    ///
+    /// If nothing was done.
+    pub fn ping(&mut self) -> Result<u64, CallError> {
+        self.bare(RequestKind::Ping, |out| write_bare(out, RequestKind::Ping, 0))
+    }
+
+    /// Asks for a part of the list of nodes.
+    ///
+    /// # Errors
+    ///
+    /// If nothing was done.
+    pub fn list_nodes(&mut self, cursor: u64, count_max: u32) -> Result<u64, CallError> {
+        let list = ListNodes { cursor, count_max };
+        self.bare(RequestKind::ListNodes, |out| list.write(out, 0))
+    }
+
+    /// Asks for a part of the list of ports.
+    ///
+    /// # Errors
+    ///
+    /// If nothing was done.
+    pub fn list_ports(
+        &mut self,
+        cursor: u64,
+        count_max: u32,
+        prefix: &str,
+    ) -> Result<u64, CallError> {
+        check_text(prefix, 0)?;
+        let list = ListPorts { cursor, count_max, prefix };
+        self.bare(RequestKind::ListPorts, |out| list.write(out, 0))
+    }
+
+    /// Drops a node: its ports drain.
+    ///
+    /// # Errors
+    ///
+    /// If nothing was done.
+    pub fn drop_node(&mut self, node: &str) -> Result<u64, CallError> {
+        check_text(node, 1)?;
+        self.bare(RequestKind::DropNode, |out| write_drop_node(out, 0, node))
+    }
+
+    /// Watches ports from now on, over connections. What happened while there was none is not told;
+    /// that it is missing is.
+    ///
+    /// # Errors
+    ///
+    /// If nothing was done.
+    pub fn watch(&mut self, prefix: &str) -> Result<u64, CallError> {
+        check_text(prefix, 0)?;
+        let request = self.bare(RequestKind::Watch, |out| write_watch(out, 0, prefix))?;
+        self.watches.push(prefix.to_owned());
+        Ok(request)
+    }
+
+    /// Nobody waits for a request any more. What it still brings is released.
+    pub fn abandon(&mut self, request: u64, now: Instant) {
+        if let Some(pending) = self.requests.remove(&request) {
+            self.give_back(pending, now);
+        }
+    }
+
+    /// Ends a request before all of it was answered.
+    pub(super) fn fail(&mut self, request: u64, error: RequestError, now: Instant) {
+        if let Some(pending) = self.requests.remove(&request) {
+            self.give_back(pending, now);
+            self.done.push_back((request, Done::Failed(error)));
+        }
+    }
+
+    fn give_back(&mut self, pending: Pending, now: Instant) {
+        let Parts::Register(ports) = pending.parts else {
+            return;
+        };
+        for port in ports.into_iter().flatten() {
+            if let Registered::Granted(Grant { name, token, .. }) = port {
+                self.counters.grants_released += 1;
+                self.release(&name, token, now);
+            }
+        }
+    }
+
+    fn check<'a>(
+        &self,
+        names: impl ExactSizeIterator<Item = &'a str>,
+        len: usize,
+    ) -> Result<(), CallError> {
+        self.check_open()?;
+        if names.len() == 0 {
+            return Err(CallError::Nothing);
+        }
+        let mut waiting = len + self.slots.iter().map(|slot| slot.lanes.len()).sum::<usize>();
+        for (item, name) in names.enumerate() {
+            check_name(name.as_bytes()).map_err(|source| CallError::Name { item, source })?;
+            waiting += name.len();
+        }
+        if waiting > WAITING_LEN_MAX {
+            return Err(CallError::Full { what: "the queue of what waits to be sent" });
+        }
+        Ok(())
+    }
+
+    fn check_open(&self) -> Result<(), CallError> {
+        match &self.over {
+            Some(over) => Err(CallError::Over(over.clone())),
+            None if self.closing.is_some() => Err(CallError::Over(crate::error::Over::Closed)),
+            None => Ok(()),
+        }
+    }
+
+    fn check_told(&self, is_told: bool, count: usize) -> Result<(), CallError> {
+        if is_told && self.told.len() + count > SUBSCRIPTIONS_MAX {
+            return Err(CallError::Full { what: "the list of subscriptions" });
+        }
+        Ok(())
+    }
+
+    fn check_blob(&self, blob: &[u8]) -> Result<(), CallError> {
+        let limit = self.known_limits().message_len_max();
+        if u32::try_from(blob.len()).is_ok_and(|len| len <= limit) {
+            return Ok(());
+        }
+        Err(CallError::TooLong { limit })
+    }
+
+    /// Those of a connection that is there, else what most switches have.
+    fn known_limits(&self) -> Limits {
+        let conns = self.slots.iter().filter_map(|slot| slot.conn.as_ref());
+        conns
+            .filter(|conn| conn.is_ready())
+            .map(|conn| conn.limits)
+            .next_back()
+            .unwrap_or(Limits::DEFAULT)
+    }
+
+    fn begin(&mut self, parts: Parts, left: usize) -> Result<u64, CallError> {
+        if self.requests.len() >= REQUESTS_MAX {
+            return Err(CallError::Full { what: "the list of calls that are not answered" });
+        }
+        self.next_request += 1;
+        self.requests.insert(self.next_request, Pending { parts, left });
+        Ok(self.next_request)
+    }
+
+    /// Everything about one name goes over one connection, so that it arrives in order.
+    pub(super) fn push(&mut self, kind: Kind, item: (&str, Tag, Sequence, &[u8]), now: Instant) {
+        let first = self.first_send();
+        let count = u8::try_from(self.slots.len() - first).unwrap_or(u8::MAX);
+        let slot = first + usize::from(shard_of(item.0.as_bytes(), count));
+        self.slots[slot].lanes.push(kind, item, now);
+    }
+
+    fn bare(
+        &mut self,
+        kind: RequestKind,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<u64, CallError> {
+        self.solo(0, kind, |out| {
+            write(out);
+            0
+        })
+    }
+
+    /// Queues a frame of its own with so many items, of which `write` says how many fit.
+    fn solo(
+        &mut self,
+        count: usize,
+        kind: RequestKind,
+        write: impl FnOnce(&mut Vec<u8>) -> u32,
+    ) -> Result<u64, CallError> {
+        self.check_open()?;
+        if u32::try_from(count).map_or(true, |count| count > BATCH_ITEMS_MAX) {
+            return Err(CallError::TooMany { limit: BATCH_ITEMS_MAX });
+        }
+        let mut frame = Vec::new();
+        let written = write(&mut frame);
+        if usize::try_from(written) != Ok(count) {
+            return Err(CallError::TooMany { limit: written });
+        }
+        let request = self.begin(Parts::Solo, 1)?;
+        let slot = self.first_send();
+        let solo = Solo { request, kind, frame, nodes: Vec::new(), deferrals: 0 };
+        self.slots[slot].solos.push_back(solo);
+        Ok(request)
+    }
+
+    pub(super) fn settle_unregistered(&mut self, tag: Tag, code: Option<UnregisterCode>) {
+        let Tag::Call { request, item } = tag else {
+            return;
+        };
+        let index = usize::try_from(item).unwrap_or(usize::MAX);
+        if let Some(Pending { parts: Parts::Unregister(codes), .. }) =
+            self.requests.get_mut(&request)
+        {
+            codes[index] = code;
+        }
+        self.on_part(request);
+    }
+
+    pub(super) fn settle_holder(&mut self, tag: Tag, holder: Holder) {
+        let Tag::Call { request, item } = tag else {
+            return;
+        };
+        let index = usize::try_from(item).unwrap_or(usize::MAX);
+        if let Some(Pending { parts: Parts::Query { holders, .. }, .. }) =
+            self.requests.get_mut(&request)
+        {
+            holders[index] = holder;
+        }
+        self.on_part(request);
+    }
+
+    /// The outcome comes back if nobody waits for it.
+    pub(super) fn settle_registered(
+        &mut self,
+        request: u64,
+        item: u32,
+        port: Registered<Grant>,
+    ) -> Option<Registered<Grant>> {
+        let index = usize::try_from(item).unwrap_or(usize::MAX);
+        let Some(Pending { parts: Parts::Register(ports), .. }) = self.requests.get_mut(&request)
+        else {
+            return Some(port);
+        };
+        ports[index] = Some(port);
+        self.on_part(request);
+        None
+    }
+
+    fn on_part(&mut self, request: u64) {
+        let Some(pending) = self.requests.get_mut(&request) else {
+            return;
+        };
+        pending.left -= 1;
+        if pending.left > 0 {
+            return;
+        }
+        let Some(pending) = self.requests.remove(&request) else {
+            return;
+        };
+        let done = match pending.parts {
+            Parts::Register(ports) => Done::Registered(ports.into_iter().flatten().collect()),
+            Parts::Unregister(codes) => Done::Unregistered(codes),
+            Parts::Query { holders, .. } => Done::Holders(holders),
+            Parts::Solo => Done::Nothing,
+        };
+        self.done.push_back((request, done));
+    }
+
+    pub(super) fn settle_solo(&mut self, request: u64, done: Done<Grant>) {
+        if self.requests.remove(&request).is_some() {
+            self.done.push_back((request, done));
+        }
+    }
+}
+
+fn blobs_len(items: &[(&str, &[u8])]) -> usize {
+    items.iter().map(|(_name, blob)| blob.len()).sum()
+}
+
+fn fill<'a>(mut frame: Frame<'_, Name<'a>>, names: &[&'a str]) -> u32 {
+    names.iter().all(|name| frame.push(Name(name.as_bytes())));
+    frame.finish()
+}
+
+fn check_text(text: &str, len_min: usize) -> Result<(), CallError> {
+    if len_min == 0 && text.is_empty() {
+        return Ok(());
+    }
+    check_name(text.as_bytes()).map_err(|source| CallError::Name { item: 0, source })
+}

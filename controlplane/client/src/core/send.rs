@@ -1,0 +1,325 @@
+//! What leaves: batches when they are due, and what is sent again.
+
+use base::{Duration, Instant};
+use protocol::write_watch;
+
+use super::Core;
+use super::batch::{Batch, Kind, Tag};
+use super::conn::{Action, ConnId, Flight, Solo};
+use crate::error::{CallError, Over, RequestError};
+use crate::event::Event;
+use crate::limits::{
+    BATCH_DELAY, BATCH_LEN, DEFERRED_MAX, FLIGHTS_MAX, OUTGOING_LEN_MAX, RETRY_FIRST, RETRY_MAX,
+};
+
+/// A request that waits because the switch could not take it yet.
+#[derive(Debug)]
+pub(super) struct Deferred {
+    at: Instant,
+    slot: usize,
+    flight: Flight,
+}
+
+impl Core {
+    /// Does what is due, and says when to come again; `now` was read before anything is sent.
+    /// `None`: not before something arrives.
+    pub fn poll(&mut self, now: Instant) -> Option<Instant> {
+        if self.over.is_some() {
+            return None;
+        }
+        if self.closing.is_some_and(|closing| closing <= now) {
+            self.finish(Over::Closed);
+            return None;
+        }
+        self.poll_lease(now);
+        self.poll_deferred(now);
+        self.poll_dials(now);
+        for index in 0..self.slots.len() {
+            self.flush(index, now);
+        }
+        self.due(now)
+    }
+
+    fn due(&self, now: Instant) -> Option<Instant> {
+        let slots = self.slots.iter().filter_map(|slot| match &slot.conn {
+            None => Some(slot.retry_at.max(now)).filter(|_at| self.closing.is_none()),
+            Some(conn) if !conn.is_ready() => Some(conn.since + crate::limits::CONNECT_MAX),
+            // A full connection is looked at when it has sent or heard something.
+            Some(conn) if conn.flights.len() >= FLIGHTS_MAX => None,
+            Some(conn) if conn.unsent().len() >= OUTGOING_LEN_MAX => None,
+            Some(_conn) => slot.lanes.due(BATCH_DELAY),
+        });
+        // What may not be dialled yet waits for another connection.
+        let slots = slots.filter(|at| *at > now);
+        let deferred = self.deferred.iter().map(|deferred| deferred.at);
+        slots.chain(deferred).chain(self.lease_due()).chain(self.closing).min()
+    }
+
+    /// Sends what waits: at once if nothing is under way, else when it is enough or old enough.
+    fn flush(&mut self, index: usize, now: Instant) {
+        let slot = &self.slots[index];
+        let Some(conn) = slot.conn.as_ref().filter(|conn| conn.is_ready()) else {
+            return;
+        };
+        let is_due = conn.flights.is_empty()
+            || slot.lanes.len() >= BATCH_LEN
+            || slot.lanes.due(BATCH_DELAY).is_some_and(|due| due <= now);
+        let id = conn.id;
+        if is_due {
+            while self.has_room(id) {
+                let Some(batch) = self.slots[index].lanes.pop() else {
+                    break;
+                };
+                self.fly_batch(id, batch, now);
+            }
+        }
+        while self.has_room(id) {
+            let Some(solo) = self.slots[index].solos.pop_front() else {
+                break;
+            };
+            let frame = solo.frame.clone();
+            self.fly(id, Flight::Solo(solo), |out, id| {
+                let start = out.len();
+                out.extend_from_slice(&frame);
+                out[start + 8..start + 12].copy_from_slice(&id.to_le_bytes());
+            });
+        }
+    }
+
+    fn has_room(&self, id: ConnId) -> bool {
+        self.conn(id).is_some_and(|conn| {
+            conn.flights.len() < FLIGHTS_MAX && conn.unsent().len() < OUTGOING_LEN_MAX
+        })
+    }
+
+    /// Writes a frame, and notes what is under way.
+    pub(super) fn fly(
+        &mut self,
+        id: ConnId,
+        flight: Flight,
+        write: impl FnOnce(&mut Vec<u8>, u32),
+    ) {
+        let number = self.next_number();
+        if let Some(conn) = self.conn_mut(id) {
+            write(&mut conn.out, number);
+            conn.flights.insert(number, flight);
+        }
+    }
+
+    fn next_number(&mut self) -> u32 {
+        self.next_id = self.next_id.checked_add(1).unwrap_or(1);
+        self.next_id
+    }
+
+    fn fly_batch(&mut self, id: ConnId, mut batch: Batch, now: Instant) {
+        let number = self.next_number();
+        let Some(conn) = self.slots[id.slot].conn.as_mut() else {
+            return;
+        };
+        let limits = conn.limits;
+        match batch.write(&mut conn.out, number, &limits) {
+            Ok(None) => {}
+            Ok(Some(rest)) => self.slots[id.slot].lanes.push_front(rest, now),
+            Err(_too_long) => {
+                let rest = batch.split_off(1);
+                let limit = limits.frame_len_max();
+                self.fail_batch(&batch, &CallError::TooLong { limit }.into(), now);
+                if !rest.tags.is_empty() {
+                    self.slots[id.slot].lanes.push_front(rest, now);
+                }
+                return;
+            }
+        }
+        self.counters.batches_sent += 1;
+        self.counters.items_sent += u64::try_from(batch.tags.len()).unwrap_or(0);
+        match batch.kind {
+            Kind::Register(_) => self.registrations += 1,
+            Kind::Query { subscribe: true } => {
+                batch.texts().for_each(|name| self.cache.on_asked(name));
+            }
+            Kind::Query { subscribe: false }
+            | Kind::Unsubscribe
+            | Kind::Unregister
+            | Kind::Send => {}
+        }
+        if let Some(conn) = self.slots[id.slot].conn.as_mut() {
+            conn.flights.insert(number, Flight::Batch(batch));
+        }
+    }
+
+    /// Ends the calls of a batch.
+    pub(super) fn fail_batch(&mut self, batch: &Batch, error: &RequestError, now: Instant) {
+        for tag in &batch.tags {
+            match tag {
+                Tag::Call { request, .. } | Tag::Recover { request, .. } => {
+                    self.fail(*request, error.clone(), now);
+                }
+                Tag::Wait | Tag::RecoverWait | Tag::Nobody => {}
+            }
+        }
+    }
+
+    /// Closes a connection of the client's own will.
+    pub(super) fn drop_conn(&mut self, id: ConnId, now: Instant, pause: Duration) {
+        if let Some(conn) = self.conn(id) {
+            let rest = conn.unsent().to_vec();
+            self.actions.push_back(Action::Close { conn: id, rest });
+            self.lose(id, now, pause);
+        }
+    }
+
+    /// A connection is gone: what was under way is sent again, but for messages, which arrive at
+    /// most once.
+    pub(super) fn lose(&mut self, id: ConnId, now: Instant, pause: Duration) {
+        let Some(conn) = self.slots[id.slot].conn.take_if(|conn| conn.id == id) else {
+            return;
+        };
+        if conn.is_ready() {
+            self.counters.connections_lost += 1;
+        } else {
+            self.counters.connections_failed += 1;
+        }
+        self.slots[id.slot].back_off(now, pause, &mut self.rng);
+        if self.closing.is_some() && id.slot == 0 {
+            self.finish(Over::Closed);
+            return;
+        }
+        let flights: Vec<Flight> = conn.flights.into_values().collect();
+        for flight in flights.into_iter().rev() {
+            match flight {
+                Flight::Batch(batch) => self.resend(id.slot, batch, now),
+                Flight::Solo(solo) => self.resend_solo(id.slot, solo, now),
+                Flight::Hello
+                | Flight::WaitMsg { .. }
+                | Flight::Relet { .. }
+                | Flight::Yield
+                | Flight::Bye => {}
+            }
+        }
+        if self.is_receive(id) && self.is_attached {
+            self.is_attached = false;
+            self.tell(Event::Disconnected);
+        }
+    }
+
+    fn resend(&mut self, slot: usize, mut batch: Batch, now: Instant) {
+        self.on_landed(&batch);
+        if batch.kind == Kind::Send {
+            self.counters.sent_lost += u64::try_from(batch.tags.len()).unwrap_or(0);
+            return;
+        }
+        let is_over = matches!(batch.kind, Kind::Unregister | Kind::Unsubscribe);
+        if is_over && self.authority.is_none() {
+            batch.tags.iter().for_each(|tag| self.settle_unregistered(*tag, None));
+            return;
+        }
+        self.counters.requests_resent += 1;
+        batch.is_again = true;
+        self.slots[slot].lanes.push_front(batch, now);
+    }
+
+    fn resend_solo(&mut self, slot: usize, solo: Solo, now: Instant) {
+        use protocol::RequestKind::{Broadcast, Send, SendMany};
+        if matches!(solo.kind, Broadcast | Send | SendMany) {
+            self.counters.sent_lost += 1;
+            self.fail(solo.request, RequestError::Lost, now);
+            return;
+        }
+        self.counters.requests_resent += 1;
+        self.slots[slot].solos.push_front(solo);
+    }
+
+    /// A batch is not under way any more, answered or not.
+    pub(super) fn on_landed(&mut self, batch: &Batch) {
+        match batch.kind {
+            Kind::Register(_) => self.registrations -= 1,
+            Kind::Query { subscribe: true } => {
+                for name in batch.texts() {
+                    self.cache.on_answered(name, protocol::Sequence::NONE);
+                }
+            }
+            Kind::Query { subscribe: false }
+            | Kind::Unsubscribe
+            | Kind::Unregister
+            | Kind::Send => {}
+        }
+    }
+
+    /// Tries again later, twice as late each time; `least` is what the switch says.
+    pub(super) fn defer(&mut self, slot: usize, flight: Flight, least: Duration, now: Instant) {
+        let Some((deferrals, flight)) = deferrable(flight) else {
+            return;
+        };
+        if self.deferred.len() >= DEFERRED_MAX {
+            let full = CallError::Full { what: "the list of what the switch was too busy for" };
+            self.fail_flight(&flight, &full.into(), now);
+            return;
+        }
+        self.counters.requests_deferred += 1;
+        let pause = (RETRY_FIRST.as_nanos() << deferrals.min(10)).max(least.as_nanos());
+        let pause = pause.min(RETRY_MAX.as_nanos());
+        let at = now + Duration::from_nanos(pause / 2 + self.rng.below(pause / 2 + 1));
+        self.deferred.push(Deferred { at, slot, flight });
+    }
+
+    pub(super) fn fail_flight(&mut self, flight: &Flight, error: &RequestError, now: Instant) {
+        match flight {
+            Flight::Batch(batch) => self.fail_batch(batch, error, now),
+            Flight::Solo(solo) => self.fail(solo.request, error.clone(), now),
+            Flight::Hello
+            | Flight::WaitMsg { .. }
+            | Flight::Relet { .. }
+            | Flight::Yield
+            | Flight::Bye => {}
+        }
+    }
+
+    fn poll_deferred(&mut self, now: Instant) {
+        for Deferred { slot, flight, .. } in self.deferred.extract_if(.., |each| each.at <= now) {
+            match flight {
+                Flight::Batch(batch) => self.slots[slot].lanes.push_front(batch, now),
+                Flight::Solo(solo) => self.slots[slot].solos.push_back(solo),
+                Flight::Hello
+                | Flight::WaitMsg { .. }
+                | Flight::Relet { .. }
+                | Flight::Yield
+                | Flight::Bye => {}
+            }
+        }
+    }
+
+    /// Watches what was watched before the connection was lost.
+    pub(super) fn watch_again(&mut self) {
+        let waiting = &self.slots[0].solos;
+        let is_waiting = waiting.iter().any(|solo| solo.kind == protocol::RequestKind::Watch);
+        if is_waiting {
+            return;
+        }
+        for prefix in self.watches.clone() {
+            let mut frame = Vec::new();
+            write_watch(&mut frame, 0, &prefix);
+            let kind = protocol::RequestKind::Watch;
+            let solo = Solo { request: 0, kind, frame, nodes: Vec::new(), deferrals: 0 };
+            self.slots[0].solos.push_back(solo);
+        }
+    }
+}
+
+/// Counts a deferral of a request; another flight is none.
+fn deferrable(flight: Flight) -> Option<(u32, Flight)> {
+    match flight {
+        Flight::Batch(mut batch) => {
+            batch.deferrals = batch.deferrals.saturating_add(1);
+            Some((batch.deferrals - 1, Flight::Batch(batch)))
+        }
+        Flight::Solo(mut solo) => {
+            solo.deferrals = solo.deferrals.saturating_add(1);
+            Some((solo.deferrals - 1, Flight::Solo(solo)))
+        }
+        Flight::Hello
+        | Flight::WaitMsg { .. }
+        | Flight::Relet { .. }
+        | Flight::Yield
+        | Flight::Bye => None,
+    }
+}

@@ -1,0 +1,163 @@
+//! The cache, notices, messages, waiting.
+
+use protocol::{GoneReason, Holder, Owner, RegisterCode, RegisterFailure, RegisterFlags, Sequence};
+
+use super::Rig;
+use crate::event::{self, Done};
+
+const fn sequence(count: u64) -> Sequence {
+    Sequence::new(0, count)
+}
+
+const OTHER: Owner<'static> = Owner { node: "n2", address: "10.0.0.2:1" };
+
+/// Asks for an owner, and answers with this grant.
+fn learn(rig: &mut Rig, name: &str, count: u64) {
+    rig.core.query(&[name], true, false, rig.now).expect("there is room");
+    let (id, text) = rig.only(1);
+    assert_eq!(text, format!("query subscribe {name}"));
+    answer(rig, id, count);
+    rig.done();
+}
+
+fn answer(rig: &mut Rig, id: u32, count: u64) {
+    let ports = [(sequence(count), Holder::Owner(0))];
+    rig.hear(1, |out| protocol::write_query_port_answer(out, id, [OTHER], &ports));
+}
+
+fn gone(rig: &mut Rig, notice: u64, count: u64, name: &str) {
+    rig.push(|push| {
+        push.port_gone(
+            notice,
+            protocol::Gone {
+                reason: GoneReason::Released,
+                sequence: sequence(count),
+                name: name.as_bytes(),
+            },
+        );
+    });
+}
+
+#[test]
+fn an_owner_stays_until_its_grant_or_a_later_one_is_over() {
+    let mut rig = Rig::connected();
+    learn(&mut rig, "a", 5);
+    gone(&mut rig, 1, 4, "a");
+    assert!(rig.core.cached("a").is_some(), "an older grant");
+    gone(&mut rig, 2, 5, "a");
+    assert!(rig.core.cached("a").is_none());
+    assert_eq!(rig.core.counters().notice_gaps, 0);
+}
+
+#[test]
+fn a_gap_in_the_count_of_notices_empties_the_cache() {
+    let mut rig = Rig::connected();
+    learn(&mut rig, "a", 5);
+    learn(&mut rig, "b", 6);
+    gone(&mut rig, 3, 1, "z");
+    assert_eq!((rig.core.cache_len(), rig.core.counters().notice_gaps), (0, 1));
+    learn(&mut rig, "a", 5);
+    gone(&mut rig, 4, 1, "z");
+    assert_eq!(rig.core.cache_len(), 1, "the count goes on from there");
+}
+
+#[test]
+fn a_notice_that_overtakes_an_answer_wins() {
+    let mut rig = Rig::connected();
+    rig.core.query(&["a"], true, false, rig.now).expect("there is room");
+    let (id, _text) = rig.only(1);
+    gone(&mut rig, 1, 5, "a");
+    answer(&mut rig, id, 5);
+    assert!(rig.core.cached("a").is_none());
+    assert!(rig.core.next_done().is_none(), "the answer was old, and is asked for again");
+    let (id, text) = rig.only(1);
+    assert_eq!(text, "query subscribe a");
+    answer(&mut rig, id, 8);
+    let Done::Holders(holders) = rig.done() else { panic!("a query") };
+    let event::Holder::Owner(owner) = &holders[0] else { panic!("{holders:?}") };
+    assert_eq!(owner.token.sequence, sequence(8));
+    assert!(rig.core.cached("a").is_some());
+}
+
+#[test]
+fn a_flush_kills_what_is_on_the_way_and_tells_who_subscribed() {
+    let mut rig = Rig::connected();
+    rig.events();
+    rig.core.query(&["a"], true, true, rig.now).expect("there is room");
+    let (id, _text) = rig.only(1);
+    rig.push(|push| {
+        push.flush(protocol::Flush { notice: 1, reason: protocol::FlushReason::Overflow })
+    });
+    answer(&mut rig, id, 5);
+    assert!(rig.core.cached("a").is_none());
+    assert_eq!(rig.events(), ["subscriptions lost"]);
+}
+
+#[test]
+fn who_subscribed_is_told_once() {
+    let mut rig = Rig::connected();
+    rig.events();
+    rig.core.query(&["a"], true, true, rig.now).expect("there is room");
+    let (id, _text) = rig.only(1);
+    answer(&mut rig, id, 5);
+    gone(&mut rig, 1, 5, "a");
+    gone(&mut rig, 2, 6, "a");
+    assert_eq!(rig.events(), ["gone a 5.0.5"]);
+}
+
+#[test]
+fn a_message_that_overtakes_its_grant_waits_for_it() {
+    let mut rig = Rig::connected();
+    rig.events();
+    let message = |rig: &mut Rig, count, blob: &'static [u8]| {
+        rig.push(|push| push.message(protocol::Message { sequence: sequence(count), blob }));
+    };
+    message(&mut rig, 1, b"nobody's");
+    rig.core.register(&["a"], RegisterFlags::default(), rig.now).expect("there is room");
+    let (id, _text) = rig.only(1);
+    message(&mut rig, 1, b"first");
+    message(&mut rig, 1, b"second");
+    assert!(rig.events().is_empty());
+    rig.grant(id, 1, 1);
+    message(&mut rig, 1, b"third");
+    assert_eq!(rig.events(), ["message a first", "message a second", "message a third"]);
+    let counters = rig.core.counters();
+    assert_eq!((counters.messages_early, counters.messages_stale), (2, 1));
+}
+
+#[test]
+fn a_port_that_is_waited_for_is_granted_over_a_new_master() {
+    let mut rig = Rig::connected();
+    rig.events();
+    let flags = RegisterFlags { subscribe: false, wait: true };
+    rig.core.register(&["a"], flags, rig.now).expect("there is room");
+    let (id, _text) = rig.only(1);
+    let waiting = RegisterFailure { item: 0, code: RegisterCode::Waiting, owner: Some(0) };
+    rig.hear(1, |out| protocol::write_reg_port_answer(out, id, &[], [OTHER], [waiting]));
+    assert!(matches!(rig.done(), Done::Registered(_)));
+    for slot in [0, 1] {
+        rig.core.handle_closed(rig.conns[&slot], "reset", rig.now);
+    }
+    rig.at(50);
+    rig.epoch = protocol::Epoch(6);
+    rig.connect();
+    let (id, text) = rig.only(1);
+    assert_eq!(text, "register a wait");
+    rig.hear(1, |out| protocol::write_reg_port_answer(out, id, &[], [OTHER], [waiting]));
+    rig.events();
+    rig.push(|push| {
+        push.grant(1, protocol::Granted { sequence: sequence(3), name: b"a" });
+    });
+    assert_eq!(rig.events(), ["granted a 6.0.3"]);
+}
+
+#[test]
+fn a_grant_that_nobody_awaits_is_released() {
+    let mut rig = Rig::connected();
+    let request = rig.core.register(&["a"], RegisterFlags::default(), rig.now);
+    let (id, _text) = rig.only(1);
+    rig.core.abandon(request.expect("there is room"), rig.now);
+    rig.grant(id, 1, 1);
+    assert_eq!(rig.only(1).1, "unregister a");
+    assert_eq!(rig.core.counters().grants_released, 1);
+}

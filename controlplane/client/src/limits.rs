@@ -1,0 +1,101 @@
+//! Every bound of a client, with its derivation.
+
+use base::Duration;
+
+/// How long an item waits for others while requests are under way: a fifth of a round trip in a
+/// data center, and a thousand calls at twenty million a second.
+pub const BATCH_DELAY: Duration = Duration::from_micros(50);
+
+/// Items of a frame. Larger frames save nothing: 12 bytes of header among 139,000 of names.
+pub const BATCH_ITEMS_MAX: u32 = 8_192;
+
+/// Bytes of names and messages at which a frame leaves without waiting: what a socket takes at once.
+pub const BATCH_LEN: usize = 64 << 10;
+
+/// Frames of a connection that are not answered. What comes then is gathered.
+pub const FLIGHTS_MAX: usize = 256;
+
+/// Bytes that wait to be sent on one connection before batches are held back.
+pub const OUTGOING_LEN_MAX: usize = 4 << 20;
+
+/// Bytes of names and messages that calls may have waiting on one connection; a call beyond it is
+/// refused. A million names of 16 bytes with what is kept of each fit.
+pub const WAITING_LEN_MAX: usize = 64 << 20;
+
+/// Calls that are not done yet.
+pub const REQUESTS_MAX: usize = 65_536;
+
+/// Send connections.
+pub const SEND_CONNECTIONS_MAX: u8 = 8;
+
+/// Owners that are kept, unless told otherwise: about 20 MB.
+pub const CACHE_ENTRIES: usize = 100_000;
+
+/// The most owners that may be kept.
+pub const CACHE_ENTRIES_MAX: usize = 10_000_000;
+
+/// Names that the application is told of when they go away.
+pub const SUBSCRIPTIONS_MAX: usize = 1_000_000;
+
+/// Names that are waited for.
+pub const WAITS_MAX: usize = 100_000;
+
+/// Messages that came before the answer which grants their port: what a switch sends in the
+/// time of one answer.
+pub const EARLY_MESSAGES_MAX: usize = 4_096;
+
+/// Bytes of such messages.
+pub const EARLY_LEN_MAX: usize = 4 << 20;
+
+/// Events that the application has not taken.
+pub const EVENTS_MAX: usize = 65_536;
+
+/// Bytes of messages among them.
+pub const EVENTS_LEN_MAX: usize = 64 << 20;
+
+/// The first pause before a connection is tried again.
+pub const BACKOFF_FIRST: Duration = Duration::from_millis(20);
+
+/// The longest. A lease is seconds, so a switch that is back is found within it.
+pub const BACKOFF_MAX: Duration = Duration::from_millis(1_000);
+
+/// From the dial to the `WELCOME`; the switch closes after as much.
+pub const CONNECT_MAX: Duration = Duration::from_secs(5);
+
+/// The first and the longest pause before a request is tried again that the switch was too busy
+/// for, or that its grace does not allow yet.
+pub const RETRY_FIRST: Duration = Duration::from_millis(10);
+/// See [`RETRY_FIRST`].
+pub const RETRY_MAX: Duration = Duration::from_millis(1_000);
+
+/// Requests that wait so.
+pub const DEFERRED_MAX: usize = 4_096;
+
+/// Parts of a lease in which a `RELET` is sent once.
+pub const RELETS_PER_LEASE: u64 = 3;
+
+/// `RELET`s that are not answered: beyond them the connection is dead for longer than a lease.
+pub const RELETS_MAX: usize = 16;
+
+/// How long `YIELD` and `BYE` may take at the end.
+pub const CLOSE_MAX: Duration = Duration::from_millis(1_000);
+
+/// Bytes that are read at once.
+pub const READ_LEN: usize = 64 << 10;
+
+/// Reads of one connection before the others have their turn.
+pub const READS_PER_TURN: usize = 16;
+
+/// How long the thread sleeps with nothing to do: the clock of authority goes on while a machine
+/// is suspended, the one that it sleeps by does not.
+pub const SLEEP_MAX: Duration = Duration::from_millis(500);
+
+/// Bytes of a file of certificates or of a key.
+pub const PEM_LEN_MAX: u64 = 1 << 20;
+
+/// How many endpoints may be named.
+pub const ENDPOINTS_MAX: usize = 64;
+
+const _: () = assert!(BATCH_ITEMS_MAX <= protocol::limits::ITEMS_MAX);
+const _: () = assert!(BATCH_LEN < OUTGOING_LEN_MAX);
+const _: () = assert!(FLIGHTS_MAX >= 1);

@@ -1,0 +1,479 @@
+//! The thread, the sockets and the clock around the core.
+//!
+//! A call takes the lock, hands its items to the core and writes what the core wants sent, so that
+//! an idle connection costs it no change of threads. The thread reads, keeps the lease, and dials
+//! through threads that end when they have; it is never busy with anything that could hold up a
+//! `RELET`.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::net::TcpStream;
+use std::os::fd::AsFd as _;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::Waker;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use base::Instant;
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::sys::time::{TimeSpec, TimeValLike as _};
+use protocol::{SessionId, Token};
+
+use crate::answer::Answer;
+use crate::clock;
+use crate::config::{Config, Entropy};
+use crate::core::{Action, ConnId, Core};
+use crate::error::{CallError, Over};
+use crate::event::{Done, Event, Registered};
+use crate::guard::PortGuard;
+use crate::limits::{CONNECT_MAX, READ_LEN, READS_PER_TURN, SLEEP_MAX};
+use crate::link::{self, Link};
+use crate::tls::{Tls, TlsError, TlsFiles};
+
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] crate::config::ConfigError),
+    /// The files of TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The kernel gave no thread, no event or no random bytes.
+    #[error("the kernel refuses {what}: {source}")]
+    System {
+        /// What was asked for.
+        what: &'static str,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+/// What callers and the thread share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    state: Mutex<State>,
+    pub(crate) arrived: Condvar,
+    wake: EventFd,
+    tls: Option<Tls>,
+    /// Ports whose guards were dropped. A lock of its own: a guard may be dropped anywhere.
+    releases: Mutex<Vec<(Arc<str>, Token)>>,
+    dialled: Mutex<Vec<(ConnId, io::Result<Link>)>>,
+    pub(crate) pid: u32,
+}
+
+/// What is under the lock.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) core: Core,
+    links: HashMap<ConnId, Link>,
+    answers: HashMap<u64, Arc<Answer>>,
+    /// Who waits for a grant of a port by name.
+    pub(crate) acquiring: HashMap<Arc<str>, Arc<Answer>>,
+    /// What came of waiting and nobody has taken yet; at most one for each port.
+    waited: VecDeque<Event<PortGuard>>,
+    pub(crate) event_waker: Option<Waker>,
+    sleeps_until: Option<Instant>,
+    is_ended: bool,
+}
+
+/// The thread, and what it shares.
+#[derive(Debug)]
+pub(crate) struct Shell {
+    pub(crate) shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Shell {
+    pub(crate) fn start(config: Config, tls: Option<&TlsFiles>) -> Result<Self, StartError> {
+        let system = |what| move |source| StartError::System { what, source };
+        let mut random = [0; 24];
+        getrandom::fill(&mut random)
+            .map_err(|error| system("random bytes")(io::Error::other(error.to_string())))?;
+        let (session, seed) = random.split_at(16);
+        let entropy = Entropy {
+            session: SessionId(session.try_into().expect("it was cut so")),
+            seed: u64::from_le_bytes(seed.try_into().expect("it was cut so")),
+        };
+        let wake = EventFd::from_value_and_flags(0, EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC);
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State {
+                core: Core::new(config, entropy)?,
+                links: HashMap::new(),
+                answers: HashMap::new(),
+                acquiring: HashMap::new(),
+                waited: VecDeque::new(),
+                event_waker: None,
+                sleeps_until: None,
+                is_ended: false,
+            }),
+            arrived: Condvar::new(),
+            wake: wake.map_err(|errno| system("an eventfd")(errno.into()))?,
+            tls: tls.map(Tls::load).transpose()?,
+            releases: Mutex::new(Vec::new()),
+            dialled: Mutex::new(Vec::new()),
+            pid: std::process::id(),
+        });
+        let of_thread = Arc::clone(&shared);
+        let thread = thread::Builder::new().name("bypss".to_owned());
+        let thread = thread.spawn(move || run(&of_thread)).map_err(system("a thread"))?;
+        Ok(Self { shared, thread: Some(thread) })
+    }
+
+    /// Releases everything and ends the thread.
+    pub(crate) fn close(&mut self) {
+        // A forked child has no such thread, and nothing to release.
+        if std::process::id() != self.shared.pid {
+            self.thread.take();
+            return;
+        }
+        let mut state = self.shared.lock();
+        let now = clock::now();
+        state.core.close(now);
+        state.is_ended = true;
+        self.shared.settle(&mut state, now);
+        drop(state);
+        self.shared.wake();
+        if let Some(thread) = self.thread.take() {
+            // It panics by a defect of ours only, which was told where it happened.
+            thread.join().ok();
+        }
+    }
+}
+
+impl Drop for Shell {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Shared {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        // What a panic left is still safe: authority is a word of its own.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wake(&self) {
+        // The only failure is a count that is full, and then the thread is awake.
+        self.wake.write(1).ok();
+    }
+
+    pub(crate) fn release(&self, name: Arc<str>, token: Token) {
+        self.releases.lock().unwrap_or_else(PoisonError::into_inner).push((name, token));
+        self.wake();
+    }
+
+    /// Hands a call to the core, and sends what can be sent.
+    pub(crate) fn call(
+        self: &Arc<Self>,
+        ask: impl FnOnce(&mut Core, Instant) -> Result<u64, CallError>,
+    ) -> Result<(u64, Arc<Answer>), CallError> {
+        let mut state = self.lock();
+        let now = clock::now();
+        let request = ask(&mut state.core, now)?;
+        let answer = Arc::new(Answer::default());
+        state.answers.insert(request, Arc::clone(&answer));
+        self.settle_and_wake(&mut state, now);
+        Ok((request, answer))
+    }
+
+    /// As `call`, for what has no answer.
+    pub(crate) fn tell<T>(self: &Arc<Self>, ask: impl FnOnce(&mut Core, Instant) -> T) -> T {
+        let mut state = self.lock();
+        let now = clock::now();
+        let told = ask(&mut state.core, now);
+        self.settle_and_wake(&mut state, now);
+        told
+    }
+
+    /// Nobody waits for an answer any more.
+    pub(crate) fn abandon(self: &Arc<Self>, request: u64) {
+        let mut state = self.lock();
+        state.answers.remove(&request);
+        let now = clock::now();
+        state.core.abandon(request, now);
+        self.settle_and_wake(&mut state, now);
+    }
+
+    /// Asks for a grant of a port, now or later. It arrives at the answer once.
+    pub(crate) fn acquire(self: &Arc<Self>, name: &str) -> Result<Arc<Answer>, CallError> {
+        let mut state = self.lock();
+        if state.acquiring.contains_key(name) {
+            return Err(CallError::Full { what: "the place of who waits for this port" });
+        }
+        let now = clock::now();
+        let flags = protocol::RegisterFlags { subscribe: false, wait: true };
+        let request = state.core.register(&[name], flags, now)?;
+        let answer = Arc::new(Answer::default());
+        state.answers.insert(request, Arc::clone(&answer));
+        state.acquiring.insert(name.into(), Arc::clone(&answer));
+        self.settle_and_wake(&mut state, now);
+        Ok(answer)
+    }
+
+    /// Waits for a port no more.
+    pub(crate) fn give_up(self: &Arc<Self>, name: &str) {
+        let mut state = self.lock();
+        state.acquiring.remove(name);
+        // A client that is over waits for nothing.
+        state.core.cancel_wait(&[name]).ok();
+        let now = clock::now();
+        self.settle_and_wake(&mut state, now);
+    }
+
+    fn settle_and_wake(self: &Arc<Self>, state: &mut State, now: Instant) {
+        let next = self.settle(state, now);
+        let is_earlier = match (next, state.sleeps_until) {
+            (Some(next), Some(until)) => next < until,
+            (_, None) | (None, _) => false,
+        };
+        if is_earlier || state.links.values().any(Link::wants_write) {
+            self.wake();
+        }
+    }
+
+    /// Does all that can be done without waiting, and says until when there is nothing.
+    fn settle(self: &Arc<Self>, state: &mut State, now: Instant) -> Option<Instant> {
+        let mut next = state.core.poll(now);
+        loop {
+            self.act(state);
+            if !self.write(state) {
+                break;
+            }
+            next = state.core.poll(now);
+        }
+        self.deliver(state);
+        next
+    }
+
+    fn act(self: &Arc<Self>, state: &mut State) {
+        while let Some(action) = state.core.next_action() {
+            match action {
+                Action::Connect { conn, endpoint } => self.dial(conn, endpoint),
+                Action::Close { conn, rest } => {
+                    if let Some(mut link) = state.links.remove(&conn) {
+                        // The connection is given up; what the socket takes, it takes.
+                        link.write(&rest).ok();
+                    }
+                }
+            }
+        }
+    }
+
+    fn dial(self: &Arc<Self>, conn: ConnId, endpoint: Arc<str>) {
+        let of_thread = Arc::clone(self);
+        let dial = move || {
+            let timeout = Duration::from_nanos(CONNECT_MAX.as_nanos());
+            let dialled = link::dial(&endpoint, of_thread.tls.as_ref(), timeout);
+            let told = dialled.map_err(|error| {
+                io::Error::new(error.kind(), format!("cannot connect to {endpoint}: {error}"))
+            });
+            of_thread.on_dialled(conn, told);
+        };
+        let thread = thread::Builder::new().name("bypss-dial".to_owned());
+        if let Err(error) = thread.spawn(dial) {
+            self.on_dialled(conn, Err(error));
+        }
+    }
+
+    fn on_dialled(&self, conn: ConnId, dialled: io::Result<Link>) {
+        let mut all = self.dialled.lock().unwrap_or_else(PoisonError::into_inner);
+        all.push((conn, dialled));
+        drop(all);
+        self.wake();
+    }
+
+    /// Sends what there is; `true`: a connection was lost, and there may be more to do.
+    fn write(&self, state: &mut State) -> bool {
+        let mut lost = Vec::new();
+        #[expect(clippy::iter_over_hash_type, reason = "connections do not wait for each other")]
+        for (conn, link) in &mut state.links {
+            match link.write(state.core.outgoing(*conn)) {
+                Ok(0) => {}
+                Ok(len) => state.core.handle_sent(*conn, len),
+                Err(error) => lost.push((*conn, error)),
+            }
+        }
+        for (conn, error) in &lost {
+            state.links.remove(conn);
+            state.core.handle_closed(*conn, &error.to_string(), clock::now());
+        }
+        !lost.is_empty()
+    }
+
+    /// Brings answers and events to those who wait.
+    fn deliver(self: &Arc<Self>, state: &mut State) {
+        let (pid, weak) = (self.pid, Arc::downgrade(self));
+        let mut guard = |grant| PortGuard::new(grant, pid, Weak::clone(&weak));
+        while let Some((request, done)) = state.core.next_done() {
+            // An answer that nobody takes is dropped, and its guards release their ports.
+            let done = done.map(&mut guard);
+            let Some(answer) = state.answers.remove(&request) else {
+                continue;
+            };
+            let is_acquiring = state.acquiring.values().any(|other| Arc::ptr_eq(other, &answer));
+            if is_acquiring && is_only_waiting(&done) {
+                continue;
+            }
+            if is_acquiring {
+                state.acquiring.retain(|_name, other| !Arc::ptr_eq(other, &answer));
+            }
+            answer.put(done);
+        }
+        let mut is_new = state.core.has_events();
+        while let Some(event) = state.core.next_waited() {
+            is_new = true;
+            let (name, port) = if let Event::Granted(grant) = event {
+                (Arc::clone(&grant.name), Ok(guard(grant)))
+            } else if let Event::WaitFailed { name, code } = event {
+                (name, Err(code))
+            } else {
+                continue;
+            };
+            match (state.acquiring.remove(&name), port) {
+                (Some(answer), Ok(guard)) => {
+                    answer.put(Done::Registered(vec![Registered::Granted(guard)]));
+                }
+                (Some(answer), Err(code)) => {
+                    let failed = Registered::Failed { code, owner: None };
+                    answer.put(Done::Registered(vec![failed]));
+                }
+                (None, Ok(guard)) => state.waited.push_back(Event::Granted(guard)),
+                (None, Err(code)) => state.waited.push_back(Event::WaitFailed { name, code }),
+            }
+        }
+        if let Some(over) = state.core.over() {
+            let over = over.clone();
+            is_new = true;
+            #[expect(clippy::iter_over_hash_type, reason = "all are told the same")]
+            for (_name, answer) in state.acquiring.drain() {
+                answer.put(Done::Failed(over.clone().into()));
+            }
+        }
+        if is_new {
+            self.arrived.notify_all();
+            if let Some(waker) = state.event_waker.take() {
+                waker.wake();
+            }
+        }
+    }
+}
+
+/// Whether a registration of one port has it waited for.
+fn is_only_waiting(done: &Done<PortGuard>) -> bool {
+    let Done::Registered(ports) = done else {
+        return false;
+    };
+    matches!(ports.as_slice(), [Registered::Failed { code: protocol::RegisterCode::Waiting, .. }])
+}
+
+/// The thread: until the client is over and has nothing left to send.
+fn run(shared: &Arc<Shared>) {
+    let mut buffer = vec![0; READ_LEN];
+    loop {
+        let mut state = shared.lock();
+        take_in(shared, &mut state);
+        let now = clock::now();
+        let next = shared.settle(&mut state, now);
+        if state.is_ended && state.core.over().is_some() {
+            break;
+        }
+        state.sleeps_until = Some(next.unwrap_or(now + SLEEP_MAX).min(now + SLEEP_MAX));
+        let sleep = state.sleeps_until.unwrap_or(now).saturating_since(now);
+        let socket = |(conn, link): (&ConnId, &Link)| (*conn, link.stream(), link.wants_write());
+        let mut sockets: Vec<_> = state.links.iter().map(socket).collect();
+        sockets.sort_unstable_by_key(|(conn, ..)| *conn);
+        drop(state);
+        let ready = sleep_until(shared, &sockets, sleep);
+        let mut state = shared.lock();
+        state.sleeps_until = None;
+        for conn in ready {
+            read(&mut state, conn, &mut buffer);
+        }
+    }
+}
+
+/// What other threads left.
+fn take_in(shared: &Shared, state: &mut State) {
+    let dialled =
+        std::mem::take(&mut *shared.dialled.lock().unwrap_or_else(PoisonError::into_inner));
+    for (conn, link) in dialled {
+        match link {
+            Ok(link) => {
+                state.core.handle_connected(conn);
+                state.links.insert(conn, link);
+            }
+            Err(error) => state.core.handle_closed(conn, &error.to_string(), clock::now()),
+        }
+    }
+    let releases =
+        std::mem::take(&mut *shared.releases.lock().unwrap_or_else(PoisonError::into_inner));
+    let now = clock::now();
+    for (name, token) in releases {
+        state.core.release(&name, token, now);
+    }
+}
+
+/// Sleeps, and says which connections have something to read.
+fn sleep_until(
+    shared: &Shared,
+    sockets: &[(ConnId, Arc<TcpStream>, bool)],
+    sleep: base::Duration,
+) -> Vec<ConnId> {
+    let mut fds: Vec<PollFd<'_>> = vec![PollFd::new(shared.wake.as_fd(), PollFlags::POLLIN)];
+    fds.extend(sockets.iter().map(|(_conn, stream, wants_write)| {
+        let write = if *wants_write { PollFlags::POLLOUT } else { PollFlags::empty() };
+        PollFd::new(stream.as_fd(), PollFlags::POLLIN | write)
+    }));
+    let timeout = TimeSpec::nanoseconds(i64::try_from(sleep.as_nanos()).unwrap_or(i64::MAX));
+    // A signal ends the sleep early, which is as good as its end.
+    ppoll(&mut fds, Some(timeout), None).ok();
+    let is_ready = |fd: &PollFd<'_>| fd.any().unwrap_or(true);
+    if is_ready(&fds[0]) {
+        shared.wake.read().ok();
+    }
+    let sockets = sockets.iter().zip(&fds[1..]);
+    sockets.filter(|(_socket, fd)| is_ready(fd)).map(|((conn, ..), _fd)| *conn).collect()
+}
+
+/// Reads what is there, up to a bound.
+fn read(state: &mut State, conn: ConnId, buffer: &mut [u8]) {
+    for _turn in 0..READS_PER_TURN {
+        let Some(link) = state.links.get_mut(&conn) else {
+            return;
+        };
+        let why = match link.read(buffer) {
+            Ok(None) => return,
+            Ok(Some(0)) => "the switch closed the connection".to_owned(),
+            Ok(Some(len)) => {
+                // For checks the clock is read after what is checked has come.
+                state.core.handle_bytes(conn, &buffer[..len], clock::now());
+                continue;
+            }
+            Err(error) => error.to_string(),
+        };
+        state.links.remove(&conn);
+        state.core.handle_closed(conn, &why, clock::now());
+        return;
+    }
+}
+
+impl State {
+    /// The next event; `Err`: there is none, and none will come.
+    pub(crate) fn take_event(
+        &mut self,
+        shared: &Arc<Shared>,
+    ) -> Result<Option<Event<PortGuard>>, Over> {
+        if let Some(event) = self.waited.pop_front() {
+            return Ok(Some(event));
+        }
+        let (pid, weak) = (shared.pid, Arc::downgrade(shared));
+        let mut guard = |grant| PortGuard::new(grant, pid, Weak::clone(&weak));
+        match (self.core.next_event(), self.core.over()) {
+            (Some(event), _) => Ok(Some(event.map(&mut guard))),
+            (None, Some(over)) => Err(over.clone()),
+            (None, None) => Ok(None),
+        }
+    }
+}

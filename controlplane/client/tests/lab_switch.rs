@@ -1,0 +1,141 @@
+//! Clients at a real switch over TCP: owners, waiting, and what is told of a switch that dies.
+#![expect(clippy::wildcard_enum_match_arm, reason = "other events may come between")]
+#![expect(clippy::print_stderr, reason = "what is skipped is said")]
+
+use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use client::blocking::Client;
+use client::{Config, Event, Holder, PortGuard, Registered};
+use protocol::{RegisterCode, RegisterFlags};
+
+const SECOND: Duration = Duration::from_secs(1);
+const LONG: Duration = Duration::from_secs(10);
+
+/// The daemon: named by `BYPSSD`, else beside the tests.
+fn program() -> Option<PathBuf> {
+    let beside = || {
+        let test = std::env::current_exe().ok()?;
+        Some(test.parent()?.parent()?.join("bypssd"))
+    };
+    let path = std::env::var_os("BYPSSD").map(PathBuf::from).or_else(beside)?;
+    let is_there = path.is_file();
+    if !is_there {
+        let required = std::env::var("ABELE_REQUIRE").unwrap_or_default();
+        assert!(!required.split(',').any(|word| word == "bypssd"), "{} is missing", path.display());
+        eprintln!("skipped: there is no {}; build it or set BYPSSD", path.display());
+    }
+    is_there.then_some(path)
+}
+
+struct Switch {
+    child: Child,
+    address: String,
+}
+
+impl Switch {
+    fn dev() -> Option<Self> {
+        let args = ["dev", "--listen", "127.0.0.1:0", "--for", "120", "--ports", "1024"];
+        let mut child = Command::new(program()?)
+            .args(args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it runs");
+        let lines = BufReader::new(child.stdout.take().expect("it was piped")).lines();
+        let ready = lines.map_while(Result::ok).find(|line| line.starts_with("ready"));
+        let ready = ready.expect("it says that it is ready");
+        let address = ready.split([' ', ',', '=']).find(|word| word.starts_with("127.0.0.1:"));
+        let address = address.unwrap_or_else(|| panic!("{ready} has no address")).to_owned();
+        Some(Self { child, address })
+    }
+
+    fn client(&self, node: &str) -> Client {
+        let client = Client::start(Config::new(&self.address, node), None).expect("it starts");
+        client.connect(LONG).expect("the switch is there");
+        client
+    }
+}
+
+impl Drop for Switch {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+fn hold(client: &Client, name: &str) -> PortGuard {
+    let ports = client.register(&[name], RegisterFlags::default(), LONG).expect("it answers");
+    match ports.into_iter().next() {
+        Some(Registered::Granted(guard)) => guard,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_port_has_one_owner_who_is_found_and_gets_messages() {
+    let Some(switch) = Switch::dev() else { return };
+    let (one, two) = (switch.client("one"), switch.client("two"));
+    let guard = hold(&one, "orders");
+    assert!(guard.is_owner() && guard.remaining() > SECOND);
+    let ports = two.register(&["orders"], RegisterFlags::default(), LONG).expect("it answers");
+    let Registered::Failed { code: RegisterCode::Held, owner: Some(owner) } = &ports[0] else {
+        panic!("{ports:?}")
+    };
+    assert_eq!(&*owner.node, "one");
+    let Holder::Owner(owner) = two.owner("orders", LONG).expect("it answers") else {
+        panic!("it is held")
+    };
+    assert_eq!((&*owner.node, owner.token), ("one", guard.token()));
+    assert!(two.cached("orders").is_some());
+    two.send(&[("orders", b"hello")]).expect("there is room");
+    loop {
+        match one.recv(LONG).expect("it is open").expect("a message comes") {
+            Event::Message { port: Some((name, token)), blob } => {
+                assert_eq!((&*name, token, &blob[..]), ("orders", guard.token(), &b"hello"[..]));
+                break;
+            }
+            _other => {}
+        }
+    }
+    drop(guard);
+    let next = two.acquire("orders", LONG).expect("it is free");
+    assert!(next.is_owner());
+    assert!(two.cached("orders").is_none(), "the notice came before the grant");
+}
+
+#[test]
+fn who_waits_gets_the_port_when_its_owner_ends() {
+    let Some(switch) = Switch::dev() else { return };
+    let (one, two) = (switch.client("one"), switch.client("two"));
+    let guard = hold(&one, "lock");
+    let waited = two.acquire("lock", Duration::from_millis(50));
+    assert!(waited.is_err(), "{waited:?}");
+    std::thread::scope(|scope| {
+        let waiter = scope.spawn(|| two.acquire("lock", LONG));
+        std::thread::sleep(Duration::from_millis(100));
+        let old = guard.token();
+        one.close();
+        assert!(!guard.is_owner());
+        let next = waiter.join().expect("no panic").expect("it is granted");
+        assert!(next.token() > old);
+    });
+}
+
+#[test]
+fn a_switch_that_is_killed_takes_authority_away_with_the_lease() {
+    let Some(mut switch) = Switch::dev() else { return };
+    let client = switch.client("one");
+    let guard = hold(&client, "a");
+    switch.child.kill().expect("it lives");
+    switch.child.wait().expect("it ends");
+    while guard.is_owner() {
+        match client.recv(LONG).expect("not over yet") {
+            Some(Event::Lapsed { ports }) => assert_eq!(ports, 1),
+            Some(_other) => {}
+            None => panic!("the lease is over by now"),
+        }
+    }
+}
