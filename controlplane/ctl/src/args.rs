@@ -11,6 +11,7 @@ use crate::limits::{
     CAPTURE_COUNT_MAX, CAPTURE_SECONDS_MAX, ECHO_INTERVAL_S, ECHO_LEN_MAX, ECHO_TIMEOUT_S,
     ECHOES_MAX, INTERVAL_S_MAX, INTERVAL_S_MIN, SNAP_LEN_MAX,
 };
+use crate::switch::SwitchArgs;
 
 /// Tells what an Abele gateway does, from its tools' file.
 ///
@@ -146,6 +147,13 @@ pub(crate) enum Command {
     /// mend. Each rule is explained in docs/TUNING.md. Exit code: 0 nothing to mend, 1 warnings,
     /// 3 something is bad; what is unknown does not count.
     Doctor(DoctorArgs),
+    /// Ask a BYPSS switch, and hold its ports from a shell
+    ///
+    /// Who asks is a client like any other: with the secret or the certificate that the switch
+    /// wants, at --endpoints or BYPSS_ENDPOINTS. Exit code: 0 right; 1 the switch refused it, or
+    /// the answer is no (a port that is free, a message that nobody got); 2 bad arguments; 3 the
+    /// switch is not reached, or has ended the session; lock has more.
+    Switch(SwitchArgs),
 }
 
 /// Which gateway.
@@ -381,7 +389,7 @@ impl ValueEnum for StateName {
     }
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     seconds_within(text, (INTERVAL_S_MIN, INTERVAL_S_MAX))
 }
 

@@ -114,6 +114,18 @@ pub(crate) enum Error {
     /// The configuration is no TOML.
     #[error("{} is not TOML; abele-gateway check says more: {wrong}", path.display())]
     ConfigMalformed { path: PathBuf, wrong: String },
+    /// The switch is not reached, or has ended the session.
+    #[error("{0}")]
+    SwitchAway(String),
+    /// The arguments do not fit.
+    #[error("{0}")]
+    SwitchArguments(String),
+    /// The secret cannot be read.
+    #[error("cannot read the secret in {}: {source}", path.display())]
+    SecretUnread { path: PathBuf, source: io::Error },
+    /// The command that ran under a lock has failed, and said so itself.
+    #[error("the command ended with exit code {code}")]
+    CommandFailed { code: u8 },
     /// Ctrl-C, or SIGTERM.
     #[error("interrupted")]
     Interrupted,
@@ -128,7 +140,9 @@ impl Error {
     /// What the help text says.
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
-            Self::Refused { code, .. } => *code,
+            Self::Refused { code, .. } | Self::CommandFailed { code } => *code,
+            Self::SwitchAway(_) => 3,
+            Self::SwitchArguments(_) | Self::SecretUnread { .. } => 2,
             Self::NoAnswer { .. } => 1,
             Self::AskedDead { .. } | Self::Unreachable { .. } | Self::Listen { .. } => 3,
             Self::NotWhole(_)

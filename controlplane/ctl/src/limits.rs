@@ -148,3 +148,6 @@ pub(crate) const SNAP_LEN_MAX: u64 = 65_535;
 
 /// Bytes of a request at most, as the gateway reads them.
 pub(crate) const REQUEST_LEN_MAX: usize = 4_096;
+
+/// How often a command that runs under a lock, and the lock, are looked at.
+pub(crate) const LOCK_SLICE: Duration = Duration::from_millis(10);

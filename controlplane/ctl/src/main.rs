@@ -20,6 +20,8 @@
 //!                                     the same, a stream ---------> capture
 //!               (whose are dead?) --> memory::SharedFile ---------> clean
 //!
+//! client --> switch: what a BYPSS switch knows, and its ports
+//!
 //! topology, ethtool --> doctor (facts --> rules --> report): the machine, and no gateway
 //! ```
 //!
@@ -50,6 +52,7 @@ mod rights;
 mod routes;
 mod sample;
 mod stats;
+mod switch;
 mod table;
 mod top;
 
@@ -68,7 +71,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is_closed_pipe() => ExitCode::SUCCESS,
         Err(error) => {
-            if !matches!(error, Error::Interrupted) {
+            if !matches!(error, Error::Interrupted | Error::CommandFailed { .. }) {
                 // With standard error gone there is nobody left to tell; the exit code stays.
                 writeln!(io::stderr(), "abelectl: {error}").ok();
             }
@@ -98,6 +101,7 @@ fn run(command: &Command) -> Result<(), Error> {
         Command::Connections(args) => connections::run(args, &interrupt, &mut out),
         Command::Clean(args) => clean::run(args, &mut out),
         Command::Doctor(args) => doctor::run(args, &mut out),
+        Command::Switch(args) => switch::run(args, &interrupt, &mut out),
     };
     out.flush()?;
     done

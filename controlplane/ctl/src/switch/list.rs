@@ -1,0 +1,143 @@
+//! What a switch knows: figures, nodes, ports, and what happens to them.
+
+use std::io::Write;
+
+use client::{Event, Holder};
+use protocol::{DropState, EventKind, NodeState, Role, Sequence};
+use serde_json::{Value, json};
+
+use super::args::Format;
+use super::args::Target;
+use super::connect::{connect, failed, lost, print, text};
+use crate::error::Error;
+use crate::interrupt::Interrupt;
+use crate::limits::SIGNAL_SLICE;
+
+pub(super) fn status(to: &Target, out: &mut dyn Write) -> Result<(), Error> {
+    let client = connect(to, Role::Observer)?;
+    let figures = client.status(to.timeout).map_err(|error| failed(to, error))?;
+    if to.output != Format::Table {
+        let object = figures.into_iter().map(|(key, value)| (key, json!(value))).collect();
+        writeln!(out, "{}", Value::Object(object))?;
+        return Ok(());
+    }
+    let rows = figures.into_iter().map(|(key, value)| vec![json!(key), json!(value)]).collect();
+    print(to.output, &["figure", ">value"], rows, out)
+}
+
+pub(super) fn nodes(to: &Target, out: &mut dyn Write) -> Result<(), Error> {
+    let client = connect(to, Role::Observer)?;
+    let nodes = client.nodes(to.timeout).map_err(|error| failed(to, error))?;
+    let row = |node: client::NodeInfo| {
+        let state = match node.state {
+            NodeState::Unknown => json!("unknown"),
+            NodeState::Live => json!("live"),
+            NodeState::Draining => json!("draining"),
+            NodeState::Other(code) => json!(code),
+        };
+        let client::NodeInfo { node, address, lease_ms, ports, queued_bytes, .. } = node;
+        [json!(node), json!(address), state, json!(lease_ms), json!(ports), json!(queued_bytes)]
+            .to_vec()
+    };
+    let head = ["node", "address", "state", ">lease_ms", ">ports", ">queued_bytes"];
+    print(to.output, &head, nodes.into_iter().map(row).collect(), out)
+}
+
+pub(super) fn ports(
+    to: &Target,
+    prefix: &str,
+    interrupt: &Interrupt,
+    out: &mut dyn Write,
+) -> Result<(), Error> {
+    let client = connect(to, Role::Observer)?;
+    let mut rows = Vec::new();
+    let mut cursor = 0;
+    loop {
+        interrupt.check()?;
+        let page = client.ports(prefix, cursor, to.timeout);
+        let (page, next) = page.map_err(|error| failed(to, error))?;
+        rows.extend(page.into_iter().map(|port| {
+            [json!(port.name), json!(port.node), json!(token(port.sequence))].to_vec()
+        }));
+        if to.output == Format::Jsonl {
+            print(to.output, &["port", "node", "sequence"], std::mem::take(&mut rows), out)?;
+        }
+        if next == 0 {
+            break;
+        }
+        cursor = next;
+    }
+    if to.output == Format::Jsonl {
+        return Ok(());
+    }
+    print(to.output, &["port", "node", "sequence"], rows, out)
+}
+
+fn token(sequence: Sequence) -> String {
+    format!("{}.{}", sequence.shard(), sequence.count())
+}
+
+pub(super) fn port(to: &Target, name: &str, out: &mut dyn Write) -> Result<(), Error> {
+    let client = connect(to, Role::Observer)?;
+    let holders = client.query(&[name], to.timeout).map_err(|error| failed(to, error))?;
+    let (state, owner) = match holders.into_iter().next() {
+        Some(Holder::Owner(owner)) => ("held", Some(owner)),
+        Some(Holder::Free) => ("free", None),
+        Some(Holder::Unknown) | None => ("unknown", None),
+    };
+    let is_held = owner.is_some();
+    let row = match owner {
+        Some(owner) => {
+            [json!(&*owner.node), json!(&*owner.address), json!(owner.token.to_string())]
+        }
+        None => [Value::Null, Value::Null, Value::Null],
+    };
+    let row = [json!(name), json!(state)].into_iter().chain(row).collect();
+    print(to.output, &["port", "state", "node", "address", "token"], vec![row], out)?;
+    if is_held { Ok(()) } else { Err(Error::NotWhole(format!("{name} is {state}"))) }
+}
+
+pub(super) fn watch(
+    to: &Target,
+    prefix: &str,
+    interrupt: &Interrupt,
+    out: &mut dyn Write,
+) -> Result<(), Error> {
+    let client = connect(to, Role::Observer)?;
+    client.watch(prefix, to.timeout).map_err(|error| failed(to, error))?;
+    while interrupt.check().is_ok() {
+        let Some(event) = client.recv(SIGNAL_SLICE).map_err(lost)? else {
+            continue;
+        };
+        let Event::Watched { kind, sequence, node, name } = event else {
+            continue;
+        };
+        let kind = match kind {
+            EventKind::Missing => json!("missing"),
+            EventKind::Registered => json!("registered"),
+            EventKind::Released => json!("released"),
+            EventKind::Lost => json!("lost"),
+            EventKind::Other(code) => json!(code),
+        };
+        let (node, sequence) = (json!(node), json!(token(sequence)));
+        if to.output == Format::Table {
+            writeln!(out, "{:<10} {name} {} {}", text(&kind), text(&node), text(&sequence))?;
+        } else {
+            let event = json!({ "event": kind, "port": name, "node": node, "sequence": sequence });
+            writeln!(out, "{event}")?;
+        }
+        out.flush()?;
+    }
+    Ok(())
+}
+
+pub(super) fn drop_node(to: &Target, node: &str, out: &mut dyn Write) -> Result<(), Error> {
+    let client = connect(to, Role::Operator)?;
+    let state = client.drop_node(node, to.timeout).map_err(|error| failed(to, error))?;
+    if state == DropState::None {
+        return Err(Error::NotWhole(format!(
+            "there is no node {node:?}; abelectl switch nodes lists them"
+        )));
+    }
+    print(to.output, &["node", "state"], vec![vec![json!(node), json!("draining")]], out)
+}
