@@ -37,7 +37,10 @@ struct Switch {
 
 impl Switch {
     fn dev() -> Option<Self> {
-        let args = ["dev", "--listen", "127.0.0.1:0", "--for", "120", "--ports", "1024"];
+        Self::start(&["dev", "--listen", "127.0.0.1:0", "--for", "120", "--ports", "1024"])
+    }
+
+    fn start(args: &[&str]) -> Option<Self> {
         let mut child = Command::new(program()?)
             .args(args)
             .stdout(Stdio::piped())
@@ -138,4 +141,42 @@ fn a_switch_that_is_killed_takes_authority_away_with_the_lease() {
             None => panic!("the lease is over by now"),
         }
     }
+}
+
+#[test]
+fn clients_of_a_switch_that_is_killed_and_started_again_learn_its_epoch() {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let file = folder.path().join("bypssd.toml");
+    let configure = |tcp_port: &str| {
+        let text =
+            format!("[[listener]]\naddress = \"127.0.0.1:{tcp_port}\"\n[ports]\nplanned = 1024\n");
+        std::fs::write(&file, text).expect("the folder is there");
+    };
+    configure("0");
+    let args = ["run", file.to_str().expect("it is text"), "--for", "120"];
+    let Some(mut switch) = Switch::start(&args) else { return };
+    let (one, two) = (switch.client("one"), switch.client("two"));
+    let guard = hold(&one, "a");
+    assert!(matches!(two.owner("a", LONG), Ok(Holder::Owner(_))));
+    assert!(two.cached("a").is_some());
+
+    switch.child.kill().expect("it lives");
+    switch.child.wait().expect("it ends");
+    configure(switch.address.rsplit_once(':').expect("it has a port").1);
+    let _again = Switch::start(&args).expect("it was there before");
+    for client in [&one, &two] {
+        client.connect(LONG).expect("it is back");
+    }
+    assert!(!guard.is_owner(), "what the old master granted is not held");
+    assert!(two.cached("a").is_none(), "no answer of the old master");
+    let mut is_told = false;
+    while let Some(event) = one.recv(Duration::from_millis(100)).expect("it is not over") {
+        is_told |= matches!(event, Event::NewEpoch { ports: 1, .. } | Event::Lapsed { ports: 1 });
+    }
+    assert!(is_told);
+    // While the new master waits for old leases to end, a registration waits with it.
+    let next = hold(&one, "a");
+    assert!(next.token() > guard.token());
+    let Ok(Holder::Owner(owner)) = two.owner("a", LONG) else { panic!("it is held") };
+    assert_eq!(owner.token, next.token());
 }
