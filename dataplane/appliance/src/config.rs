@@ -130,15 +130,13 @@ fn sections(
     let memory = root.table("memory", "memory", ledger);
     let frame_len = memory::frame_len(memory, ledger);
     let workers_section = root.table("workers", "workers", ledger);
-    let workers = workers::read(workers_section, ledger);
     let addresses = network::own_addresses(root, &host.addresses, ledger);
     let interface = root.table("interface", "interface", ledger);
     let interface_place = interface.place;
-    let places = Places {
-        interface: interface.find("name", ledger).map_or(interface_place, |name| name.place),
-        memory: memory.place,
-        workers: workers_section.place,
-    };
+    let named = interface.find("name", ledger).map_or(interface_place, |name| name.place);
+    let (memory_place, workers) = (memory.place, workers_section.place);
+    let places = Places { interface: named, memory: memory_place, workers };
+    let workers = workers::read(workers_section, ledger);
     let interface = interface::read(interface, frame_len, addresses.as_deref(), ledger);
     let ring_size = interface.as_ref().and_then(Interface::ring_size);
     let takers = Takers { workers: workers.as_ref(), ring_size };
@@ -174,9 +172,7 @@ fn sections(
         refuse_what_ip_refuses(&ip, interface_place, ledger);
     }
     let workers = workers?;
-    // What lies in the rings is never free, and says nothing of what connections hold.
-    let lent = interface.ring_size().unwrap_or(0) * u32::from(workers.count);
-    let frames_short = memory.frames.frames.saturating_sub(lent) / 2;
+    let frames_short = frames_short(&memory, &interface, &workers);
     let tcp = TcpConfig { mtu: interface.mtu, pages: memory.pages, frames_short, ..tcp? };
     let whole = Whole { tcp, service: service?, listeners: listeners? };
     let of_one = |listener: &Listener| listener.of_one(&workers);
@@ -201,6 +197,13 @@ fn sections(
     };
     machine::judge(&plan, places, ledger);
     Some(plan)
+}
+
+/// Free frames below which they are short: half of those that connections can have. What lies in the
+/// rings is never free, and says nothing of what connections hold.
+fn frames_short(memory: &Memory, interface: &Interface, workers: &Workers) -> u32 {
+    let lent = interface.ring_size().unwrap_or(0) * u32::from(workers.count);
+    memory.frames.frames.saturating_sub(lent) / 2
 }
 
 /// The name under which the tools find the gateway: that of its interface unless the file has one.
