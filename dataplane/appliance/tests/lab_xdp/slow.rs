@@ -171,8 +171,11 @@ fn assert_shed(attack: &Attack, summary: &str) {
     let count = |name: &&str| counted(summary, name).first().copied().unwrap_or(0);
     let rows: Vec<_> = attack.reasons.iter().map(|name| (*name, count(name))).collect();
     let ended: u64 = rows.iter().map(|(_, count)| count).sum();
-    println!("  {ended} ended by the gateway: {rows:?}");
-    assert!(ended >= (ATTACKERS as u64) * 95 / 100, "{} is not shed: {summary}", attack.name);
+    // On a machine where others run the attack, which gives way to them, is not whole in its time.
+    let came = count(&"accepted").saturating_sub(HONEST as u64);
+    println!("  {ended} of {came} ended by the gateway: {rows:?}");
+    assert!(came >= ATTACKERS as u64 / 2, "{} is no attack: {summary}", attack.name);
+    assert!(ended >= came * 95 / 100, "{} is not shed: {summary}", attack.name);
 }
 
 /// A machine on which others run says little of a hundredth of all requests: there a goal that is
