@@ -211,6 +211,10 @@ pub(crate) const CAPTURE_REORDER: base::Duration = base::Duration::from_millis(1
 /// Bytes that are sent at once, and those that wait for a slow reader beside the cores' blocks.
 pub(crate) const CAPTURE_PIECE_LEN: usize = 256 << 10;
 
+/// How long a core may take from the sending of a packet to the copy of it: no time, unless it was
+/// interrupted between the two.
+pub(crate) const CAPTURE_NOTED: Duration = Duration::from_millis(10);
+
 /// How long the last copies may take to come: a core hands them over within a few turns.
 pub(crate) const CAPTURE_LAST: Duration = Duration::from_millis(200);
 

@@ -16,8 +16,8 @@ use super::merge::Merge;
 use super::request::Request;
 use crate::clock::Clock;
 use crate::limits::{
-    ASKER_PATIENCE, CAPTURE_LAST, CAPTURE_LOOK_MS, CAPTURE_PATIENCE, CAPTURE_PIECE_LEN,
-    CAPTURE_REORDER,
+    ASKER_PATIENCE, CAPTURE_LAST, CAPTURE_LOOK_MS, CAPTURE_NOTED, CAPTURE_PATIENCE,
+    CAPTURE_PIECE_LEN, CAPTURE_REORDER,
 };
 use crate::stop::Stop;
 
@@ -86,6 +86,10 @@ impl Stream {
                 Some(end) => break end,
             }
         };
+        if end == End::Asker {
+            // Whoever asks for the end may have got an answer that its core has sent and not noted.
+            thread::sleep(CAPTURE_NOTED);
+        }
         self.merge.end();
         if end != End::Gone {
             self.take_last();
