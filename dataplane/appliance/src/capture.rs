@@ -19,6 +19,8 @@ mod tests;
 
 use std::io::Write as _;
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::Instant;
 
@@ -49,6 +51,8 @@ struct Running<'scope> {
     thread: ScopedJoinHandle<'scope, ()>,
     begun: Instant,
     request: Request,
+    /// It has nothing left to do, and its thread is about to end.
+    is_over: Arc<AtomicBool>,
 }
 
 /// What each core is told to begin with, or to end; and what it had.
@@ -91,10 +95,12 @@ impl<'scope> Captures<'scope> {
         let begun = Instant::now();
         let work = Stream::new(stream, readers, request.clone(), (clock, clock_offset));
         let thread = thread::Builder::new().name("capture".to_owned());
-        match thread.spawn_scoped(scope, move || work.run(stop)) {
+        let is_over: Arc<AtomicBool> = Arc::default();
+        let over = Arc::clone(&is_over);
+        match thread.spawn_scoped(scope, move || work.run(stop, &over)) {
             Ok(thread) => {
                 info!(filter = request.filter_text, "capture");
-                self.running = Some(Running { thread, begun, request });
+                self.running = Some(Running { thread, begun, request, is_over });
             }
             Err(error) => warn!("{}", Error::io("start a thread")(error)),
         }
@@ -103,7 +109,10 @@ impl<'scope> Captures<'scope> {
 
     /// Takes the cores' memory back once a capture has ended.
     pub(crate) fn collect(&mut self, reloader: &mut Reloader<'_>) {
-        if let Some(running) = self.running.take_if(|running| running.thread.is_finished()) {
+        let is_done = |running: &mut Running<'_>| {
+            running.is_over.load(Ordering::Acquire) || running.thread.is_finished()
+        };
+        if let Some(running) = self.running.take_if(is_done) {
             // One that panicked has ended the process.
             running.thread.join().ok();
         }

@@ -3,6 +3,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -73,8 +74,9 @@ impl Stream {
         Self { socket, merge, request, clock, clock_offset, begun, out, captured: 0 }
     }
 
-    /// Sends packets until something ends it, and then what became of them.
-    pub(super) fn run(mut self, stop: &Stop) {
+    /// Sends packets until something ends it, and then what became of them. It says so by `is_over`
+    /// before it logs it: who reads that line may begin the next capture.
+    pub(super) fn run(mut self, stop: &Stop, is_over: &AtomicBool) {
         if self.socket.set_nonblocking(true).is_err() {
             return;
         }
@@ -96,6 +98,7 @@ impl Stream {
             end = self.finish(end);
         }
         let (captured, dropped) = (self.captured, self.merge.dropped());
+        is_over.store(true, Ordering::Release);
         info!(captured, dropped, ended = end.name(), "capture");
     }
 

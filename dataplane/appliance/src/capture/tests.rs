@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -152,7 +153,7 @@ fn capture<R: Send>(text: &str, len: usize, ask: impl FnOnce(UnixStream) -> R + 
     thread::scope(|scope| {
         let stop = &stop;
         let asker = scope.spawn(|| ask(theirs));
-        let work = scope.spawn(move || stream.run(stop));
+        let work = scope.spawn(move || stream.run(stop, &AtomicBool::new(false)));
         let mut sent = 0;
         while !work.is_finished() {
             sent += 1;
@@ -222,7 +223,7 @@ fn an_asker_who_is_gone_ends_it_and_one_who_reads_nothing_loses_only_copies() {
     let (ours, theirs) = UnixStream::pair().unwrap();
     let stream = Stream::new(ours, readers, request, (clock, clock.zero_of_day()));
     thread::scope(|scope| {
-        let work = scope.spawn(|| stream.run(&stop));
+        let work = scope.spawn(|| stream.run(&stop, &AtomicBool::new(false)));
         for _packet in 0..10_000 {
             cores[0].send(clock.now(), 1_500, 1);
         }
