@@ -953,7 +953,7 @@ class Session:
 
     @locked
     def token(self, name):
-        """The token of a port that this node may act for now, else None."""
+        """The token of a port for which this node may act at this moment, else None."""
         return self.grants.get(name) if self.authority_s() > 0 else None
 
     # What is pushed.
