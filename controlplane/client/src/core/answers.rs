@@ -173,6 +173,11 @@ impl Core {
             self.names.remove(&old);
         }
         self.names.insert(sequence, Arc::clone(&name));
+        // Whoever had it before has it no more; the notice of it may come later than this answer.
+        let before = Sequence::from_bits(sequence.to_bits().saturating_sub(1));
+        if self.cache.on_gone(&name, before) {
+            self.counters.cache_gone += 1;
+        }
         for blob in self.early.take(sequence) {
             self.on_message(Some((Arc::clone(&name), token)), blob);
         }

@@ -94,6 +94,9 @@ impl Core {
         }
         self.held.remove(name);
         self.names.remove(&token.sequence);
+        if self.cache.on_gone(name, token.sequence) {
+            self.counters.cache_gone += 1;
+        }
         self.push(Kind::Unregister, (name, tag, token.sequence, &[]), now);
         true
     }

@@ -50,6 +50,31 @@ fn an_owner_stays_until_its_grant_or_a_later_one_is_over() {
 }
 
 #[test]
+fn who_holds_a_port_itself_believes_no_owner_before_it() {
+    let mut rig = Rig::connected();
+    learn(&mut rig, "a", 5);
+    // The answer comes on another connection than the notice, and may be earlier.
+    rig.hold("a", 6);
+    assert!(rig.core.cached("a").is_none());
+    gone(&mut rig, 1, 5, "a");
+    // A question that is older than the grant says nothing new either.
+    rig.core.query(&["b"], true, false, rig.now).expect("there is room");
+    let (id, _text) = rig.only(1);
+    rig.core.register(&["b"], RegisterFlags::default(), rig.now).expect("there is room");
+    rig.at(1);
+    let (register, text) = rig.only(1);
+    assert_eq!(text, "register b");
+    rig.grant(register, 9, 1);
+    rig.done();
+    answer(&mut rig, id, 8);
+    assert!(rig.core.cached("b").is_none());
+    let (id, text) = rig.only(1);
+    assert_eq!(text, "query subscribe b", "it is asked for again");
+    answer(&mut rig, id, 9);
+    assert!(rig.core.cached("b").is_some());
+}
+
+#[test]
 fn a_gap_in_the_count_of_notices_empties_the_cache() {
     let mut rig = Rig::connected();
     learn(&mut rig, "a", 5);
