@@ -1,23 +1,35 @@
 //! The four attacks of slowhttptest: each is shed, and honest clients hardly notice.
 //!
-//! What an honest client waits is measured from the moment at which a request was due, a thousand of
-//! them a second over keep-alive connections. The machine is shared with the attack, and with others:
-//! so both ends go before all others, the attack after them, a figure is the median of windows of a
-//! second, of which each has its own p99, and a measurement is made anew a bounded number of times
-//! where it does not come out right. The bar stays: a measurement above it is told as missed, and is
-//! a failure where `ABELE_REQUIRE` names `quiet`. That attacks are shed, and that honest clients are
-//! answered right, is a failure everywhere.
+//! Honest clients ask a thousand times a second over keep-alive connections. A wait begins when the
+//! request leaves, or when it was due if the answer before it was late, and ends when the kernel has
+//! received the answer, by the kernel's own stamp. What is left out is how long the honest client
+//! itself waits for its core: the attack runs on it, and a kernel that is built without preemption
+//! lets it end each of its system calls first, which take up to 0.1 ms for a connection with 13 KB of
+//! ranges. On a network the attack runs elsewhere. What the client itself has seen is told beside it.
+//!
+//! The machine is shared with the attack, and with others: so both ends go before all others and the
+//! attack after them. Each half second has a p99 of its own. What others do on the machine comes and goes and only adds; what an attack costs is there
+//! for as long as the attack is. So the figure of a phase is the lower quartile of its half seconds,
+//! and an attack has two phases, each judged by itself: while its connections are opened, and while
+//! they are held. A measurement is made anew a bounded number of times where it does not come out
+//! right. The bar stays: a measurement above it is told as missed, and is a failure where
+//! `ABELE_REQUIRE` names `quiet`. That attacks are shed, and that honest clients are answered right,
+//! is a failure everywhere.
 #![allow(clippy::print_stdout, reason = "what was measured is told")]
 
 use std::env;
+use std::fmt;
 use std::fs::File;
-use std::io::{Read as _, Write as _};
+use std::io::{IoSliceMut, Write as _};
 use std::net::TcpStream;
+use std::os::fd::AsRawFd as _;
 use std::process::{Child, Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use nix::sys::signal::{Signal, kill};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt};
+use nix::sys::time::TimeSpec;
 use nix::unistd::{Pid, gettid};
 
 use crate::frames::{in_state, one_queue};
@@ -26,14 +38,17 @@ use crate::lab::{Gateway, PATIENCE, configuration, counted, in_lab, run};
 /// Connections of an attack, opened within four seconds.
 const ATTACKERS: usize = 800;
 const ATTACKERS_PER_S: usize = 200;
-/// How long they take to come, and the longest until the last one is ended.
-const OPENING: Duration = Duration::from_secs(6);
+/// How long they take to come, with the attack's own start, and the longest until the last one is
+/// ended.
+const OPENING: Duration = Duration::from_secs(4);
+const OPENED: Duration = Duration::from_secs(6);
 const ATTACK: Duration = Duration::from_secs(20);
 /// Keep-alive connections of honest clients, and the distance of their requests.
 const HONEST: usize = 16;
 const EVERY: Duration = Duration::from_millis(1);
-/// Windows of a second before an attack; there are as many during it as it lasts.
-const WINDOWS: usize = 8;
+/// Requests of a window, which lasts half a second, and windows before an attack.
+const PER_WINDOW: usize = 500;
+const WINDOWS: usize = 16;
 /// How often a measurement is made at most.
 const TRIES: usize = 3;
 /// What an attack may cost the honest ones' p99.
@@ -75,42 +90,80 @@ impl Honest {
             let stream = TcpStream::connect("10.77.0.2:80").expect("it listens");
             stream.set_nodelay(true).expect("it is a socket");
             stream.set_read_timeout(Some(PATIENCE)).expect("not zero");
+            setsockopt(&stream, sockopt::ReceiveTimestampns, &true).expect("every kernel stamps");
             stream
         };
         Self((0..HONEST).map(connect).collect())
     }
 
-    fn ask(&mut self, number: usize) {
+    /// Asks and waits; when the kernel had the answer's end.
+    fn ask(&mut self, number: usize) -> Duration {
         let stream = &mut self.0[number % HONEST];
         stream.write_all(b"GET / HTTP/1.1\r\nHost: lab\r\n\r\n").expect("the connection lives");
-        let (mut answer, mut len) = ([0; 1024], 0);
+        let (mut answer, mut len, mut stamp) = ([0; 1024], 0, None);
         while !answer[..len].ends_with(b"\r\n\r\nhello from the lab") {
-            let more = stream.read(&mut answer[len..]).expect("an honest client is answered");
-            assert!(more > 0, "an honest client's connection is ended");
-            len += more;
+            let mut parts = [IoSliceMut::new(&mut answer[len..])];
+            let mut space = nix::cmsg_space!(TimeSpec);
+            let fd = stream.as_raw_fd();
+            let message = recvmsg::<()>(fd, &mut parts, Some(&mut space), MsgFlags::empty())
+                .expect("an honest client is answered");
+            assert!(message.bytes > 0, "an honest client's connection is ended");
+            for control in message.cmsgs().expect("there is room for one") {
+                if let ControlMessageOwned::ScmTimestampns(at) = control {
+                    stamp = Some(Duration::from(at));
+                }
+            }
+            len += message.bytes;
         }
         assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"), "an honest client is answered right");
+        stamp.expect("what is received is stamped")
     }
 
     /// The p99 of each of so many windows, in microseconds.
-    fn windows(&mut self, count: usize) -> Vec<f64> {
-        let per_window = usize::try_from(1_000 / EVERY.as_millis()).expect("few");
-        let (begun, mut due) = (Instant::now(), Duration::ZERO);
+    fn windows(&mut self, count: usize) -> Vec<Waited> {
+        let begun = wall_clock();
+        let (mut due, mut answered) = (begun, begun);
         let mut p99s = Vec::new();
         for _ in 0..count {
-            let mut waits = Vec::with_capacity(per_window);
-            for number in 0..per_window {
-                // Who is late asks at once, and has waited since the request was due.
-                thread::sleep(due.saturating_sub(begun.elapsed()));
-                self.ask(number);
-                waits.push(begun.elapsed() - due);
+            let (mut waits, mut seen) = (Vec::new(), Vec::new());
+            for number in 0..PER_WINDOW {
+                // Who is late asks at once.
+                thread::sleep(due.saturating_sub(wall_clock()));
+                let begin = if answered > due { due } else { wall_clock() };
+                answered = self.ask(number);
+                waits.push(answered.saturating_sub(begin));
+                seen.push(wall_clock().saturating_sub(due));
                 due += EVERY;
             }
-            waits.sort_unstable();
-            p99s.push(waits[per_window * 99 / 100].as_secs_f64() * 1e6);
+            p99s.push(Waited { answered: p99(waits), seen: p99(seen) });
         }
         p99s
     }
+}
+
+/// The p99 of a window in microseconds.
+#[derive(Clone, Copy)]
+struct Waited {
+    /// Until the kernel had the answer.
+    answered: f64,
+    /// From when it was due until the client had it.
+    seen: f64,
+}
+
+impl fmt::Debug for Waited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.0}({:.0})", self.answered, self.seen)
+    }
+}
+
+/// Of the clock that the kernel stamps by.
+fn wall_clock() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("it is later")
+}
+
+fn p99(mut waits: Vec<Duration>) -> f64 {
+    waits.sort_unstable();
+    waits[waits.len() * 99 / 100].as_secs_f64() * 1e6
 }
 
 /// Gives this thread, and what it starts, the machine before what else runs on it.
@@ -118,9 +171,27 @@ fn go_before_others() {
     run(&["renice", "-n", "-15", "-p", &gettid().to_string()]);
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_unstable_by(f64::total_cmp);
-    values[values.len() / 2]
+/// Of the windows of one phase; see the file's first words.
+fn lower_quartile(windows: &[Waited]) -> f64 {
+    let mut windows: Vec<f64> = windows.iter().map(|window| window.answered).collect();
+    windows.sort_unstable_by(f64::total_cmp);
+    windows[windows.len() / 4]
+}
+
+/// p99 in microseconds.
+#[derive(Clone, Copy, Debug)]
+struct Waits {
+    before: f64,
+    opening: f64,
+    /// None if no connection of the attack was left.
+    held: Option<f64>,
+}
+
+impl Waits {
+    /// The worse of both phases, by what it was before.
+    fn ratio(&self) -> f64 {
+        self.opening.max(self.held.unwrap_or_default()) / self.before
+    }
 }
 
 /// The attack, which gives way to everybody else on this machine: elsewhere it would be another.
@@ -135,29 +206,39 @@ fn begin(attack: &Attack, gateway: &Gateway) -> Child {
     command.stdin(Stdio::null()).stdout(out).spawn().expect("it is installed")
 }
 
-/// One measurement: p99 before and during the attack, and what the gateway has counted.
-fn measure(attack: &Attack) -> (f64, f64, String) {
+/// One measurement, and what the gateway has counted.
+fn measure(attack: &Attack) -> (Waits, String) {
     let large = [("large.bin", vec![b'x'; LARGE_LEN])];
     let gateway = Gateway::start_with(&configuration("", LIMITS), &large);
     let mut honest = Honest::connect();
     let before = honest.windows(WINDOWS);
     let begun = Instant::now();
     let mut child = begin(attack, &gateway);
-    let (mut during, mut most) = (Vec::new(), 0);
+    let (mut opening, mut held, mut most) = (Vec::new(), Vec::new(), 0);
     let lasted = loop {
-        during.extend(honest.windows(1));
+        let p99 = honest.windows(1)[0];
         // One more is its own look whether we still answer.
         let open = in_state("established").saturating_sub(HONEST + 1);
         most = most.max(open);
-        if open == 0 && begun.elapsed() > OPENING {
+        if begun.elapsed() <= OPENING {
+            opening.push(p99);
+        } else if open > 0 {
+            held.push(p99);
+        } else if begun.elapsed() > OPENED {
             break begun.elapsed();
         }
         assert!(begun.elapsed() < ATTACK, "{}: {open} connections are left", attack.name);
     };
     end(&mut child);
-    println!("{}: {most} at once, the last ended after {lasted:.1?}; p99 in us:", attack.name);
-    println!("  before {before:.0?}\n  during {during:.0?}");
-    (median(before), median(during), gateway.stop())
+    println!("{}: {most} at once, the last ended after {lasted:.1?}", attack.name);
+    println!("  p99 in us until the kernel had the answer (until the client had it):");
+    println!("  before  {before:?}\n  opening {opening:?}\n  held    {held:?}");
+    let waits = Waits {
+        before: lower_quartile(&before),
+        opening: lower_quartile(&opening),
+        held: (!held.is_empty()).then(|| lower_quartile(&held)),
+    };
+    (waits, gateway.stop())
 }
 
 /// Who reads slowly reads on what the kernel has, though its connections have ended.
@@ -199,13 +280,14 @@ fn defend(test: &str, attack: &Attack) {
         go_before_others();
         let mut ratios = Vec::new();
         for _ in 0..TRIES {
-            let (before, during, summary) = measure(attack);
+            let (waits, summary) = measure(attack);
             assert_shed(attack, &summary);
-            ratios.push(during / before);
-            println!("  p99 {before:.0} us before, {during:.0} us during: {:.2}", during / before);
-            if during <= RATIO_MAX * before {
+            let ratio = waits.ratio();
+            println!("  {waits:.0?}: {ratio:.2}");
+            if ratio <= RATIO_MAX {
                 return;
             }
+            ratios.push(ratio);
         }
         missed(&format!("{}: honest clients' p99 is {ratios:.2?} x", attack.name));
     });
