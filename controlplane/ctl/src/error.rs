@@ -90,6 +90,9 @@ pub(crate) enum Error {
     /// Of all echo requests none was answered, which was told.
     #[error("{address} has not answered")]
     NoEcho { address: String },
+    /// The gateway has sent no echo request.
+    #[error("nothing was sent to {address}: {reason}")]
+    NoneSent { address: String, reason: String },
     /// A file cannot be made, or is full.
     #[error("cannot write {}: {source}", path.display())]
     OutputFile { path: PathBuf, source: io::Error },
@@ -149,6 +152,7 @@ impl Error {
             | Self::Output(_)
             | Self::OutputFile { .. }
             | Self::NoEcho { .. }
+            | Self::NoneSent { .. }
             | Self::Findings { bad: 0, .. } => 1,
             Self::ToTerminal
             | Self::Several { .. }

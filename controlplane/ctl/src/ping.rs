@@ -30,8 +30,14 @@ pub(crate) fn run(
     };
     done?;
     ping.summarize(out)?;
-    let answered = ping.answered();
-    if answered > 0 { Ok(()) } else { Err(Error::NoEcho { address: args.address.to_string() }) }
+    if ping.answered() > 0 {
+        return Ok(());
+    }
+    let address = args.address.to_string();
+    Err(match ping.last_refusal() {
+        Some(reason) if ping.sent == 0 => Error::NoneSent { address, reason },
+        _ => Error::NoEcho { address },
+    })
 }
 
 /// One request, and what became of it.
@@ -259,6 +265,17 @@ impl<'a> Ping<'a> {
 
     fn tried(&self) -> u64 {
         self.sent + self.unsent
+    }
+
+    /// Why the last request that was not sent was not.
+    fn last_refusal(&self) -> Option<String> {
+        self.fates.values().rev().find_map(|fate| match fate {
+            Fate::Failed { reason, reporter: None } => Some(reason.clone()),
+            Fate::Failed { .. }
+            | Fate::Under { .. }
+            | Fate::Answered { .. }
+            | Fate::Lost { .. } => None,
+        })
     }
 
     fn answered(&self) -> u64 {

@@ -173,6 +173,21 @@ fn nobody_who_answers_is_exit_code_1_and_a_core_that_hangs_is_named() {
 }
 
 #[test]
+fn who_was_never_asked_is_not_said_to_be_silent() {
+    let folder = folder();
+    let _fake = Fake::start(folder.path(), &Plan::new("lab"));
+    let echoes = Echoes::start(folder.path(), |seq, _looks| match seq {
+        Some(_) => object!({"sent_at_ns": null, "refused": "no route leads there", "news": []}),
+        None => nothing(),
+    });
+    let (code, stdout, stderr) = run(folder.path(), "ping -c 2 -i 0.01 -W 0.05 10.77.0.9");
+    echoes.asked();
+    assert_eq!(code, Some(1));
+    assert!(stdout.ends_with("0 sent, 0 answered, 0 lost (0 %), 2 not sent\n"), "{stdout}");
+    assert_eq!(stderr, "abelectl: nothing was sent to 10.77.0.9: no route leads there\n");
+}
+
+#[test]
 fn ctrl_c_tells_what_was_counted_until_then() {
     let folder = folder();
     let _fake = Fake::start(folder.path(), &Plan::new("lab"));
