@@ -1,41 +1,33 @@
 //! The configuration: one TOML file, read whole and judged whole, so that one run names everything
 //! that is wrong with it.
 //!
-//! Deserializing into structs would stop at the first error and know no lines. So the file is
-//! parsed into a tree with positions, every section reads its own keys from it and notes what is
-//! wrong, and only a file without a finding becomes a [`Plan`].
+//! Every section reads its own keys and notes what is wrong, as `settings` has it, and only a file
+//! without a finding becomes a [`Plan`].
 
 mod access;
-mod finding;
 mod keys;
 mod machine;
 mod network;
-mod section;
 mod sections;
-mod size;
 
 #[cfg(test)]
 mod tests;
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use toml::de::DeTable;
+use settings::{At, Findings, Ledger, Section, read_text};
 
 pub(crate) use access::{Access, Proof, Quota, Role};
-pub(crate) use finding::Findings;
 pub(crate) use machine::Machine;
 pub(crate) use network::Listener;
 pub(crate) use sections::{Bounds, Cluster, Grace, Lease, Ports, Worker};
-pub(crate) use size::show as show_size;
 
 use crate::error::{Error, error_text};
 use crate::limits::CONFIG_LEN_MAX;
 use crate::plan::Plan;
 use access::Transport;
+use keys::KEYS;
 use machine::Places;
-use section::{At, Ledger, Section};
 
 /// Reads and judges the configuration `file` on this machine.
 ///
@@ -51,49 +43,15 @@ pub(crate) fn read_again(file: &Path) -> Result<Plan, Error> {
 }
 
 fn read_on(file: &Path, machine: &Machine) -> Result<Plan, Error> {
-    let text = text_of(file)
+    let text = read_text(file, CONFIG_LEN_MAX)
         .map_err(|wrong| Error::File { file: file.to_owned(), wrong: error_text(&wrong) })?;
     parse(file, &text, machine).map_err(Error::Configuration)
 }
 
-fn text_of(file: &Path) -> std::io::Result<String> {
-    let mut text = String::new();
-    File::open(file)?.take(CONFIG_LEN_MAX + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > CONFIG_LEN_MAX {
-        return Err(std::io::Error::other(format!(
-            "it has more than {CONFIG_LEN_MAX} bytes, which no configuration needs"
-        )));
-    }
-    Ok(text)
-}
-
 /// Judges the text of `file`.
 pub(crate) fn parse(file: &Path, text: &str, machine: &Machine) -> Result<Plan, Findings> {
-    let mut ledger = Ledger::new(text);
-    let (table, errors) = DeTable::parse_recoverable(text);
-    if !errors.is_empty() {
-        // What the parser guessed behind an error would only bring findings of its own.
-        for error in errors {
-            let place = ledger.place(error.span().map_or(0, |span| span.start));
-            let message = error.message();
-            let (wrong, right) = match message.split_once(", expected ") {
-                Some((wrong, expected)) => (wrong, format!("write {expected}")),
-                None if message.starts_with("duplicate") => {
-                    (message, "keep one of them".to_owned())
-                }
-                None => (message, "write TOML, see https://toml.io".to_owned()),
-            };
-            ledger.refuse(place, "syntax", wrong, right);
-        }
-        return Err(Findings::new(file, ledger.found));
-    }
-    let root = section::root(&table, &mut ledger);
     let folder = file.parent().unwrap_or(Path::new(""));
-    let plan = sections(root, folder, machine, &mut ledger);
-    if ledger.found.is_empty() {
-        return Ok(plan.expect("a section that notes nothing is whole"));
-    }
-    Err(Findings::new(file, ledger.found))
+    settings::parse(file, text, KEYS, |root, ledger| sections(root, folder, machine, ledger))
 }
 
 /// Reads every section, whatever the others lack.

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use nix::errno::Errno;
 
-use crate::config::Findings;
+use settings::Findings;
 
 /// The error of any command.
 #[derive(Debug, thiserror::Error)]

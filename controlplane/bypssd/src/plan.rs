@@ -5,10 +5,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use base::Duration;
+use settings::{grouped, show_size};
 
-use crate::config::{
-    Access, Bounds, Cluster, Grace, Lease, Listener, Ports, Proof, Worker, show_size,
-};
+use crate::config::{Access, Bounds, Cluster, Grace, Lease, Listener, Ports, Proof, Worker};
 use crate::identity;
 use crate::idle::IdlePolicy;
 use crate::log::Log;
@@ -50,19 +49,6 @@ fn table_len(ports: u64) -> u64 {
     const BUCKET_LEN: u64 = 64;
     let buckets = (ports * 100).div_ceil(86 * 10);
     ports * CELL_LEN + buckets * BUCKET_LEN
-}
-
-/// A number with commas, as people read large ones.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 impl fmt::Display for Plan {
@@ -206,18 +192,4 @@ fn show_access(f: &mut fmt::Formatter<'_>, entry: &Access) -> fmt::Result {
         write!(f, "; at most {} ports", grouped(ports))?;
     }
     writeln!(f)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::grouped;
-
-    #[test]
-    fn large_numbers_are_grouped() {
-        for (number, text) in
-            [(0, "0"), (999, "999"), (1_000, "1,000"), (250_000_000, "250,000,000")]
-        {
-            assert_eq!(grouped(number), text);
-        }
-    }
 }

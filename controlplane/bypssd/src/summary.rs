@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::plan::grouped;
+use settings::grouped;
+
 use crate::worker::Counters;
 
 /// A line for each counter that is not zero.

@@ -1,12 +1,10 @@
 //! The configuration: one TOML file, read whole and judged whole, so that one run names everything
 //! that is wrong with it.
 //!
-//! Deserializing into structs would stop at the first error and know no lines. So the file is
-//! parsed into a tree with positions, every section reads its own keys from it and notes what is
-//! wrong, and only a file without a finding becomes a [`Plan`].
+//! Every section reads its own keys and notes what is wrong, as `settings` has it, and only a file
+//! without a finding becomes a [`Plan`].
 
 mod access_log;
-mod finding;
 mod http;
 mod interface;
 mod keys;
@@ -14,9 +12,7 @@ mod listener;
 mod machine;
 mod memory;
 mod network;
-mod section;
 mod service;
-mod size;
 mod tcp;
 mod workers;
 mod xdp;
@@ -24,21 +20,17 @@ mod xdp;
 #[cfg(test)]
 mod tests;
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use ::tcp::Config as TcpConfig;
-use toml::de::DeTable;
+use settings::{At, Findings, Ledger, Place, Section, read_text};
 use wire::MacAddress;
 
-pub(crate) use finding::Findings;
 pub(crate) use interface::{Interface, Kind};
 pub(crate) use listener::{Listener, Protocol};
 pub(crate) use machine::Host;
 pub(crate) use memory::{Memory, pages_name};
 pub(crate) use service::Service;
-pub(crate) use size::show as show_size;
 pub(crate) use workers::Workers;
 
 use crate::documents::{self, Catalogue};
@@ -46,11 +38,10 @@ use crate::error::{Error, error_text};
 use crate::host::Machine;
 use crate::limits::CONFIG_LEN_MAX;
 use crate::plan::{Plan, Whole};
-use finding::Place;
+use keys::KEYS;
 use listener::Listeners;
 use machine::Places;
 use memory::Takers;
-use section::{At, Ledger, Section};
 
 /// Reads and judges the configuration `file` on this machine.
 ///
@@ -67,7 +58,7 @@ pub(crate) fn read_again(file: &Path) -> Result<Plan, Error> {
 }
 
 fn read_on(file: &Path, host: &Host) -> Result<Plan, Error> {
-    let text = text_of(file).map_err(|source| unread(file, &source))?;
+    let text = read_text(file, CONFIG_LEN_MAX).map_err(|source| unread(file, &source))?;
     parse(file, &text, host).map_err(Error::Configuration)
 }
 
@@ -80,44 +71,10 @@ fn unread(file: &Path, source: &std::io::Error) -> Error {
     Error::File { file: file.to_owned(), wrong: error_text(source), right }
 }
 
-fn text_of(file: &Path) -> std::io::Result<String> {
-    let mut text = String::new();
-    File::open(file)?.take(CONFIG_LEN_MAX + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > CONFIG_LEN_MAX {
-        return Err(std::io::Error::other(format!(
-            "it has more than {CONFIG_LEN_MAX} bytes, which no configuration needs"
-        )));
-    }
-    Ok(text)
-}
-
 /// Judges the text of `file`.
 pub(crate) fn parse(file: &Path, text: &str, host: &Host) -> Result<Plan, Findings> {
-    let mut ledger = Ledger::new(text);
-    let (table, errors) = DeTable::parse_recoverable(text);
-    if !errors.is_empty() {
-        // What the parser guessed behind an error would only bring findings of its own.
-        for error in errors {
-            let place = ledger.place(error.span().map_or(0, |span| span.start));
-            let message = error.message();
-            let (wrong, right) = match message.split_once(", expected ") {
-                Some((wrong, expected)) => (wrong, format!("write {expected}")),
-                None if message.starts_with("duplicate") => {
-                    (message, "keep one of them".to_owned())
-                }
-                None => (message, "write TOML, see https://toml.io".to_owned()),
-            };
-            ledger.refuse(place, "syntax", wrong, right);
-        }
-        return Err(Findings::new(file, ledger.found));
-    }
-    let root = section::root(&table, &mut ledger);
     let folder = file.parent().unwrap_or(Path::new(""));
-    let plan = sections(root, folder, host, &mut ledger);
-    if ledger.found.is_empty() {
-        return Ok(plan.expect("a section that notes nothing is whole"));
-    }
-    Err(Findings::new(file, ledger.found))
+    settings::parse(file, text, KEYS, |root, ledger| sections(root, folder, host, ledger))
 }
 
 /// Reads every section, whatever the others lack.

@@ -11,9 +11,8 @@ use gateway::{DocumentsError, GatewayError};
 use loader::LoadError;
 use memory::ArenaError;
 use nix::errno::Errno;
+use settings::Findings;
 use tap::TapError;
-
-use crate::config::Findings;
 
 /// The error of any command.
 #[derive(Debug, thiserror::Error)]

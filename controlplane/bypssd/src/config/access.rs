@@ -6,9 +6,9 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use super::finding::Place;
+use settings::{At, Ledger, Place, Section};
+
 use super::network::Listener;
-use super::section::{At, Ledger, Section};
 use crate::limits::{
     ACCESS_MAX, ID_LEN_MAX, NAME_LEN_MAX, PREFIXES_MAX, SECRET_LEN_MAX, SECRET_LEN_MIN,
 };

@@ -3,9 +3,8 @@
 use std::fs;
 
 use nix::sys::resource::{Resource, getrlimit};
+use settings::{Ledger, Place, show_size};
 
-use super::finding::Place;
-use super::section::Ledger;
 use crate::limits::DESCRIPTORS_MIN;
 use crate::plan::Plan;
 
@@ -59,12 +58,8 @@ pub(crate) fn judge(plan: &Plan, machine: &Machine, places: Places, ledger: &mut
     if let Some(available) = machine.memory_available
         && needed > available
     {
-        let show = super::show_size;
-        let wrong = format!(
-            "{} are taken at start, and the machine has {} left",
-            show(needed),
-            show(available)
-        );
+        let (needed, left) = (show_size(needed), show_size(available));
+        let wrong = format!("{needed} are taken at start, and the machine has {left} left");
         ledger.lacks(places.ports, "ports.planned", wrong, "plan fewer, or add memory");
     }
     let wanted = u64::from(plan.bounds.connections) + DESCRIPTORS_MIN;

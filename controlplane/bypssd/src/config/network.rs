@@ -3,7 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use super::section::{At, Ledger, Section};
+use settings::{At, Ledger, Section};
+
 use crate::limits::{LISTENERS_MAX, TCP_PORT};
 use crate::tls::{self, Tls, TlsFiles};
 

@@ -4,10 +4,10 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use base::Duration;
+use settings::{At, Ledger, Section};
 use tracing::level_filters::LevelFilter;
 
 use super::network;
-use super::section::{At, Ledger, Section};
 use crate::identity;
 use crate::idle::IdlePolicy;
 use crate::limits::{

@@ -4,8 +4,8 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 
 use gateway::AccessTerms;
+use settings::{At, Ledger, Section};
 
-use super::section::{At, Ledger, Section};
 use super::workers::FORMATS;
 use crate::access_log::{Settings, Target};
 use crate::limits::{ACCESS_QUEUE, ACCESS_QUEUE_MAX, ACCESS_QUEUE_MIN, ACCESS_SAMPLE_MAX};

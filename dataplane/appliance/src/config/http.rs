@@ -3,8 +3,7 @@
 use base::Duration;
 use gateway::HttpLimits;
 use gateway::limits::TIMEOUT_MAX;
-
-use super::section::{Ledger, Section};
+use settings::{Ledger, Section};
 
 /// Reads the section.
 pub(crate) fn read(section: Section<'_>, ledger: &mut Ledger<'_>) -> Option<HttpLimits> {

@@ -4,10 +4,10 @@ use std::ops::RangeInclusive;
 
 use ip::Cidr;
 use ip::limits::NEIGHBOURS_MAX;
+use settings::{At, Ledger, Section};
 use wire::MacAddress;
 
 use super::network;
-use super::section::{At, Ledger, Section};
 use super::xdp::{self, Xdp};
 use crate::limits::{MTU_MAX, MTU_MIN, NAME_LEN_MAX, mtu_max};
 

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use settings::{At, Ledger, Section};
 use stack::{KeepAlive, ListenerOptions};
 use tcp::limits::LISTENERS_MAX;
 
-use super::section::{At, Ledger, Section};
 use super::workers::Workers;
 use crate::limits::{CONNECTIONS_MAX, KEEP_ALIVE_S_MAX, PROBES_MAX};
 

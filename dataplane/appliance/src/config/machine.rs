@@ -1,11 +1,9 @@
 //! What a plan is held against besides its file: the addresses, cores and memory of the machine.
 
 use memory::PageChoice;
+use settings::{Ledger, Place, show_size};
 
 use super::Kind;
-use super::finding::{Fault, Finding, Place};
-use super::section::Ledger;
-use super::size;
 use crate::affinity;
 use crate::error::Error;
 use crate::host::{self, HostAddress, HostMemory, Machine};
@@ -41,20 +39,14 @@ pub(super) fn judge(plan: &Plan, places: Places, ledger: &mut Ledger<'_>) {
     refuse_locked_memory(plan, places.memory, ledger);
 }
 
-/// Notes what another machine would have.
-fn lacks(place: Place, key: &str, wrong: String, right: String, ledger: &mut Ledger<'_>) {
-    let (key, fault) = (key.to_owned(), Fault::Machine);
-    ledger.found.push(Finding { place, key, wrong, right, fault });
-}
-
 /// A TAP device the gateway makes itself.
 fn refuse_missing_interface(plan: &Plan, place: Place, ledger: &mut Ledger<'_>) {
     let name = &plan.interface.name;
     let Some(there) = &plan.machine.interfaces else { return };
     if plan.interface.kind == Kind::AfXdp && !there.contains(name) {
         let wrong = format!("there is no interface {name} in this network namespace");
-        let right = "use one that there is; see them with: ip -brief link".to_owned();
-        lacks(place, "interface.name", wrong, right, ledger);
+        let right = "use one that there is; see them with: ip -brief link";
+        ledger.lacks(place, "interface.name", wrong, right);
     }
 }
 
@@ -62,7 +54,7 @@ fn refuse_missing_cores(plan: &Plan, place: Place, ledger: &mut Ledger<'_>) {
     let Some(cores) = &plan.machine.cores else { return };
     if let Err((what, mend)) = affinity::choose_among(cores, &plan.workers) {
         let key = if plan.workers.cores.is_some() { "workers.cores" } else { "workers.count" };
-        lacks(place, key, format!("this machine lacks {what}"), mend, ledger);
+        ledger.lacks(place, key, format!("this machine lacks {what}"), mend);
     }
 }
 
@@ -80,7 +72,7 @@ fn refuse_missing_memory(plan: &Plan, place: Place, ledger: &mut Ledger<'_>) {
     if available >= planned {
         return;
     }
-    let (planned, left) = (size::show(planned), size::show(available));
+    let (planned, left) = (show_size(planned), show_size(available));
     let kind = if plan.memory.pages == PageChoice::RequireHuge { " of huge pages" } else { "" };
     let wrong = format!("the plan takes {planned} and the machine has {left}{kind} left");
     let right = match plan.memory.pages {
@@ -93,7 +85,7 @@ fn refuse_missing_memory(plan: &Plan, place: Place, ledger: &mut Ledger<'_>) {
                 .to_owned()
         }
     };
-    lacks(place, "memory", wrong, right, ledger);
+    ledger.lacks(place, "memory", wrong, right);
 }
 
 /// The kernel counts all frames as locked memory once for each queue that they are registered with.
@@ -114,5 +106,5 @@ fn refuse_locked_memory(plan: &Plan, place: Place, ledger: &mut Ledger<'_>) {
     let right = "mend it: ulimit -l unlimited (as root before the start; LimitMEMLOCK=infinity in \
                  a systemd unit), or setcap \
                  cap_net_raw,cap_net_admin,cap_bpf,cap_perfmon,cap_ipc_lock+ep PROGRAM";
-    lacks(place, "memory.frames", wrong, right.to_owned(), ledger);
+    ledger.lacks(place, "memory.frames", wrong, right);
 }

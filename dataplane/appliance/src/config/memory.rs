@@ -1,9 +1,8 @@
 //! `[memory]`: the frames that packets lie in, and the pages under everything.
 
 use memory::{FrameGeometry, PageChoice};
+use settings::{At, Ledger, Section, show_size};
 
-use super::section::{At, Ledger, Section};
-use super::size;
 use super::workers::Workers;
 use crate::limits::{
     FRAME_LENS, FRAMES, FRAMES_MAX, FRAMES_MIN, FRAMES_RESERVED, FRAMES_SCARCE, HEADROOM,
@@ -36,7 +35,7 @@ pub(crate) fn frame_len(section: Section<'_>, ledger: &mut Ledger<'_>) -> Option
         return Some(value);
     }
     let wrong = format!("a frame of {value} bytes");
-    let right = format!("use \"{}\" or \"{}\"", size::show(short.into()), size::show(long.into()));
+    let right = format!("use \"{}\" or \"{}\"", show_size(short.into()), show_size(long.into()));
     ledger.refuse(place, &section.path("frame_len"), wrong, right);
     None
 }

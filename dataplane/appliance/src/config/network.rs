@@ -2,10 +2,9 @@
 
 use ip::limits::ROUTES_MAX;
 use ip::{Cidr, RouteConfig};
+use settings::{At, Ledger, Section};
 use wire::Address;
 
-use super::finding::{Fault, Finding};
-use super::section::{At, Ledger, Section};
 use crate::host::HostAddress;
 use crate::limits::ADDRESSES_MAX;
 
@@ -103,16 +102,12 @@ pub(crate) fn own_addresses(
     for At { value, place } in &own {
         let taken = host.iter().find(|host| Address::from(host.address) == value.address());
         if let Some(HostAddress { interface, address }) = taken {
-            ledger.found.push(Finding {
-                place: *place,
-                key: KEY.to_owned(),
-                wrong: format!("the kernel has {address} itself, on {interface}"),
-                right: format!(
-                    "choose an address of the gateway's own, or take it from the kernel; see it \
-                     with: ip address show dev {interface}"
-                ),
-                fault: Fault::Machine,
-            });
+            let wrong = format!("the kernel has {address} itself, on {interface}");
+            let right = format!(
+                "choose an address of the gateway's own, or take it from the kernel; see it with: \
+                 ip address show dev {interface}"
+            );
+            ledger.lacks(*place, KEY, wrong, right);
         }
     }
     Some(own.into_iter().map(|at| at.value).collect())

@@ -1,8 +1,8 @@
 //! `[gateway]`: how many connections may be in the middle of something.
 
 use gateway::limits::{HEADS_MAX_DEFAULT, SESSIONS_MAX, SESSIONS_MAX_DEFAULT};
+use settings::{Ledger, Section};
 
-use super::section::{Ledger, Section};
 use super::workers::Workers;
 
 /// The pools of the service.

@@ -1,8 +1,8 @@
 //! `[tcp]`: how many connections, and how much each may hold.
 
+use settings::{At, Ledger, Section};
 use tcp::Config;
 
-use super::section::{At, Ledger, Section};
 use crate::limits::{CONNECTIONS_MAX, FRAMES_FREE_MIN, FRAMES_SCARCE, WINDOW_MAX, WINDOW_MIN};
 
 /// Reads the section; the MTU and the pages come from others.

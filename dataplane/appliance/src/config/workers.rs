@@ -2,9 +2,9 @@
 //! is told.
 
 use base::{CoreSet, Duration};
+use settings::{At, Ledger, Section};
 use tracing::level_filters::LevelFilter;
 
-use super::section::{At, Ledger, Section};
 use crate::idle::IdlePolicy;
 use crate::limits::{DRAIN_S, DRAIN_S_MAX, SPIN_US, SPIN_US_MAX};
 use crate::log::{Format, Log};

@@ -7,8 +7,8 @@ use std::ops::RangeInclusive;
 
 use af_xdp::{BusyPoll, CopyMode, RING_SIZE_MAX, RING_SIZE_MIN, TX_BUDGET_MIN};
 use loader::{Mode, Prefix, Rate, Rule, SynBudget};
+use settings::{At, Ledger, Section};
 
-use super::section::{At, Ledger, Section};
 use crate::limits::{ACCESS_RULES_MAX, BUSY_POLL_US_MAX};
 
 /// What is wanted of the queues.

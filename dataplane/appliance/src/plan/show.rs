@@ -5,12 +5,13 @@ use std::fmt;
 use af_xdp::CopyMode;
 use loader::{Mode, Rate, Rule};
 use memory::PageChoice;
+use settings::{grouped, show_size};
 
 use super::memory::Row;
 use super::{Plan, huge_pages, memory_rows, memory_sum};
 use crate::access_log::{Settings, Target};
 use crate::affinity::choose_among;
-use crate::config::{Kind, Listener, Workers, pages_name, show_size};
+use crate::config::{Kind, Listener, Workers, pages_name};
 use crate::host::HostMemory;
 use crate::idle::IdlePolicy;
 
@@ -177,19 +178,6 @@ fn listed(numbers: &[usize]) -> String {
     numbers.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// A number in groups of three digits.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 fn show_listener(listener: &Listener, plan: &Plan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let Listener { protocol, tcp_port, udp, options } = listener;
     write!(f, "listener   {} on TCP port {tcp_port}", protocol.name())?;
@@ -210,17 +198,4 @@ fn show_listener(listener: &Listener, plan: &Plan, f: &mut fmt::Formatter<'_>) -
         write!(f, ", keep-alive after {idle_s} s, {probes_max} probes each {interval_s} s")?;
     }
     writeln!(f)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::grouped;
-
-    #[test]
-    fn digits_are_grouped_by_three() {
-        let cases = [(0, "0"), (999, "999"), (1_000, "1,000"), (10_000_000, "10,000,000")];
-        for (number, text) in cases {
-            assert_eq!(grouped(number), text);
-        }
-    }
 }

@@ -94,6 +94,7 @@ const ROWS: &[Row] = &[
             "loader",
             "protocol",
             "client",
+            "settings",
         ],
     ),
     row("controlplane/protocol", &["base"]),
@@ -101,7 +102,10 @@ const ROWS: &[Row] = &[
     row("controlplane/owner", &["base", "protocol"]),
     row("controlplane/switch", &["base", "memory", "protocol"]),
     row("controlplane/client", &["base", "memory", "protocol", "owner"]),
-    row("controlplane/bypssd", &["base", "memory", "protocol", "lease", "switch", "topology"]),
+    row(
+        "controlplane/bypssd",
+        &["base", "memory", "protocol", "lease", "switch", "topology", "settings"],
+    ),
     // `doctor` looks at the machine.
     row(
         "controlplane/ctl",
@@ -136,6 +140,8 @@ const ROWS: &[Row] = &[
             "owner",
         ],
     ),
+    // What a program needs besides its work knows no plane.
+    row("daemon/settings", &[]),
     // What the programs' tests write their manual with.
     row("packaging/pages", &[]),
     row("scripts/xtask", &["sim"]),
@@ -159,6 +165,7 @@ const FOREIGN: &[Foreign] = &[
         crates: &["arrayvec", "bitflags", "loom", "siphasher", "thiserror", "zerocopy"],
     },
     Foreign { folder: "dataplane/gateway", crates: &["httparse"] },
+    Foreign { folder: "daemon/settings", crates: &["toml"] },
     Foreign { folder: "dataplane/sim", crates: &["clap", "serde", "serde_json", "sha2"] },
     Foreign {
         folder: "dataplane/appliance",
@@ -171,7 +178,6 @@ const FOREIGN: &[Foreign] = &[
             "serde",
             "serde_json",
             "signal-hook",
-            "toml",
             "tracing",
             "tracing-subscriber",
         ],

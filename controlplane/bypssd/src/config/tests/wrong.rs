@@ -5,7 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use super::{machine, secret_in};
-use crate::config::{Findings, Machine, parse};
+use crate::config::{Machine, parse};
+use settings::Findings;
 
 fn findings(folder: &Path, text: &str, machine: &Machine) -> Findings {
     parse(&folder.join("bypssd.toml"), text, machine).expect_err(text)

@@ -6,7 +6,8 @@ use std::io;
 use std::path::Path;
 
 use super::{LEAST, host};
-use crate::config::{Findings, parse, unread};
+use crate::config::{parse, unread};
+use settings::Findings;
 
 /// What is wrong with `text`, as the file `abele.toml` in `folder`.
 fn findings(folder: &Path, text: &str) -> Findings {

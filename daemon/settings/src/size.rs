@@ -30,7 +30,8 @@ pub(crate) fn near(text: &str) -> Option<String> {
 }
 
 /// A size as people read it, exact where a unit divides it, else with one digit.
-pub(crate) fn show(bytes: u64) -> String {
+#[must_use]
+pub fn show(bytes: u64) -> String {
     let unit = UNITS.iter().rev().find(|(_, factor)| bytes >= *factor);
     let (name, factor) = unit.copied().unwrap_or(UNITS[0]);
     let tenths = u128::from(bytes % factor) * 10 / u128::from(factor);

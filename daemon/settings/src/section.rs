@@ -2,55 +2,14 @@
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
 
-use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::finding::{Fault, Finding, Place};
-use super::keys;
-use super::size;
-
-/// What has been found so far, and where the lines of the text begin.
-#[derive(Debug)]
-pub(crate) struct Ledger<'t> {
-    text: &'t str,
-    line_starts: Vec<usize>,
-    pub(crate) found: Vec<Finding>,
-}
-
-impl<'t> Ledger<'t> {
-    pub(crate) fn new(text: &'t str) -> Self {
-        let ends = text.match_indices('\n').map(|(at, _)| at + 1);
-        Self { text, line_starts: std::iter::once(0).chain(ends).collect(), found: Vec::new() }
-    }
-
-    /// Where byte `offset` stands.
-    pub(crate) fn place(&self, offset: usize) -> Place {
-        let line = self.line_starts.partition_point(|start| *start <= offset);
-        // The first line begins at zero, so there is one.
-        let before = &self.text[self.line_starts[line - 1]..offset];
-        Place { line, column: before.chars().count() + 1 }
-    }
-
-    /// Notes that `key` at `place` is wrong.
-    pub(crate) fn refuse(
-        &mut self,
-        place: Place,
-        key: &str,
-        wrong: impl Into<String>,
-        right: impl Into<String>,
-    ) {
-        let (wrong, right, fault) = (wrong.into(), right.into(), Fault::Configuration);
-        self.found.push(Finding { place, key: key.to_owned(), wrong, right, fault });
-    }
-}
-
-/// A value, and where it was given; the section's place for a default.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct At<T> {
-    pub(crate) value: T,
-    pub(crate) place: Place,
-}
+use crate::finding::Place;
+use crate::keys::nearest;
+use crate::ledger::{At, Ledger};
+use crate::size;
 
 /// What a value should have been, as messages say it.
 const NUMBER: &str = "a whole number";
@@ -59,11 +18,12 @@ const FLAG: &str = "true or false";
 /// One table of the file. Its readers return `None` where they have noted why, so that the caller
 /// can go on and find the rest.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Section<'a> {
+pub struct Section<'a> {
     name: &'static str,
     /// `None` where the file does not have the section: everything is at its default.
     entries: Option<&'a DeTable<'a>>,
-    pub(crate) place: Place,
+    /// Where it begins; the file's beginning where the file does not have it.
+    pub place: Place,
 }
 
 impl<'a> Section<'a> {
@@ -77,8 +37,8 @@ impl<'a> Section<'a> {
         let section = Self { name, entries, place };
         for key in entries.into_iter().flat_map(|table| table.keys()) {
             let (place, key) = (ledger.place(key.span().start), key.get_ref().as_ref());
-            if !keys::keys_of(name).contains(&key) {
-                let right = keys::suggestion(name, key);
+            if !ledger.keys.of(name).contains(&key) {
+                let right = ledger.keys.suggestion(name, key);
                 ledger.refuse(place, &section.path(key), "unknown key", right);
             }
         }
@@ -86,24 +46,24 @@ impl<'a> Section<'a> {
     }
 
     /// The key with the section in front.
-    pub(crate) fn path(&self, key: &str) -> String {
+    #[must_use]
+    pub fn path(&self, key: &str) -> String {
         if self.name.is_empty() { key.to_owned() } else { format!("{}.{key}", self.name) }
     }
 
     /// The value of `key` and its place.
-    pub(crate) fn find(&self, key: &str, ledger: &Ledger<'_>) -> Option<At<&'a DeValue<'a>>> {
-        assert!(keys::keys_of(self.name).contains(&key), "{key} is not in the table of keys");
+    ///
+    /// # Panics
+    /// The table of keys does not have it: what nobody may write is not looked for.
+    #[must_use]
+    pub fn find(&self, key: &str, ledger: &Ledger<'_>) -> Option<At<&'a DeValue<'a>>> {
+        assert!(ledger.keys.of(self.name).contains(&key), "{key} is not in the table of keys");
         let value = self.entries?.get(key)?;
         Some(At { value: value.get_ref(), place: ledger.place(value.span().start) })
     }
 
     /// The table under `key`, empty if there is none.
-    pub(crate) fn table(
-        &self,
-        key: &str,
-        name: &'static str,
-        ledger: &mut Ledger<'_>,
-    ) -> Section<'a> {
+    pub fn table(&self, key: &str, name: &'static str, ledger: &mut Ledger<'_>) -> Section<'a> {
         let Some(At { value, place }) = self.find(key, ledger) else {
             return Section { name, entries: None, place: self.place };
         };
@@ -115,7 +75,7 @@ impl<'a> Section<'a> {
     }
 
     /// The tables under `[[key]]`, in order.
-    pub(crate) fn tables(
+    pub fn tables(
         &self,
         key: &str,
         name: &'static str,
@@ -139,7 +99,7 @@ impl<'a> Section<'a> {
     }
 
     /// Text, if the key is there.
-    pub(crate) fn text(&self, key: &str, ledger: &mut Ledger<'_>) -> Option<At<&'a str>> {
+    pub fn text(&self, key: &str, ledger: &mut Ledger<'_>) -> Option<At<&'a str>> {
         let At { value, place } = self.find(key, ledger)?;
         match value.as_str() {
             Some(value) => Some(At { value, place }),
@@ -151,7 +111,7 @@ impl<'a> Section<'a> {
     }
 
     /// The texts of a list; an absent key is an empty list.
-    pub(crate) fn texts(&self, key: &str, ledger: &mut Ledger<'_>) -> Vec<At<&'a str>> {
+    pub fn texts(&self, key: &str, ledger: &mut Ledger<'_>) -> Vec<At<&'a str>> {
         let Some(At { value, place }) = self.find(key, ledger) else { return Vec::new() };
         let Some(array) = value.as_array() else {
             self.refuse_type(key, place, value, "a list in brackets", ledger);
@@ -169,7 +129,7 @@ impl<'a> Section<'a> {
     }
 
     /// Yes or no.
-    pub(crate) fn flag(&self, key: &str, default: bool, ledger: &mut Ledger<'_>) -> Option<bool> {
+    pub fn flag(&self, key: &str, default: bool, ledger: &mut Ledger<'_>) -> Option<bool> {
         let Some(At { value, place }) = self.find(key, ledger) else { return Some(default) };
         if value.as_bool().is_none() {
             self.refuse_type(key, place, value, FLAG, ledger);
@@ -178,7 +138,7 @@ impl<'a> Section<'a> {
     }
 
     /// A whole number in `range`.
-    pub(crate) fn number<T>(
+    pub fn number<T>(
         &self,
         key: &str,
         default: T,
@@ -200,7 +160,7 @@ impl<'a> Section<'a> {
     }
 
     /// The whole numbers of a list, each in `range`; an absent key is an empty list.
-    pub(crate) fn numbers<T>(
+    pub fn numbers<T>(
         &self,
         key: &str,
         range: RangeInclusive<T>,
@@ -228,13 +188,16 @@ impl<'a> Section<'a> {
     }
 
     /// A size in bytes in `range`, a number or text with a unit.
-    pub(crate) fn size(
+    pub fn size<T>(
         &self,
         key: &str,
-        default: u32,
-        range: RangeInclusive<u32>,
+        default: T,
+        range: RangeInclusive<T>,
         ledger: &mut Ledger<'_>,
-    ) -> Option<At<u32>> {
+    ) -> Option<At<T>>
+    where
+        T: Copy + Display + PartialOrd + TryFrom<i128>,
+    {
         let place = self.place;
         let Some(At { value, place }) = self.find(key, ledger) else {
             return Some(At { value: default, place });
@@ -253,8 +216,59 @@ impl<'a> Section<'a> {
         self.in_range(key, At { value: bytes, place }, &range, ledger)
     }
 
+    /// A whole number in `range`, if the key is there. Outside, `None` is noted why not; inside, no such key.
+    pub fn maybe_number<T>(
+        &self,
+        key: &str,
+        range: RangeInclusive<T>,
+        ledger: &mut Ledger<'_>,
+    ) -> Option<Option<T>>
+    where
+        T: Copy + Display + PartialOrd + TryFrom<i128>,
+    {
+        if self.find(key, ledger).is_none() {
+            return Some(None);
+        }
+        let least = *range.start();
+        self.number(key, least, range, ledger).map(|at| Some(at.value))
+    }
+
+    /// A size in bytes in `range`, if the key is there. Outside, `None` is noted why not; inside, no
+    /// such key.
+    pub fn maybe_size<T>(
+        &self,
+        key: &str,
+        range: RangeInclusive<T>,
+        ledger: &mut Ledger<'_>,
+    ) -> Option<Option<T>>
+    where
+        T: Copy + Display + PartialOrd + TryFrom<i128>,
+    {
+        if self.find(key, ledger).is_none() {
+            return Some(None);
+        }
+        let least = *range.start();
+        self.size(key, least, range, ledger).map(|at| Some(at.value))
+    }
+
+    /// A path, if the key is there: one that is not absolute begins at `folder`.
+    pub fn path_of(
+        &self,
+        key: &str,
+        folder: &Path,
+        ledger: &mut Ledger<'_>,
+    ) -> Option<At<PathBuf>> {
+        self.find(key, ledger)?;
+        let At { value, place } = self.text(key, ledger)?;
+        if value.is_empty() {
+            ledger.refuse(place, &self.path(key), "it is empty", "name a file, or remove the key");
+            return None;
+        }
+        Some(At { value: folder.join(value), place })
+    }
+
     /// One of the words of `choices`, as what it stands for.
-    pub(crate) fn choice<T: Copy>(
+    pub fn choice<T: Copy>(
         &self,
         key: &str,
         default: T,
@@ -270,7 +284,7 @@ impl<'a> Section<'a> {
         }
         let words: Vec<_> = choices.iter().map(|(name, _)| format!("\"{name}\"")).collect();
         let known: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
-        let near = keys::nearest(word, &known);
+        let near = nearest(word, &known);
         let near = near.map_or(String::new(), |near| format!("did you mean \"{near}\"? "));
         let wrong = format!("\"{word}\" is unknown");
         let right = format!("{near}use {}", words.join(" or "));
@@ -345,7 +359,5 @@ fn with_article(noun: &str) -> String {
     format!("{article} {noun}")
 }
 
-/// The table of a whole file.
-pub(crate) fn root<'a>(table: &'a Spanned<DeTable<'a>>, ledger: &mut Ledger<'_>) -> Section<'a> {
-    Section::new("", Some(table.get_ref()), Place::START, ledger)
-}
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// Whose fault something is; it decides the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub enum Fault {
     /// The file is wrong wherever it is read.
     Configuration,
     /// The file is right, but not for this machine as it is now.
@@ -14,16 +14,16 @@ pub(crate) enum Fault {
 
 /// Where something stands in a file. Shown, it is the number of its line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Place {
+pub struct Place {
     /// Counted from one.
-    pub(crate) line: usize,
+    pub line: usize,
     /// Letters from the beginning of the line, counted from one.
-    pub(crate) column: usize,
+    pub column: usize,
 }
 
 impl Place {
     /// Where a file begins: the place of what is not in it.
-    pub(crate) const START: Self = Self { line: 1, column: 1 };
+    pub const START: Self = Self { line: 1, column: 1 };
 }
 
 impl fmt::Display for Place {
@@ -34,20 +34,22 @@ impl fmt::Display for Place {
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Finding {
-    pub(crate) place: Place,
+pub struct Finding {
+    /// Where the value stands, or its section if there is none.
+    pub place: Place,
     /// The key with its section, as `tcp.window`.
-    pub(crate) key: String,
+    pub key: String,
     /// What is wrong.
-    pub(crate) wrong: String,
+    pub wrong: String,
     /// What would be right.
-    pub(crate) right: String,
-    pub(crate) fault: Fault,
+    pub right: String,
+    /// Whose fault it is.
+    pub fault: Fault,
 }
 
 /// Everything that is wrong with one file.
 #[derive(Clone, Debug)]
-pub(crate) struct Findings {
+pub struct Findings {
     file: PathBuf,
     /// In the order of the file.
     found: Vec<Finding>,
@@ -55,14 +57,19 @@ pub(crate) struct Findings {
 
 impl Findings {
     /// At least one finding about `file`.
-    pub(crate) fn new(file: &Path, mut found: Vec<Finding>) -> Self {
+    ///
+    /// # Panics
+    /// There is none.
+    #[must_use]
+    pub fn new(file: &Path, mut found: Vec<Finding>) -> Self {
         assert!(!found.is_empty(), "a refusal has a reason");
         found.sort_by_key(|finding| finding.place);
         Self { file: file.to_owned(), found }
     }
 
     /// Whether another machine would take the file as it is.
-    pub(crate) fn are_of_the_machine(&self) -> bool {
+    #[must_use]
+    pub fn are_of_the_machine(&self) -> bool {
         self.found.iter().all(|finding| finding.fault == Fault::Machine)
     }
 }
