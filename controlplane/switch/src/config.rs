@@ -27,6 +27,8 @@ pub struct SwitchConfig {
     pub connections_max: u32,
     /// Sessions at a time.
     pub sessions_max: u32,
+    /// Shards, among which the names are spread: at least one.
+    pub shards: u8,
     /// Ports whose memory is taken at the start.
     pub ports_planned: u32,
     /// Ports at a time.
@@ -50,6 +52,7 @@ impl SwitchConfig {
             limits: Limits::DEFAULT,
             connections_max: 65_536,
             sessions_max: 65_536,
+            shards: 1,
             ports_planned: 1_000_000,
             ports_max: 1_000_000_000,
             places_max: PLACES_MAX,
@@ -100,6 +103,9 @@ pub enum SwitchError {
     /// Too many places.
     #[error("{0} places of subscribers and waiters; at most 2147483647 would be right")]
     Places(u32),
+    /// There are no shards.
+    #[error("no shards; 1 to 255 would be right")]
+    Shards,
     /// The list of who may come in is too long.
     #[error("{0} entries of access; at most {ACCESS_MAX} would be right")]
     Access(usize),
@@ -143,6 +149,9 @@ impl SwitchConfig {
         }
         if self.sessions_max == 0 || self.sessions_max > SESSIONS_MAX {
             return Err(SwitchError::Sessions(self.sessions_max));
+        }
+        if self.shards == 0 {
+            return Err(SwitchError::Shards);
         }
         if i32::try_from(self.places_max).is_err() {
             return Err(SwitchError::Places(self.places_max));

@@ -27,14 +27,14 @@
 //! ```text
 //! handle_bytes --> Request --> sessions: who is it, does its lease run
 //!                                 |
-//!                              shard: table, slots, who follows which grant --> events
+//!                             shards: table, slots, who follows which grant --> events
 //!                                                                                |
 //! outgoing <-- outbox of each connection <-- answers <-- notices, messages <-----+
 //! ```
 //!
 //! Every entry first ends what is over at the `now` that it is given, so that no request is done
-//! for a session whose time has passed. A shard and its sessions speak in values, so that they can
-//! be two threads' one day.
+//! for a session whose time has passed. There may be several shards; names are spread over them as
+//! the protocol says, and each stamps its own sequences.
 #![forbid(unsafe_code)]
 
 mod access;
@@ -51,7 +51,9 @@ mod quota;
 mod refusal;
 mod sessions;
 mod shard;
+mod shards;
 mod slots;
+mod split;
 mod switch;
 mod table;
 

@@ -55,6 +55,10 @@ pub(crate) const SWEEP_BATCH: u32 = 32;
 /// cells are 128 KiB, which takes some 10 us.
 pub const LIST_LOOKS_MAX: u32 = 4_096;
 
+/// By how many standard deviations the part of a shard in what is planned is above the even one. Of
+/// names that are spread by chance, one shard in some 30,000 has more, and grows.
+pub(crate) const SHARD_SLACK_DEVIATIONS: u32 = 4;
+
 /// The bits of a sequence that count; above them is the number of the shard.
 pub(crate) const SEQUENCE_BITS: u32 = 56;
 

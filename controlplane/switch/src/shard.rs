@@ -13,6 +13,7 @@ mod release;
 
 pub(crate) use events::{Event, Events, Name, Seen};
 pub(crate) use follow::Told;
+pub(crate) use query::NoPlace;
 pub(crate) use register::{Asker, Failure, Wishes};
 pub(crate) use release::NotReleased;
 

@@ -16,8 +16,8 @@ use std::hash::Hasher as _;
 
 use base::{Duration, Instant};
 use protocol::{
-    ErrorFrame, FrameError, Framing, Greeting, Header, LeavingReason, Nonce, Request, RequestBody,
-    Role, Sequence, VERSION,
+    ErrorFrame, FrameError, Framing, Grants, Greeting, Header, LeavingReason, Nonce, Request,
+    RequestBody, Role, Sequence, VERSION,
 };
 use siphasher::sip128::{Hasher128 as _, SipHasher24};
 
@@ -31,7 +31,8 @@ use crate::outbox::Pushed;
 use crate::owners::Owners;
 use crate::refusal;
 use crate::sessions::{End, Eviction, Sessions, State};
-use crate::shard::{Failure, NotReleased, Shard, Size};
+use crate::shard::{Failure, NotReleased, Size};
+use crate::shards::Shards;
 use crate::table::{Plan, Port};
 use reign::Reign;
 
@@ -49,7 +50,7 @@ pub struct Switch {
     /// Connections that have so long: to say who they are, or to take what waits before the end.
     deadlines: Leases,
     sessions: Sessions,
-    shard: Shard,
+    shards: Shards,
     owners: Owners,
     watchers: Vec<ConnId>,
     counters: Counters,
@@ -65,6 +66,7 @@ pub struct Switch {
 #[derive(Debug, Default)]
 struct Lists {
     failures: Vec<Failure>,
+    grants: Vec<Grants>,
     not_released: Vec<NotReleased>,
     holders: Vec<(Sequence, protocol::Holder)>,
     ports: Vec<Port>,
@@ -115,8 +117,8 @@ impl Switch {
             connections: Connections::new(config.connections_max),
             deadlines: Leases::new(config.connections_max, HELLO_TIMEOUT),
             sessions: Sessions::new(config.sessions_max, exclusion),
-            shard: Shard::new(&size, config.pages)?,
-            owners: Owners::new(slots),
+            shards: Shards::new(&size, config.shards, config.pages)?,
+            owners: Owners::new(config.sessions_max),
             watchers: Vec::new(),
             counters: Counters::default(),
             is_leaving: false,
@@ -422,7 +424,7 @@ impl Switch {
         let connection = self.connections.at_mut(conn);
         if connection.watch.take().is_some() {
             self.watchers.retain(|&watcher| watcher != conn);
-            self.shard.set_watched(!self.watchers.is_empty());
+            self.shards.set_watched(!self.watchers.is_empty());
         }
         if let Some(known) = self.connections.at(conn).session
             && self.sessions.is_same(known)

@@ -204,7 +204,7 @@ pub enum PlanError {
 }
 
 /// What the table has done and what it takes, for operators and tests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Statistics {
     /// Ports in the table, those of dead sessions and those kept for waiters included.
     pub ports: u64,

@@ -44,8 +44,9 @@ fn entry(nodes: &str, proof: Proof, register: &str) -> AccessEntry {
     }
 }
 
-fn config() -> SwitchConfig {
+fn config(shards: u8) -> SwitchConfig {
     SwitchConfig {
+        shards,
         connections_max: 8,
         sessions_max: 16,
         ports_planned: 256,
@@ -78,7 +79,7 @@ fn hello<'a>(node: &'a str, session: u8) -> Hello<'a> {
 }
 
 impl Bed {
-    fn new() -> Self {
+    fn new(shards: u8) -> Self {
         let identity = Identity {
             cluster: ClusterId([1; 16]),
             epoch: Epoch(1),
@@ -88,7 +89,7 @@ impl Bed {
             name: "switch".to_owned(),
         };
         let now = Instant::ZERO + Duration::from_secs(60);
-        let switch = Switch::new(config(), identity, [5; 32], now).expect("a proper switch");
+        let switch = Switch::new(config(shards), identity, [5; 32], now).expect("a proper switch");
         let mut bed = Self {
             switch,
             now,
@@ -321,7 +322,8 @@ impl Input<'_> {
 }
 
 fn check(bytes: &[u8]) {
-    let mut bed = Bed::new();
+    // Inputs of all lengths come, and so do switches of one shard and of several.
+    let mut bed = Bed::new([1, 2, 5][bytes.len() % 3]);
     let mut input = Input(bytes);
     for _ in 0..ACTIONS_MAX {
         if input.0.is_empty() {

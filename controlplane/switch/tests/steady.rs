@@ -12,11 +12,17 @@ static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 #[test]
 fn batches_of_a_thousand_allocate_nothing_once_they_have_been_seen() {
-    let mut load = Load::new(1_000, 64);
+    for shards in [1, 4] {
+        allocate_nothing(shards);
+    }
+}
+
+fn allocate_nothing(shards: u8) {
+    let mut load = Load::new(1_000, 64, shards);
     (0..3).for_each(|_| load.round());
     let before = counting::allocations();
     (0..20).for_each(|_| load.round());
-    assert_eq!(counting::allocations(), before, "the switch has allocated");
+    assert_eq!(counting::allocations(), before, "a switch of {shards} shards has allocated");
     let counters = load.switch.counters();
     assert_eq!(counters.ports_granted, 23_000);
     assert_eq!(counters.ports_released, 23_000);

@@ -18,13 +18,15 @@ pub(crate) enum Told {
 impl Shard {
     /// Does a bounded part of what deaths leave to be done: tells those who follow what the dead
     /// held, takes those ports out of the table, gives back places that ended. `free` hears of the
-    /// node of each slot that may have a session again.
-    pub(crate) fn sweep(&mut self, free: &mut impl FnMut(u32)) -> Told {
-        let is_more = self.interests.sweep(SWEEP_PLACES);
-        if self.tell_of_the_dead(SWEEP_PLACES) == Told::Part {
+    /// node of each slot that may have a session again. As `shards` shards share the time of a
+    /// slice, each does so small a part of it.
+    pub(crate) fn sweep(&mut self, shards: u32, free: &mut impl FnMut(u32)) -> Told {
+        let places = (SWEEP_PLACES / shards).max(1);
+        let is_more = self.interests.sweep(places);
+        if self.tell_of_the_dead(places) == Told::Part {
             return Told::Part;
         }
-        let is_done = self.sweep_table();
+        let is_done = self.sweep_table((SWEEP_LOOKS / shards).max(1));
         for _ in 0..self.slots.dying_count().min(SWEEP_SLOTS) {
             let table = &self.table;
             if let Some(node) = self.slots.turn_dying(|slot| table.ports_of(slot) == 0) {
@@ -148,7 +150,7 @@ impl Shard {
 
     /// Takes ports of dead slots out of the table; true if none is left. Nobody follows them: those
     /// who did were told before, or have been told to forget everything.
-    fn sweep_table(&mut self) -> bool {
+    fn sweep_table(&mut self, looks: u32) -> bool {
         let Self { table, slots, interests, events, is_watched, swept, .. } = self;
         let mut see = |port: Port, name: &[u8]| {
             let (what, node) = (lost(slots.over(port.slot)), slots.node(port.slot));
@@ -161,7 +163,7 @@ impl Shard {
             assert!(!gone.is_kept, "grant {sequence:#x} is awaited, and nobody waits");
             assert!(!interests.has(Kind::Subscriber, sequence), "grant {sequence:#x} is followed");
         };
-        let step = table.sweep_shown(SWEEP_LOOKS, &*slots, told, show);
+        let step = table.sweep_shown(looks, &*slots, told, show);
         *swept += u64::from(step.ports);
         step.is_done
     }

@@ -28,24 +28,29 @@ impl Shard {
         }
     }
 
-    /// Subscribes a session to what it was answered, to all of it or to nothing.
-    pub(crate) fn subscribe(&mut self, ports: &[Port], asker: &Asker<'_>) -> Result<(), NoPlace> {
+    /// Subscribes a session to what it was answered, to all of it or to nothing. Gives how many
+    /// subscriptions it had not.
+    pub(crate) fn subscribe(&mut self, ports: &[Port], asker: &Asker<'_>) -> Result<u32, NoPlace> {
         let session = asker.session;
         let before = self.interests.count(Kind::Subscriber, session);
         for (index, &port) in ports.iter().enumerate() {
             if self.follow(Kind::Subscriber, port, asker) != Added::Full {
                 continue;
             }
-            // New places are at the end of the session's list; as many as came go.
             let added = self.interests.count(Kind::Subscriber, session) - before;
             debug_assert!(added as usize <= index);
-            for _ in 0..added {
-                let grant = self.interests.take_newest(Kind::Subscriber, session);
-                self.unmark(grant.expect("it came a moment ago"), Kind::Subscriber);
-            }
+            self.unsubscribe_newest(session, added);
             return Err(NoPlace);
         }
-        Ok(())
+        Ok(self.interests.count(Kind::Subscriber, session) - before)
+    }
+
+    /// Takes back the subscriptions that the session got last, which are at the end of its list.
+    pub(crate) fn unsubscribe_newest(&mut self, session: u32, count: u32) {
+        for _ in 0..count {
+            let grant = self.interests.take_newest(Kind::Subscriber, session);
+            self.unmark(grant.expect("it came a moment ago"), Kind::Subscriber);
+        }
     }
 
     /// Takes places of the session away and says how many it had.

@@ -26,12 +26,12 @@ pub(crate) struct Wishes {
     pub(crate) wait: bool,
 }
 
-/// Why an item was not granted; who holds it, where that is told.
+/// Why an item was not granted; the session that holds it, where that is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
     pub(crate) item: u32,
     pub(crate) code: RegisterCode,
-    pub(crate) owner: Option<Slot>,
+    pub(crate) owner: Option<u32>,
     /// Where the owner stands in the answer's list; for who writes that.
     pub(crate) place: Option<u32>,
 }
@@ -39,25 +39,25 @@ pub(crate) struct Failure {
 pub(crate) use protocol::RegisterCode;
 
 impl Shard {
-    /// Registers names for a session. What was not granted stands in `failures`, by rising item; the
-    /// sequences of the others are consecutive.
+    /// Registers names for a session, each with the number of its item. What was not granted stands
+    /// in `failures`, by rising item; the sequences of the others are consecutive. What was granted,
+    /// or is waited for, is taken off what the asker may have.
     pub(crate) fn register<'a>(
         &mut self,
-        names: impl Iterator<Item = &'a [u8]>,
-        asker: Asker<'_>,
+        names: impl Iterator<Item = (u32, &'a [u8])>,
+        asker: &mut Asker<'_>,
         wishes: Wishes,
         failures: &mut Vec<Failure>,
     ) -> Grants {
         let slot = self.slot_of(asker.session);
         let mut told = std::mem::take(&mut self.told);
-        let mut left = asker.ports_left;
         let mut grants = Grants { first: 0, count: 0 };
-        let mut names = names.zip(0_u32..);
+        let (mut names, before) = (names, failures.len());
         loop {
             let mut chunk: [&[u8]; CHUNK] = [&[]; CHUNK];
             let mut items = [0_u32; CHUNK];
             let mut count = 0;
-            for (name, item) in names.by_ref() {
+            for (item, name) in names.by_ref() {
                 if !asker.allowed.allows(name) {
                     let code = RegisterCode::Forbidden;
                     failures.push(Failure { item, code, owner: None, place: None });
@@ -72,25 +72,28 @@ impl Shard {
             if count == 0 {
                 break;
             }
-            let grants_max = u32::try_from(left).unwrap_or(u32::MAX);
-            let before = told.len();
+            let grants_max = u32::try_from(asker.ports_left).unwrap_or(u32::MAX);
+            let told_before = told.len();
             let new = self.table.register(
                 &chunk[..count],
                 Registrant { slot, grants_max },
                 &self.slots,
                 &mut |index, what| told.push((items[index], what)),
             );
-            left -= u64::from(new.count);
+            asker.ports_left -= u64::from(new.count);
             if grants.count == 0 {
                 grants.first = new.first;
             }
             grants.count += new.count;
             if self.is_watched {
-                self.see_grants(slot, (&chunk[..count], &items), &told[before..], new.first);
+                self.see_grants(slot, (&chunk[..count], &items), &told[told_before..], new.first);
             }
         }
-        let asker = Asker { ports_left: left, ..asker };
+        let forbidden = failures.len();
         self.settle(&told, asker, wishes, failures);
+        if forbidden > before && failures.len() > forbidden {
+            failures[before..].sort_unstable_by_key(|failure| failure.item);
+        }
         told.clear();
         if told.capacity() <= ITEMS_KEPT_MAX {
             self.told = told;
@@ -103,11 +106,10 @@ impl Shard {
     fn settle(
         &mut self,
         told: &[(u32, Registered)],
-        mut asker: Asker<'_>,
+        asker: &mut Asker<'_>,
         wishes: Wishes,
         failures: &mut Vec<Failure>,
     ) {
-        let is_mixed = !failures.is_empty() && !told.is_empty();
         for &(item, what) in told {
             let (code, owner) = match what {
                 Registered::Replaced(gone) => {
@@ -116,17 +118,14 @@ impl Shard {
                 }
                 Registered::Quota => (RegisterCode::Quota, None),
                 Registered::Full => (RegisterCode::Full, None),
-                Registered::Mine(port) => (RegisterCode::Mine, Some(port.slot)),
-                Registered::Held(port) => self.refuse(port, &mut asker, wishes),
+                Registered::Mine(_) => (RegisterCode::Mine, Some(asker.session)),
+                Registered::Held(port) => self.refuse(port, asker, wishes),
                 Registered::Awaited(gone) => {
                     let port = self.port_of_the_first(gone);
-                    self.refuse(port, &mut asker, wishes)
+                    self.refuse(port, asker, wishes)
                 }
             };
             failures.push(Failure { item, code, owner, place: None });
-        }
-        if is_mixed {
-            failures.sort_unstable_by_key(|failure| failure.item);
         }
     }
 
@@ -158,10 +157,11 @@ impl Shard {
         port: Port,
         asker: &mut Asker<'_>,
         wishes: Wishes,
-    ) -> (RegisterCode, Option<Slot>) {
+    ) -> (RegisterCode, Option<u32>) {
+        let owner = self.slots.session(port.slot);
         // A waiter of the same batch may be the asker itself.
-        if self.slots.session(port.slot) == asker.session {
-            return (RegisterCode::Mine, Some(port.slot));
+        if owner == asker.session {
+            return (RegisterCode::Mine, Some(owner));
         }
         let mut is_short = false;
         if wishes.subscribe {
@@ -179,7 +179,7 @@ impl Shard {
             (false, false, true) => RegisterCode::Draining,
             (false, false, false) => RegisterCode::Held,
         };
-        (code, Some(port.slot))
+        (code, Some(owner))
     }
 
     /// Gives the asker a place at the port, if it may have another.

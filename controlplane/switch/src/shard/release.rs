@@ -15,31 +15,30 @@ pub(crate) struct NotReleased {
 pub(crate) use protocol::UnregisterCode;
 
 impl Shard {
-    /// Releases ports of a session. What was not released stands in `failures`, by rising item.
-    /// Gives how many were.
+    /// Releases ports of a session, each with the number of its item and its sequence. What was not
+    /// released stands in `failures`, by rising item. Gives how many were.
     pub(crate) fn unregister<'a>(
         &mut self,
-        items: impl Iterator<Item = (&'a [u8], u64)>,
+        items: impl Iterator<Item = (u32, &'a [u8], u64)>,
         session: u32,
         failures: &mut Vec<NotReleased>,
     ) -> u32 {
         let slot = self.slot_of(session);
         let mut items = items.peekable();
-        let (mut start, mut released) = (0_u32, 0);
+        let mut released = 0;
         while items.peek().is_some() {
             let mut names: [&[u8]; CHUNK] = [&[]; CHUNK];
             let mut sequences = [0_u64; CHUNK];
+            let mut numbers = [0_u32; CHUNK];
             let mut count = 0;
-            for ((name, sequence), item) in names.iter_mut().zip(&mut sequences).zip(&mut items) {
-                (*name, *sequence) = item;
+            for (item, name, sequence) in items.by_ref().take(CHUNK) {
+                (numbers[count], names[count], sequences[count]) = (item, name, sequence);
                 count += 1;
             }
             released +=
                 self.release(&names[..count], &sequences[..count], slot, &mut |at, code| {
-                    let item = start + u32::try_from(at).expect("within a chunk");
-                    failures.push(NotReleased { item, code });
+                    failures.push(NotReleased { item: numbers[at], code });
                 });
-            start += u32::try_from(count).expect("a chunk");
         }
         released
     }

@@ -67,7 +67,7 @@ impl Switch {
         let welcome = Welcome {
             version: VERSION,
             role: hello.role,
-            shards: 1,
+            shards: self.shards.count(),
             features: 0,
             cluster: own.cluster,
             epoch: own.epoch,

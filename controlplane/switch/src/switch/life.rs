@@ -61,8 +61,10 @@ impl Switch {
             Standing::Over(end) => return Err(refusal::ended(end)),
             Standing::Live(session) => {
                 let node = self.sessions.session(session).node;
-                self.shard.give_up(session, node).ok_or(refusal::BUSY)?;
-                self.sessions.hold(node);
+                if !self.shards.give_up(session, node) {
+                    return Err(refusal::BUSY);
+                }
+                self.hold_for_slots(node);
             }
             Standing::Draining(session, eviction) => {
                 self.end(session, End::Evicted(eviction), Over::Released);
@@ -87,7 +89,7 @@ impl Switch {
             Eviction::Dropped => self.counters.sessions_dropped += 1,
         }
         self.sessions.evict(session, eviction);
-        self.shard.drain(session);
+        self.shards.drain(session);
         if let Some(conn) = self.sessions.session(session).conn {
             self.refuse(conn, 0, &refusal::evicted(eviction));
         }
@@ -96,7 +98,7 @@ impl Switch {
 
     /// An evicted session that holds nothing any more is over.
     pub(super) fn end_if_drained(&mut self, session: u32, eviction: Eviction) {
-        if self.shard.ports_of(session) == 0 {
+        if self.shards.ports_of(session) == 0 {
             self.end(session, End::Evicted(eviction), Over::Released);
         }
     }
@@ -124,8 +126,8 @@ impl Switch {
 
     /// The session is over: its ports are free, and who follows one is told in time.
     fn end(&mut self, session: u32, end: End, over: Over) {
-        self.shard.forget_wishes(session);
-        self.shard.kill(session, over);
+        self.shards.forget_wishes(session);
+        self.shards.kill(session, over);
         self.sessions.end(session, end);
     }
 
@@ -150,7 +152,7 @@ impl Switch {
     /// The session of `conn` begins, and evicts the one before it.
     fn begin(&mut self, conn: ConnId) -> Result<u32, ErrorFrame<'static>> {
         let node = self.connections.at(conn).node;
-        if !self.sessions.has_room(node) || !self.shard.has_slot() {
+        if !self.sessions.has_room(node) || !self.shards.has_slot() {
             return Err(refusal::BUSY);
         }
         if let Some(before) = self.sessions.live(node) {
@@ -158,13 +160,17 @@ impl Switch {
         }
         let connection = self.connections.at(conn);
         let session = self.sessions.begin(node, connection.session_id.0, &connection.address);
-        self.shard.open(session, node).expect("there was one");
-        // A slot names its node until the last of its ports is swept.
-        self.sessions.hold(node);
+        self.shards.open(session, node);
+        self.hold_for_slots(node);
         self.sessions.session_mut(session).conn = Some(conn);
         let found = self.sessions.refer(session);
         self.connections.at_mut(conn).session = Some(found);
         self.counters.sessions_begun += 1;
         Ok(session)
+    }
+
+    /// The slot of each shard names its node until the last of its ports is swept.
+    fn hold_for_slots(&mut self, node: u32) {
+        (0..self.shards.count()).for_each(|_shard| self.sessions.hold(node));
     }
 }

@@ -17,21 +17,21 @@ use crate::slots::Over;
 const NOTICE_OVERHEAD: usize = 64;
 
 impl Switch {
-    /// Delivers what the shard wants told.
+    /// Delivers what the shards want told.
     #[inline]
     pub(super) fn tell_events(&mut self) {
-        if !self.shard.events.is_empty() {
+        if !self.shards.is_silent() {
             self.tell_each();
         }
     }
 
     fn tell_each(&mut self) {
-        while let Some(event) = self.shard.events.take() {
+        while let Some((at, event)) = self.shards.next_event() {
             match event {
                 #[cfg(test)]
                 Event::Gone { .. } if self.is_forgotten() => {}
                 Event::Gone { session, over, sequence, name } => {
-                    let name = self.shard.events.bytes(name);
+                    let name = self.shards.name(at, name);
                     let sequence = Sequence::from_bits(sequence);
                     let gone = Gone { reason: reason(over), sequence, name };
                     let put = put(
@@ -46,7 +46,7 @@ impl Switch {
                     }
                 }
                 Event::Granted { session, sequence, name: place } => {
-                    let name = self.shard.events.bytes(place);
+                    let name = self.shards.name(at, place);
                     let granted = Granted { sequence: Sequence::from_bits(sequence), name };
                     let put = put(
                         (&mut self.connections, &mut self.sessions),
@@ -59,12 +59,12 @@ impl Switch {
                         Err(lost) => {
                             self.counters.grants_taken_back += 1;
                             self.lose(session, lost);
-                            self.shard.take_back(session, sequence, place);
+                            self.shards.take_back(at, session, sequence, place);
                         }
                     }
                 }
                 Event::Seen { what, node, sequence, name } => {
-                    self.show(what, node, sequence, name);
+                    self.show(at, (what, node, sequence), name);
                 }
             }
         }
@@ -82,7 +82,7 @@ impl Switch {
 
     /// Tells the session to forget everything; nothing that it subscribed to stands any more.
     pub(super) fn flush(&mut self, index: u32, conn: ConnId) {
-        self.shard.unsubscribe_all(index);
+        self.shards.unsubscribe_all(index);
         let session = self.sessions.session_mut(index);
         let Some(lost) = session.lost.take() else {
             return;
@@ -124,7 +124,7 @@ impl Switch {
         }
         let session = self.sessions.session_mut(index);
         session.lost = session.lost.or(Some(lost));
-        self.shard.unsubscribe_all(index);
+        self.shards.unsubscribe_all(index);
     }
 }
 

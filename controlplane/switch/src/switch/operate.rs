@@ -22,15 +22,16 @@ pub(super) fn require(role: Role, least: Role) -> Outcome {
 impl Switch {
     /// Every figure of the switch by its name, counters last.
     pub fn figures(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
-        let table = self.shard.statistics();
+        let table = self.shards.statistics();
         [
             ("connections", u64::from(self.connections.count())),
             ("nodes", self.sessions.nodes_count() as u64),
             ("sessions", self.sessions.count() as u64),
+            ("shards", u64::from(self.shards.count())),
             ("ports", table.ports - table.ports_dead),
             ("ports_dead", table.ports_dead),
-            ("ports_swept", self.shard.swept()),
-            ("places", u64::from(self.shard.places_used())),
+            ("ports_swept", self.shards.swept()),
+            ("places", self.shards.places_used()),
             ("watchers", self.watchers.len() as u64),
             ("table_cells", table.cells),
             ("table_buckets", table.buckets),
@@ -43,7 +44,7 @@ impl Switch {
 
     pub(super) fn handle_query_node(&mut self, conn: ConnId, id: u32, names: Names<'_>) -> Outcome {
         self.session_or_none(conn)?;
-        let (sessions, shard, now) = (&self.sessions, &self.shard, self.now);
+        let (sessions, shards, now) = (&self.sessions, &self.shards, self.now);
         let statuses = names.texts().map(|name| {
             let first = |node| sessions.of_node(node).next();
             let Some(index) = sessions.node_named(name).and_then(first) else {
@@ -55,7 +56,7 @@ impl Switch {
                 };
             };
             let session = sessions.session(index);
-            let ports = sessions.of_node(session.node).map(|each| u64::from(shard.ports_of(each)));
+            let ports = sessions.of_node(session.node).map(|each| shards.ports_of(each));
             NodeStatus {
                 state: state_of(session.state),
                 address: &session.address,
@@ -103,7 +104,7 @@ impl Switch {
         let next = indices.last().filter(|_| is_full).map_or(last, |&index| index + 1);
         let cursor = if next < end { u64::from(next) } else { 0 };
         let queued: Vec<u64> = indices.iter().map(|&index| self.queued(index)).collect();
-        let (sessions, shard, now) = (&self.sessions, &self.shard, self.now);
+        let (sessions, shards, now) = (&self.sessions, &self.shards, self.now);
         self.connections.answer(conn, |out| {
             let mut page = PageBatch::nodes(out, id, &limits);
             for (&index, &queued_bytes) in indices.iter().zip(&queued) {
@@ -114,7 +115,7 @@ impl Switch {
                     session: SessionId(session.id),
                     state: state_of(session.state),
                     lease_ms: millis(sessions.left(index, now)),
-                    ports: u64::from(shard.ports_of(index)),
+                    ports: shards.ports_of(index),
                     queued_bytes,
                 });
                 assert!(is_in, "{count_max} entries fit the frame");
@@ -140,18 +141,18 @@ impl Switch {
         let limits = connection.limits;
         let count_max = page_len(list.count_max, &limits);
         let (mut names, mut ports) = (Vec::new(), Vec::new());
-        let listed = self.shard.list(list.cursor, count_max, prefix, &mut |port, name| {
+        let listed = self.shards.list(list.cursor, count_max, prefix, &mut |port, name| {
             names.extend_from_slice(name);
             ports.push((port, names.len()));
         });
-        let (sessions, shard) = (&self.sessions, &self.shard);
+        let (sessions, shards) = (&self.sessions, &self.shards);
         self.connections.answer(conn, |out| {
             let mut page = PageBatch::ports(out, id, &limits);
             let mut start = 0;
             for &(port, end) in &ports {
                 let is_in = page.push(PortEntry {
                     sequence: Sequence::from_bits(port.sequence),
-                    node: &sessions.node(shard.node_of(port)).name,
+                    node: &sessions.node(shards.node_of(port)).name,
                     name: &names[start..end],
                 });
                 assert!(is_in, "{count_max} entries fit the frame");

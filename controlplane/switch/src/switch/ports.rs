@@ -1,8 +1,8 @@
 //! Registering, unregistering, querying, and taking wishes back.
 
 use protocol::{
-    ErrorFrame, Grants, Holder, Names, Owner, QueryPort, RegPort, RegisterFailure, Sequence,
-    UnregPort, UnregisterFailure,
+    ErrorFrame, Holder, Names, Owner, QueryPort, RegPort, RegisterFailure, Sequence, UnregPort,
+    UnregisterFailure,
 };
 
 use super::{Standing, Switch};
@@ -12,7 +12,8 @@ use crate::interests::Kind;
 use crate::limits::ITEMS_KEPT_MAX;
 use crate::refusal;
 use crate::sessions::Sessions;
-use crate::shard::{Asker, Shard, Wishes};
+use crate::shard::{Asker, Wishes};
+use crate::split::Entry;
 
 type Outcome = Result<(), ErrorFrame<'static>>;
 
@@ -30,28 +31,29 @@ impl Switch {
         };
         let wishes = Wishes { subscribe: reg.flags.subscribe, wait: reg.flags.wait };
         let mut failures = std::mem::take(&mut self.lists.failures);
-        let granted = self.shard.register(reg.names.iter(), asker, wishes, &mut failures);
-        self.counters.ports_granted += u64::from(granted.count);
+        let mut grants = std::mem::take(&mut self.lists.grants);
+        self.shards.register(reg.names, asker, wishes, &mut failures, &mut grants);
+        let granted = grants.iter().map(|grant| u64::from(grant.count));
+        self.counters.ports_granted += granted.sum::<u64>();
         // Whoever follows what was granted is told before the grant is.
         self.tell_events();
-        let grants = [Grants { first: Sequence::from_bits(granted.first), count: granted.count }];
-        let grants = if granted.count > 0 { &grants[..] } else { &[] };
         self.owners.begin();
         for failure in &mut failures {
             self.counters.not_granted(failure.code);
-            failure.place = failure.owner.map(|slot| self.owners.place(slot));
+            failure.place = failure.owner.map(|session| self.owners.place(session));
         }
-        let (sessions, shard) = (&self.sessions, &self.shard);
-        let named = self.owners.slots().iter().map(|&slot| owner(sessions, shard, slot));
+        let sessions = &self.sessions;
+        let named = self.owners.sessions().iter().map(|&session| owner(sessions, session));
         let listed = failures.iter().map(|failure| RegisterFailure {
             item: failure.item,
             code: failure.code,
             owner: failure.place,
         });
         self.connections.answer(conn, |out| {
-            protocol::write_reg_port_answer(out, id, grants, named, listed);
+            protocol::write_reg_port_answer(out, id, &grants, named, listed);
         });
         keep(&mut self.lists.failures, failures);
+        keep(&mut self.lists.grants, grants);
         Ok(())
     }
 
@@ -63,8 +65,7 @@ impl Switch {
             Standing::Live(session) | Standing::Draining(session, _) => session,
         };
         let mut failures = std::mem::take(&mut self.lists.not_released);
-        let items = unreg.iter().map(|(sequence, name)| (name, sequence.to_bits()));
-        let released = self.shard.unregister(items, session, &mut failures);
+        let released = self.shards.unregister(unreg, session, &mut failures);
         self.counters.ports_released += u64::from(released);
         failures.iter().for_each(|failure| self.counters.not_released(failure.code));
         self.tell_events();
@@ -93,13 +94,13 @@ impl Switch {
         let nobody = if self.is_in_grace() { Holder::Unknown } else { Holder::Free };
         let owners = &mut self.owners;
         owners.begin();
-        self.shard.find(query.names.iter(), |_name, found| {
-            let Some(port) = found else {
-                holders.push((Sequence::NONE, nobody));
-                return;
-            };
-            let place = owners.place(port.slot);
-            holders.push((Sequence::from_bits(port.sequence), Holder::Owner(place)));
+        holders.resize(query.names.len() as usize, (Sequence::NONE, nobody));
+        let entries = (0..).zip(query.names.iter());
+        let entries = entries.map(|(item, name)| Entry { item, name, ..Entry::default() });
+        self.shards.find(entries, |entry, shard, found| {
+            let Some(port) = found else { return };
+            let holder = Holder::Owner(owners.place(shard.session(port.slot)));
+            holders[entry.item as usize] = (Sequence::from_bits(port.sequence), holder);
             if query.subscribe {
                 ports.push(port);
             }
@@ -116,14 +117,14 @@ impl Switch {
                     places_max: [subscriptions_max, 0],
                     allowed: &entry.register,
                 };
-                self.shard
+                self.shards
                     .subscribe(&ports, &asker)
                     .map_err(|_full| refusal::quota(subscriptions_max, "subscriptions"))
             }
         };
         if outcome.is_ok() {
-            let (sessions, shard) = (&self.sessions, &self.shard);
-            let named = self.owners.slots().iter().map(|&slot| owner(sessions, shard, slot));
+            let sessions = &self.sessions;
+            let named = self.owners.sessions().iter().map(|&session| owner(sessions, session));
             self.connections.answer(conn, |out| {
                 protocol::write_query_port_answer(out, id, named, &holders);
             });
@@ -135,7 +136,7 @@ impl Switch {
 
     pub(super) fn handle_cancel(&mut self, conn: ConnId, id: u32, names: Names<'_>) -> Outcome {
         let session = self.session_of(conn)?;
-        let count = self.shard.unfollow(Kind::Waiter, names.iter(), session);
+        let count = self.shards.unfollow(Kind::Waiter, names, session);
         self.connections.answer(conn, |out| protocol::write_cancel_wait_answer(out, id, count));
         Ok(())
     }
@@ -147,7 +148,7 @@ impl Switch {
         names: Names<'_>,
     ) -> Outcome {
         let session = self.session_of(conn)?;
-        let count = self.shard.unfollow(Kind::Subscriber, names.iter(), session);
+        let count = self.shards.unfollow(Kind::Subscriber, names, session);
         self.connections.answer(conn, |out| protocol::write_unsubscribe_answer(out, id, count));
         Ok(())
     }
@@ -155,8 +156,8 @@ impl Switch {
     /// Ports that the node of a session holds or waits for.
     fn held_by_node(&self, session: u32) -> u64 {
         let node = self.sessions.session(session).node;
-        let waiting = self.shard.places_of(Kind::Waiter, session);
-        let held = |session| u64::from(self.shard.ports_of(session));
+        let waiting = self.shards.places_of(Kind::Waiter, session);
+        let held = |session| self.shards.ports_of(session);
         self.sessions.of_node(node).map(held).sum::<u64>() + u64::from(waiting)
     }
 }
@@ -166,9 +167,9 @@ pub(super) fn entry_of(access: &[AccessEntry], index: u32) -> &AccessEntry {
     &access[index as usize]
 }
 
-/// Who holds what a slot that is not dead holds.
-fn owner<'a>(sessions: &'a Sessions, shard: &Shard, slot: crate::table::Slot) -> Owner<'a> {
-    let session = sessions.session(shard.session(slot));
+/// A session as others know it.
+fn owner(sessions: &Sessions, session: u32) -> Owner<'_> {
+    let session = sessions.session(session);
     Owner { node: &sessions.node(session.node).name, address: &session.address }
 }
 

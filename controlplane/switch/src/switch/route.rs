@@ -1,7 +1,9 @@
 //! Messages: to the session that holds a port, to several, to everybody.
 
 use base::Instant;
-use protocol::{ErrorFrame, Message, RequestKind, SendAnswer, SendItems, SendMany, Sequence};
+use protocol::{
+    ErrorFrame, Message, RequestKind, SendAnswer, SendItem, SendItems, SendMany, Sequence,
+};
 
 use super::Switch;
 use super::ports::entry_of;
@@ -11,6 +13,8 @@ use crate::outbox::Pushed;
 use crate::refusal;
 use crate::sessions::{Sessions, State};
 use crate::shard::Shard;
+use crate::shards::Shards;
+use crate::split::Entry;
 use crate::table::Port;
 
 type Outcome = Result<(), ErrorFrame<'static>>;
@@ -28,11 +32,12 @@ impl Switch {
         }
         let allowed = self.within_rate(conn, items.len());
         let mut routes = Routes::new(items.len() - allowed);
-        let mut blobs = items.iter();
-        let (shard, mut ends) = self.ends();
-        shard.find(items.iter().map(|item| item.name).take(allowed as usize), |_name, found| {
-            let blob = blobs.next().map_or(&[][..], |item| item.blob);
-            routes.count(found.map(|port| ends.deliver(shard, port, blob)));
+        let (shards, mut ends) = self.ends();
+        let entries = items.iter().take(allowed as usize);
+        let entries =
+            entries.map(|SendItem { name, blob }| Entry { name, blob, ..Entry::default() });
+        shards.find(entries, |entry, shard, found| {
+            routes.count(found.map(|port| ends.deliver(shard, port, entry.blob)));
         });
         self.finish_sending(conn, RequestKind::Send, id, routes);
         Ok(())
@@ -52,8 +57,10 @@ impl Switch {
         }
         let allowed = self.within_rate(conn, many.names.len());
         let mut routes = Routes::new(many.names.len() - allowed);
-        let (shard, mut ends) = self.ends();
-        shard.find(many.names.iter().take(allowed as usize), |_name, found| {
+        let (shards, mut ends) = self.ends();
+        let entries = many.names.iter().take(allowed as usize);
+        let entries = entries.map(|name| Entry { name, ..Entry::default() });
+        shards.find(entries, |_entry, shard, found| {
             routes.count(found.map(|port| ends.deliver(shard, port, many.blob)));
         });
         self.finish_sending(conn, RequestKind::SendMany, id, routes);
@@ -95,9 +102,9 @@ impl Switch {
         self.sessions.node_mut(connection.node).bucket.take(wanted, rate, now)
     }
 
-    fn ends(&mut self) -> (&Shard, Ends<'_>) {
+    fn ends(&mut self) -> (&mut Shards, Ends<'_>) {
         let ends = Ends { connections: &mut self.connections, sessions: &self.sessions };
-        (&self.shard, ends)
+        (&mut self.shards, ends)
     }
 
     fn finish_sending(&mut self, conn: ConnId, kind: RequestKind, id: u32, routes: Routes) {

@@ -9,4 +9,5 @@ mod model;
 mod noticed;
 mod operating;
 mod ports;
+mod sharded;
 mod shown;

@@ -17,7 +17,7 @@ impl Switch {
     pub fn poll(&mut self, now: Instant) -> Option<Instant> {
         let now = self.advance(now);
         let mut left = std::mem::take(&mut self.lists.left);
-        let told = self.shard.sweep(&mut |node| left.push(node));
+        let told = self.shards.sweep(&mut |node| left.push(node));
         // What is told names the nodes, so none is forgotten before.
         self.tell_events();
         left.drain(..).for_each(|node| self.sessions.leave(node));

@@ -37,15 +37,15 @@ impl Switch {
         let watch = Watch { id, prefix, is_missing: false };
         self.connections.at_mut(conn).watch = Some(Box::new(watch));
         self.watchers.push(conn);
-        self.shard.set_watched(true);
+        self.shards.set_watched(true);
         let kind = RequestKind::Watch;
         self.connections.answer(conn, |out| protocol::write_bare_answer(out, kind, id));
         Ok(())
     }
 
-    /// Shows something to everybody who watches such names.
-    pub(super) fn show(&mut self, what: Seen, node: u32, sequence: u64, name: Name) {
-        let name = self.shard.events.bytes(name);
+    /// Shows something that happened in a shard to everybody who watches such names.
+    pub(super) fn show(&mut self, at: usize, (what, node, sequence): (Seen, u32, u64), name: Name) {
+        let name = self.shards.name(at, name);
         let node = self.sessions.node(node).name.as_str();
         let event = Event {
             event: match what {

@@ -4,7 +4,7 @@ use base::{Duration, Instant};
 use memory::PageChoice;
 use protocol::{
     Batch, ClusterId, Epoch, Hello, Limits, Name, RegisterFlags, RequestKind, Role, SendItem,
-    Sequence, SessionId,
+    Sequence, SessionId, shard_of,
 };
 use switch::{
     AccessEntry, ConnId, Identity, NodePattern, Peer, Prefixes, Proof, Quota, Switch, SwitchConfig,
@@ -24,7 +24,10 @@ pub(crate) struct Load {
     pub(crate) send: Vec<u8>,
     pub(crate) release: Vec<u8>,
     names: Vec<[u8; 16]>,
-    granted: u64,
+    /// The next grant of each shard.
+    next: Vec<Sequence>,
+    /// Those of the last registration.
+    sequences: Vec<Sequence>,
 }
 
 fn open_entry() -> AccessEntry {
@@ -40,8 +43,8 @@ fn open_entry() -> AccessEntry {
 }
 
 impl Load {
-    /// Batches of so many names of 16 bytes, messages of so many bytes.
-    pub(crate) fn new(items: u32, message_len: usize) -> Self {
+    /// Batches of so many names of 16 bytes, messages of so many bytes, and so many shards.
+    pub(crate) fn new(items: u32, message_len: usize, shards: u8) -> Self {
         let identity = Identity {
             cluster: ClusterId([1; 16]),
             epoch: Epoch(1),
@@ -51,6 +54,7 @@ impl Load {
             name: "switch".to_owned(),
         };
         let config = SwitchConfig {
+            shards,
             ports_planned: 1 << 18,
             ports_max: 1 << 20,
             access: vec![open_entry()],
@@ -71,8 +75,9 @@ impl Load {
         let mut batch = Batch::send(&mut send, 3, &LIMITS);
         assert!(names.iter().all(|name| batch.push(SendItem { name, blob: &blob })));
         batch.finish();
-        let release = Vec::new();
-        let mut load = Self { switch, now, register, query, send, release, names, granted: 0 };
+        let next = (0..shards).map(|shard| Sequence::new(shard, 1)).collect();
+        let (release, sequences) = (Vec::new(), Vec::new());
+        let mut load = Self { switch, now, register, query, send, release, names, next, sequences };
         load.join(OWNER, "owner");
         load.join(SENDER, "sender");
         load
@@ -128,13 +133,18 @@ impl Load {
     pub(crate) fn release(&mut self) {
         assert_eq!(self.switch.handle_bytes(OWNER, &self.release, self.now), self.release.len());
         self.drain();
-        self.granted += self.names.len() as u64;
     }
 
     fn write_release(&mut self) {
         self.release.clear();
-        let sequences = (self.granted + 1..).map(|count| Sequence::new(0, count));
-        let items = sequences.zip(self.names.iter().map(<[u8; 16]>::as_slice));
+        let shards = u8::try_from(self.next.len()).expect("it was a byte");
+        self.sequences.clear();
+        self.sequences.extend(self.names.iter().map(|name| {
+            let next = &mut self.next[usize::from(shard_of(name, shards))];
+            std::mem::replace(next, next.after(1))
+        }));
+        let names = self.names.iter().map(<[u8; 16]>::as_slice);
+        let items = self.sequences.iter().copied().zip(names);
         protocol::write_unregister(&mut self.release, 4, items, &LIMITS);
     }
 

@@ -241,7 +241,7 @@ pub(super) fn reg(names: &[&str], flags: RegisterFlags) -> impl FnOnce(&mut Vec<
 
 pub(super) fn unreg(items: &[(&str, u64)]) -> impl FnOnce(&mut Vec<u8>) {
     move |out| {
-        let items = items.iter().map(|&(name, count)| (Sequence::new(0, count), name.as_bytes()));
+        let items = items.iter().map(|&(name, bits)| (Sequence::from_bits(bits), name.as_bytes()));
         protocol::write_unregister(out, 9, items, &Limits::DEFAULT);
     }
 }

@@ -211,7 +211,7 @@ fn notices_that_do_not_fit_become_a_flush_once_there_is_room() {
     assert_eq!(heard.last(), Some(&format!("flush #{} Overflow", told + 1)));
     assert_eq!(bed.ask(c, unreg(&[("new", 402)])), "unreg");
     assert!(bed.heard(b).is_empty());
-    assert_eq!(bed.switch.shard.places_of(crate::interests::Kind::Subscriber, 1), 0);
+    assert_eq!(bed.switch.shards.places_of(crate::interests::Kind::Subscriber, 1), 0);
 }
 
 #[test]
@@ -230,7 +230,7 @@ fn a_grant_that_does_not_fit_the_queue_goes_to_the_next() {
     assert_eq!(counters.grants_told + counters.grants_taken_back, 401);
     assert!(counters.grants_taken_back > 100, "{}", counters.grants_taken_back);
     assert_eq!(bed.heard(c).len(), 1);
-    assert_eq!(bed.switch.shard.ports_of(2), 1);
+    assert_eq!(bed.switch.shards.ports_of(2), 1);
     bed.resume_reading(b);
     assert!(bed.heard(b).last().is_some_and(|line| line.starts_with("flush")));
 }

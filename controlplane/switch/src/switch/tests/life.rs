@@ -173,7 +173,7 @@ fn yield_frees_everything_at_once_and_the_session_goes_on() {
         "nodes Live() 3000 ms 1 ports Live() 3000 ms 1 ports Unknown() 0 ms 0 ports"
     );
     // The slot of what was given back is free again.
-    assert_eq!(bed.switch.shard.statistics().ports, 2);
+    assert_eq!(bed.switch.shards.statistics().ports, 2);
 }
 
 #[test]

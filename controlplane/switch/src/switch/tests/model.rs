@@ -19,10 +19,24 @@ fn given(name: &str) -> Option<u64> {
 
 #[test]
 fn a_million_random_items_are_answered_as_the_rules_say() {
+    converse(1);
+}
+
+#[test]
+fn a_million_random_items_over_two_shards_are_answered_as_the_rules_say() {
+    converse(2);
+}
+
+#[test]
+fn a_million_random_items_over_five_shards_are_answered_as_the_rules_say() {
+    converse(5);
+}
+
+fn converse(shards: u8) {
     let seed = given("ABELE_SEED").unwrap_or(20_260);
     let items = given("ABELE_MODEL_ITEMS").unwrap_or(ITEMS);
-    println!("ABELE_SEED={seed} ABELE_MODEL_ITEMS={items}");
-    let mut run = run::Run::new(Rng::seeded(seed));
+    println!("ABELE_SEED={seed} ABELE_MODEL_ITEMS={items}, {shards} shards");
+    let mut run = run::Run::new(Rng::seeded(seed), shards);
     while run.items < items {
         run.step();
     }

@@ -44,11 +44,11 @@ struct History {
 }
 
 /// What ended, or a belief that was left standing.
-fn run(seed: u64, dropped_every: Option<u64>) -> Result<[u64; 2], String> {
-    println!("ABELE_SEED={seed}");
+fn run(seed: u64, shards: u8, dropped_every: Option<u64>) -> Result<[u64; 2], String> {
+    println!("ABELE_SEED={seed}, {shards} shards");
     let quota = Quota { queue_len_max: 300, ..Quota::default() };
     let access = vec![AccessEntry { quota, ..open_entry() }];
-    let config = SwitchConfig { access, connections_max: 1 << 18, ..config() };
+    let config = SwitchConfig { access, shards, connections_max: 1 << 18, ..config() };
     let mut bed = Bed::with(config);
     bed.switch.dropped_every = dropped_every;
     let names = (0..30).map(|number| format!("{number:0>700}")).collect();
@@ -230,10 +230,7 @@ impl History {
     }
 
     fn holder(&self, name: &str) -> Option<Port> {
-        let mut holder = None;
-        let names = std::iter::once(name.as_bytes());
-        self.bed.switch.shard.find(names, |_name, found| holder = found);
-        holder
+        self.bed.switch.shards.holder(name.as_bytes())
     }
 
     /// Looks at what was put into the streams since the last time, read or not.
@@ -320,8 +317,8 @@ fn hear(frame: &[u8], beliefs: &mut BTreeMap<String, u64>, ends: &mut [u64; 2]) 
 
 #[test]
 fn nobody_believes_in_an_owner_that_was_replaced_without_being_told() {
-    for seed in 1..=3 {
-        let ends = run(seed, None).unwrap_or_else(|fault| panic!("{fault}"));
+    for (seed, shards) in [(1, 1), (2, 2), (3, 5)] {
+        let ends = run(seed, shards, None).unwrap_or_else(|fault| panic!("{fault}"));
         println!("{} beliefs ended by notices, {} by flushes", ends[0], ends[1]);
         assert!(ends.iter().all(|&count| count > 100), "{ends:?}");
     }
@@ -329,6 +326,8 @@ fn nobody_believes_in_an_owner_that_was_replaced_without_being_told() {
 
 #[test]
 fn a_switch_that_forgets_one_notice_in_fifty_is_found_out() {
-    let fault = run(4, Some(50)).expect_err("notices were dropped");
-    assert!(fault.contains("believes"), "{fault}");
+    for shards in [1, 5] {
+        let fault = run(4, shards, Some(50)).expect_err("notices were dropped");
+        assert!(fault.contains("believes"), "{fault}");
+    }
 }

@@ -172,9 +172,9 @@ fn show_push(push: Push<'_>) -> String {
     }
 }
 
+/// The count of a grant, with the number of its shard above it.
 fn number(sequence: Sequence) -> u64 {
-    assert!(sequence.is_none() || sequence.shard() == 0, "one shard");
-    sequence.count()
+    sequence.to_bits()
 }
 
 fn text_of(bytes: &[u8]) -> &str {

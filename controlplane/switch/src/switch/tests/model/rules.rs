@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use base::{Duration, Instant};
+use protocol::shard_of;
 
 use crate::connection::ConnId;
 
@@ -51,8 +52,8 @@ pub(super) enum Notice {
 pub(super) struct Rules {
     pub(super) sessions: Vec<Session>,
     pub(super) ports: BTreeMap<String, Port>,
-    /// The next sequence.
-    pub(super) next: u64,
+    /// The next sequence of each shard.
+    pub(super) next: Vec<u64>,
     pub(super) renewals: u64,
     /// Grants that could not be told.
     pub(super) taken_back: u64,
@@ -81,6 +82,14 @@ impl Rules {
         let session = self.sessions.len() - 1;
         self.renew(session, now);
         session
+    }
+
+    pub(super) fn shards(&self) -> u8 {
+        u8::try_from(self.next.len()).expect("few")
+    }
+
+    pub(super) fn shard_of(&self, name: &str) -> u8 {
+        shard_of(name.as_bytes(), self.shards())
     }
 
     pub(super) fn live(&self, node: &str) -> Option<usize> {
@@ -161,20 +170,21 @@ impl Rules {
         subscribe: bool,
         wait: bool,
     ) -> String {
-        let first = self.next;
-        let (mut count, mut held) = (0, Vec::new());
+        let (before, mut held) = (self.next.clone(), Vec::new());
         for (item, name) in names.iter().enumerate() {
             if self.ports.contains_key(name) {
                 held.push((item, name));
                 continue;
             }
-            self.grant(name, session, Some(self.next));
-            self.next += 1;
-            count += 1;
+            let shard = usize::from(self.shard_of(name));
+            let next = &mut self.next[shard];
+            let sequence = *next;
+            *next += 1;
+            self.grant(name, session, Some(sequence));
         }
         let mut text = "reg".to_owned();
-        if count > 0 {
-            text.push_str(&format!(" {first}*{count}"));
+        for (first, after) in before.iter().zip(&self.next).filter(|(first, after)| first < after) {
+            text.push_str(&format!(" {first}*{}", after - first));
         }
         for (item, name) in held {
             let port = self.ports.get_mut(name).expect("it was held a moment ago");
@@ -306,7 +316,8 @@ impl Rules {
         }
         let mut waiters = port.waiters.into_iter();
         while let Some(waiter) = waiters.next() {
-            self.next += 1;
+            let shard = self.shard_of(name);
+            self.next[usize::from(shard)] += 1;
             if self.tell(waiter, Notice::Granted(name.to_owned())) {
                 self.grant(name, waiter, None);
                 let port = self.ports.get_mut(name).expect("granted");

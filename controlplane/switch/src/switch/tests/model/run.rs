@@ -32,10 +32,11 @@ struct Heard {
 }
 
 impl Run {
-    pub(super) fn new(rng: Rng) -> Self {
-        let bed =
-            Bed::with(SwitchConfig { connections_max: 1 << 18, sessions_max: 64, ..config() });
-        let rules = Rules { next: 1, ..Rules::default() };
+    pub(super) fn new(rng: Rng, shards: u8) -> Self {
+        let (connections_max, sessions_max) = (1 << 18, 64);
+        let bed = Bed::with(SwitchConfig { shards, connections_max, sessions_max, ..config() });
+        let next = (0..shards).map(|shard| Sequence::new(shard, 1).to_bits()).collect();
+        let rules = Rules { next, ..Rules::default() };
         let mut run = Self { bed, items: 0, rules, rng, ids: [0; NODES.len()] };
         (0..NODES.len()).for_each(|node| run.begin(node));
         run
@@ -133,7 +134,7 @@ impl Run {
 
     fn pass(&mut self, ms_max: u64) {
         self.bed.now += Duration::from_millis(self.rng.below(ms_max));
-        let (next, taken_back) = (self.rules.next, self.rules.taken_back);
+        let (next, taken_back) = (self.rules.next.clone(), self.rules.taken_back);
         self.rules.expire(self.bed.now);
         let node = self.below(NODES.len());
         if self.below(2) == 0 || self.rules.taken_back > taken_back {
@@ -142,10 +143,11 @@ impl Run {
         // A request comes before the switch is polled: what it is granted comes before what will
         // be passed on, and whoever waits comes first all the same.
         if let Some(session) = self.rules.live(NODES[node]) {
-            let passed_on = self.rules.next - next;
-            self.rules.next = next;
+            let after = std::mem::replace(&mut self.rules.next, next.clone());
             self.register_as(session);
-            self.rules.next += passed_on;
+            for (now, (after, next)) in self.rules.next.iter_mut().zip(after.iter().zip(next)) {
+                *now += after - next;
+            }
         }
     }
 
@@ -225,7 +227,11 @@ impl Run {
             .names()
             .into_iter()
             .map(|name| match self.below(8) {
-                0 => (name, 1 + self.rng.below(self.rules.next)),
+                0 => {
+                    let next = self.rules.next[usize::from(self.rules.shard_of(&name))];
+                    let count = 1 + self.rng.below(Sequence::from_bits(next).count());
+                    (name, Sequence::new(Sequence::from_bits(next).shard(), count).to_bits())
+                }
                 _ if held.is_empty() => (name, 1),
                 1 => (held[self.below(held.len())].0.clone(), 1),
                 _ => held[self.below(held.len())].clone(),
@@ -233,7 +239,7 @@ impl Run {
             .collect();
         let write = |out: &mut Vec<u8>| {
             let items =
-                items.iter().map(|(name, count)| (Sequence::new(0, *count), name.as_bytes()));
+                items.iter().map(|(name, bits)| (Sequence::from_bits(*bits), name.as_bytes()));
             protocol::write_unregister(out, 9, items, &LIMITS);
         };
         self.ask_as(session, true, write, |rules, session| rules.unregister(session, &items));
@@ -321,11 +327,15 @@ impl Run {
             let bytes = std::mem::take(&mut self.bed.clients[conn.0 as usize].inbox);
             let heard = heard(&bytes);
             assert!(heard.answers.is_empty(), "session {index}: {:?}", heard.answers);
-            let expected: Vec<_> = messages
+            let mut expected: Vec<_> = messages
                 .extract_if(.., |(session, ..)| *session == index)
                 .map(|(_, sequence, blob)| (sequence, blob))
                 .collect();
-            assert_eq!(heard.messages, expected, "session {index}");
+            // Those to one port come in their order; there is none between two ports.
+            let mut heard_messages = heard.messages;
+            heard_messages.sort_by_key(|(sequence, _)| *sequence);
+            expected.sort_by_key(|(sequence, _)| *sequence);
+            assert_eq!(heard_messages, expected, "session {index}");
             self.compare_notices(index, heard.notices, &mut notices);
         }
         // What is left was for connections that ended in the same step.
@@ -347,7 +357,7 @@ impl Run {
             .collect();
         for (notice, sequence) in &heard {
             if let Notice::Granted(name) = notice {
-                let next = self.rules.next;
+                let next = self.rules.next[usize::from(self.rules.shard_of(name))];
                 let port = self.rules.ports.get_mut(name).expect("a grant of what is held");
                 assert_eq!((port.owner, port.sequence), (index, None), "{name}");
                 assert!(*sequence < next, "{name}: {sequence} is not below {next}");
@@ -410,13 +420,13 @@ fn heard(bytes: &[u8]) -> Heard {
         match push {
             Push::Messages(messages) => heard.messages.extend(messages.iter().map(|message| {
                 let blob = String::from_utf8(message.blob.to_vec()).expect("a text");
-                (message.sequence.count(), blob)
+                (message.sequence.to_bits(), blob)
             })),
             Push::Grant(grant) => {
                 number(grant.notice, grant.items.len());
                 heard.notices.extend(grant.items.iter().map(|item| {
                     let name = String::from_utf8(item.name.to_vec()).expect("a text");
-                    (Notice::Granted(name), item.sequence.count())
+                    (Notice::Granted(name), item.sequence.to_bits())
                 }));
             }
             Push::PortGone(gone) => {
@@ -431,7 +441,7 @@ fn heard(bytes: &[u8]) -> Heard {
                             panic!("{other:?}")
                         }
                     };
-                    (Notice::Gone(item.sequence.count(), name, reason), 0)
+                    (Notice::Gone(item.sequence.to_bits(), name, reason), 0)
                 }));
             }
             Push::Flush(flush) => {
