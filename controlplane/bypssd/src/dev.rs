@@ -48,7 +48,7 @@ fn plan(args: &DevArgs, machine: &Machine) -> Result<Plan, Error> {
         listeners: vec![Listener { address: listen, is_tls: false }],
         tls: None,
         access: vec![Access::of_this_machine()],
-        ports: Ports { planned: ports, max: ports.saturating_mul(4).min(PORTS_MAX) },
+        ports: Ports { planned: ports, max: ports.saturating_mul(4).min(PORTS_MAX), shards: 1 },
         lease: Lease { grace: Grace::None, ..Lease::default() },
         bounds: Bounds {
             connections,

@@ -73,7 +73,15 @@ impl fmt::Display for Plan {
             String::new()
         };
         let planned = show_size(self.memory_at_start());
-        writeln!(f, "ports      {} ports: {planned} at start{max}", grouped(ports.planned))?;
+        let shards = match ports.shards {
+            1 => String::new(),
+            shards => format!(", in {shards} shards"),
+        };
+        writeln!(
+            f,
+            "ports      {} ports: {planned} at start{max}{shards}",
+            grouped(ports.planned)
+        )?;
         writeln!(
             f,
             "           with names of up to 16 bytes; each 24 bytes beyond the first 12 of a longer one take 32 more"

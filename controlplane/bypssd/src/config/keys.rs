@@ -42,7 +42,7 @@ pub(crate) const KEYS: Keys = Keys(&[
             "waiting_max",
         ],
     ),
-    ("ports", &["planned", "max"]),
+    ("ports", &["planned", "max", "shards"]),
     ("lease", &["lease_ms", "rho_ppm", "grace"]),
     (
         "limits",

@@ -31,6 +31,8 @@ pub(crate) struct Ports {
     /// So many have their memory from the start.
     pub(crate) planned: u64,
     pub(crate) max: u64,
+    /// Tables among which the names are spread.
+    pub(crate) shards: u8,
 }
 
 /// What a switch that begins does about those who may still own what an earlier one gave them.
@@ -168,7 +170,9 @@ pub(crate) fn ports(section: Section<'_>, ledger: &mut Ledger<'_>) -> Option<At<
         ledger.refuse(max.place, &section.path("max"), wrong, "allow at least those planned");
         return None;
     }
-    Some(At { value: Ports { planned: planned.value, max: max.value }, place: planned.place })
+    let shards = section.number("shards", 1, 1..=u8::MAX, ledger)?.value;
+    let ports = Ports { planned: planned.value, max: max.value, shards };
+    Some(At { value: ports, place: planned.place })
 }
 
 const GRACES: &[(&str, Grace)] = &[("wait", Grace::Wait), ("none", Grace::None)];

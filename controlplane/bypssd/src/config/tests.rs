@@ -84,6 +84,7 @@ fn a_plan_is_printed_with_its_arithmetic() {
         [ports]\n\
         planned = 250_000_000\n\
         max = 400_000_000\n\
+        shards = 16\n\
         [lease]\n\
         lease_ms = 5000\n\
         [worker]\n\

@@ -5,8 +5,8 @@ use std::net::{SocketAddr, TcpStream};
 
 use protocol::{
     Answer, Batch, ClusterId, Epoch, ErrorCode, Framing, Hello, Holder, Incoming, IncomingBody,
-    Limits, Name, Nonce, Push, RegisterCode, RegisterFlags, RequestKind, Role, Sequence, SessionId,
-    VERSION,
+    Limits, Name, Nonce, Outcome, Push, RegisterCode, RegisterFlags, RequestKind, Role, Sequence,
+    SessionId, VERSION,
 };
 
 use crate::daemon::PATIENCE;
@@ -19,7 +19,7 @@ pub(crate) struct Told {
     pub(crate) number: u64,
 }
 
-/// What a registration brought.
+/// What a registration brought: the first grant of the first name that was granted, and how many.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Registered {
     pub(crate) first: u64,
@@ -33,6 +33,7 @@ pub(crate) struct Client<S = TcpStream> {
     pub(crate) nonce: Nonce,
     pub(crate) epoch: u64,
     pub(crate) cluster: ClusterId,
+    pub(crate) shards: u8,
 }
 
 /// Who somebody says to be; the session follows from the node.
@@ -84,7 +85,7 @@ impl<S: Read + Write> Client<S> {
     /// Reads the greeting of a stream.
     pub(crate) fn over(stream: S) -> io::Result<Self> {
         let (nonce, cluster) = (Nonce([0; 32]), ClusterId::ANY);
-        let mut client = Self { stream, received: Vec::new(), nonce, epoch: 0, cluster };
+        let mut client = Self { stream, received: Vec::new(), nonce, epoch: 0, cluster, shards: 0 };
         let greeting = client.next(|_id, body| {
             let IncomingBody::Push(Push::Greeting(greeting)) = body else {
                 panic!("a greeting comes first: {body:?}");
@@ -102,12 +103,14 @@ impl<S: Read + Write> Client<S> {
         let mut bytes = Vec::new();
         hello.write(&mut bytes, 1, secret.map(|secret| (secret, &self.nonce)));
         self.send(&bytes);
-        self.read(|body| {
+        let (shards, lease_ms) = self.read(|body| {
             let IncomingBody::Answer(Answer::Welcome(welcome)) = body else {
                 return Err(error(body));
             };
-            Ok(welcome.lease_ms)
-        })
+            Ok((welcome.shards, welcome.lease_ms))
+        })?;
+        self.shards = shards;
+        Ok(lease_ms)
     }
 
     pub(crate) fn send(&mut self, bytes: &[u8]) {
@@ -185,13 +188,20 @@ impl<S: Read + Write> Client<S> {
         names.iter().for_each(|name| assert!(batch.push(Name(name.as_bytes()))));
         batch.finish();
         self.send(&bytes);
+        let shards = self.shards;
         self.read(|body| {
             let IncomingBody::Answer(Answer::RegPort(answer)) = body else {
                 return Err(error(body));
             };
-            let grants = answer.grants.iter().next();
-            let (first, granted) =
-                grants.map_or((0, 0), |grants| (grants.first.to_bits(), grants.count));
+            let mut outcomes = answer.outcomes(names.iter().map(|name| name.as_bytes()), shards);
+            let (mut first, mut granted) = (0, 0);
+            for outcome in outcomes.by_ref() {
+                if let Outcome::Granted(sequence) = outcome {
+                    first = if granted == 0 { sequence.to_bits() } else { first };
+                    granted += 1;
+                }
+            }
+            assert!(outcomes.is_whole(), "grants of nothing: {answer:?}");
             let failures = answer.failures.iter().map(|failure| (failure.item, failure.code));
             Ok(Registered { first, granted, failures: failures.collect() })
         })

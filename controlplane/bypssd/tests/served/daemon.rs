@@ -12,7 +12,19 @@ use nix::unistd::Pid;
 use tempfile::TempDir;
 
 /// What every test of a running switch has: free ports, and no grace.
-pub(crate) const FREE: &str = "\
+pub(crate) const FREE: &str = if IS_SPREAD {
+    "\
+    [[listener]]\n\
+    address = \"127.0.0.1:0\"\n\
+    [metrics]\n\
+    address = \"127.0.0.1:0\"\n\
+    [ports]\n\
+    planned = 16384\n\
+    shards = 5\n\
+    [worker]\n\
+    idle = \"wait\"\n"
+} else {
+    "\
     [[listener]]\n\
     address = \"127.0.0.1:0\"\n\
     [metrics]\n\
@@ -20,7 +32,11 @@ pub(crate) const FREE: &str = "\
     [ports]\n\
     planned = 16384\n\
     [worker]\n\
-    idle = \"wait\"\n";
+    idle = \"wait\"\n"
+};
+
+/// Whether the tests are those of a switch that spreads its names over shards: they are built twice.
+pub(crate) const IS_SPREAD: bool = env!("CARGO_CRATE_NAME").len() > "served".len();
 
 /// A lease that is over soon enough for a test, and long enough for a busy machine.
 pub(crate) const NO_GRACE: &str = "[lease]\nlease_ms = 1000\ngrace = \"none\"\n";

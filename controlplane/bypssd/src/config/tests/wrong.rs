@@ -63,6 +63,7 @@ fn values_are_of_their_type_and_in_their_range() {
         "[ports]\nplanned = 10\n",
         "[ports]\nplanned = 5_000_000_000\n",
         "[ports]\nplanned = 100_000\nmax = 50_000\n",
+        "[ports]\nshards = 0\n",
         "[lease]\nlease_ms = 49\nrho_ppm = 100_001\ngrace = \"never\"\n",
         "[limits]\nconnections = 0\nframe_len = \"32 MB\"\nitems = 1_000_001\n",
         "[limits]\nframe_len = 4096\nmessage_len = 4000\n",
