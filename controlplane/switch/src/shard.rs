@@ -10,6 +10,7 @@ mod list;
 mod query;
 mod register;
 mod release;
+mod seen;
 
 pub(crate) use events::{Event, Events, Name, Seen};
 pub(crate) use follow::Told;

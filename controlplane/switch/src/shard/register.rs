@@ -74,6 +74,7 @@ impl Shard {
             }
             let grants_max = u32::try_from(asker.ports_left).unwrap_or(u32::MAX);
             let told_before = told.len();
+            let dead = self.is_watched.then(|| self.ports_of_the_dead(&chunk[..count]));
             let new = self.table.register(
                 &chunk[..count],
                 Registrant { slot, grants_max },
@@ -85,8 +86,9 @@ impl Shard {
                 grants.first = new.first;
             }
             grants.count += new.count;
-            if self.is_watched {
-                self.see_grants(slot, (&chunk[..count], &items), &told[told_before..], new.first);
+            if let Some(dead) = dead {
+                let chunk = (&chunk[..count], &items[..], &dead[..]);
+                self.see_grants(slot, chunk, &told[told_before..], new.first);
             }
         }
         let forbidden = failures.len();
@@ -145,6 +147,7 @@ impl Shard {
             let mut buffer = [0; NAME_LEN_MAX];
             let len = self.copy_name(handle, &mut buffer);
             let over = self.slots.over(gone.port.slot);
+            self.see_lost(gone.port, &buffer[..len]);
             let is_passed_on = self.pass_on(gone, over, &buffer[..len]);
             assert!(is_passed_on, "port {handle:?} is awaited, and nobody waits");
         }
@@ -193,31 +196,24 @@ impl Shard {
         added
     }
 
-    /// Shows the grants of a chunk to those who watch.
+    /// Shows the grants of a chunk to those who watch, and of ports of dead sessions their end first.
     fn see_grants(
         &mut self,
         slot: Slot,
-        (chunk, items): (&[&[u8]], &[u32]),
+        (chunk, items, dead): (&[&[u8]], &[u32], &[Option<Port>]),
         told: &[(u32, Registered)],
         first: u64,
     ) {
         let node = self.slots.node(slot);
         let mut told = told.iter().peekable();
         let mut sequence = first;
-        for (&name, &item) in chunk.iter().zip(items) {
-            if let Some((_, what)) = told.next_if(|(told, _)| *told == item) {
-                match what {
-                    Registered::Replaced(gone) => {
-                        let over = self.slots.over(gone.port.slot);
-                        let owner = self.slots.node(gone.port.slot);
-                        self.see(super::follow::lost(over), owner, gone.port.sequence, name);
-                    }
-                    Registered::Held(_)
-                    | Registered::Mine(_)
-                    | Registered::Awaited(_)
-                    | Registered::Quota
-                    | Registered::Full => continue,
-                }
+        for ((&name, &item), dead) in chunk.iter().zip(items).zip(dead) {
+            let told = told.next_if(|(told, _)| *told == item);
+            if told.is_some_and(|(_, what)| !matches!(what, Registered::Replaced(_))) {
+                continue;
+            }
+            if let Some(port) = dead {
+                self.see_lost(*port, name);
             }
             self.see(Seen::Registered, node, sequence, name);
             sequence += 1;
