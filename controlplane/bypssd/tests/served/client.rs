@@ -23,7 +23,7 @@ pub(crate) struct Told {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Registered {
     pub(crate) first: u64,
-    pub(crate) granted: u32,
+    pub(crate) granted: usize,
     pub(crate) failures: Vec<(u32, RegisterCode)>,
 }
 
@@ -194,13 +194,12 @@ impl<S: Read + Write> Client<S> {
                 return Err(error(body));
             };
             let mut outcomes = answer.outcomes(names.iter().map(|name| name.as_bytes()), shards);
-            let (mut first, mut granted) = (0, 0);
-            for outcome in outcomes.by_ref() {
-                if let Outcome::Granted(sequence) = outcome {
-                    first = if granted == 0 { sequence.to_bits() } else { first };
-                    granted += 1;
-                }
-            }
+            let grants = outcomes.by_ref().filter_map(|outcome| match outcome {
+                Outcome::Granted(sequence) => Some(sequence.to_bits()),
+                Outcome::Failed(_) | Outcome::Unanswered => None,
+            });
+            let grants: Vec<u64> = grants.collect();
+            let (first, granted) = (grants.first().copied().unwrap_or(0), grants.len());
             assert!(outcomes.is_whole(), "grants of nothing: {answer:?}");
             let failures = answer.failures.iter().map(|failure| (failure.item, failure.code));
             Ok(Registered { first, granted, failures: failures.collect() })
