@@ -383,8 +383,7 @@ impl Client {
 
     fn timed_out(&self) -> RequestError {
         let state = self.shell.shared.lock();
-        let why = state.core.last_error().map(|error| format!(": {error}"));
-        RequestError::TimedOut { over_what: why.unwrap_or_default() }
+        RequestError::TimedOut { trouble: state.core.trouble() }
     }
 }
 

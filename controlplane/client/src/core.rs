@@ -34,7 +34,8 @@ use crate::config::{Config, ConfigError, Entropy};
 use crate::counters::Counters;
 use crate::error::{Over, RequestError};
 use crate::event::{Done, Event, Grant, Owner};
-use crate::limits::BATCH_ITEMS_MAX;
+use crate::limits::{BATCH_ITEMS_MAX, SILENCE};
+use crate::trouble::Trouble;
 
 use cache::Cache;
 use conn::{Conn, Phase, Slot};
@@ -89,7 +90,7 @@ pub struct Core {
     actions: VecDeque<Action>,
     done: VecDeque<(u64, Done<Grant>)>,
     deferred: Vec<Deferred>,
-    last_error: Option<String>,
+    trouble: Option<Trouble>,
 }
 
 impl Core {
@@ -142,7 +143,7 @@ impl Core {
             actions: VecDeque::new(),
             done: VecDeque::new(),
             deferred: Vec::new(),
-            last_error: None,
+            trouble: None,
             config,
         })
     }
@@ -170,10 +171,12 @@ impl Core {
         self.over.as_ref()
     }
 
-    /// Why the last connection was not had, for people.
+    /// What stands between the client and the switch, as far as it is known.
     #[must_use]
-    pub fn last_error(&self) -> Option<&str> {
-        self.last_error.as_deref()
+    pub fn trouble(&self) -> Option<Trouble> {
+        let is_silent = |conn: &&Conn| conn.phase == Phase::Greeting;
+        let silent = || self.slots[0].conn.as_ref().filter(is_silent).map(Conn::silent);
+        self.trouble.clone().or_else(silent)
     }
 
     /// What was counted.
@@ -302,7 +305,7 @@ impl Core {
                 Ok(frame) => self.handle_frame(id, &frame, now),
                 Err(error) => {
                     self.counters.frames_malformed += 1;
-                    self.last_error = Some(format!("the switch sent what is no frame: {error}"));
+                    self.note_nonsense(id, error.to_string());
                     self.drop_conn(id, now, Duration::ZERO);
                 }
             }
@@ -318,12 +321,16 @@ impl Core {
         }
     }
 
-    /// A connection ended, or was not had; `why` is for people.
-    pub fn handle_closed(&mut self, id: ConnId, why: &str, now: Instant) {
-        if self.conn(id).is_none() {
+    /// A connection ended, or was not had.
+    pub fn handle_closed(&mut self, id: ConnId, why: Trouble, now: Instant) {
+        let Some(conn) = self.conn(id) else {
             return;
-        }
-        self.last_error = Some(why.to_owned());
+        };
+        // Who waits for somebody else to speak first ends without a word.
+        let is_silent = conn.phase == Phase::Greeting && matches!(why, Trouble::Closed { .. });
+        let silent =
+            (is_silent && now.saturating_since(conn.since) >= SILENCE).then(|| conn.silent());
+        self.trouble = Some(silent.unwrap_or(why));
         self.lose(id, now, Duration::ZERO);
         self.check_lease(now);
     }
@@ -394,6 +401,11 @@ impl Core {
 
     fn note_error(&mut self, error: &ErrorFrame<'_>) {
         let ErrorFrame { code, message, .. } = error;
-        self.last_error = Some(format!("{code:?}: {message}"));
+        self.trouble = Some(Trouble::Refused { code: *code, message: (*message).to_owned() });
+    }
+
+    fn note_nonsense(&mut self, id: ConnId, what: String) {
+        let endpoint = self.conn(id).map_or_else(String::new, |conn| conn.endpoint.to_string());
+        self.trouble = Some(Trouble::Nonsense { endpoint, what });
     }
 }

@@ -2,6 +2,8 @@
 
 use protocol::{ErrorCode, ErrorFrame};
 
+use crate::trouble::Trouble;
+
 /// Why a client does nothing any more. It is final: a new client has a new session.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Over {
@@ -117,10 +119,10 @@ pub enum RequestError {
     #[error("the switch answered something else than was asked")]
     Nonsense,
     /// No answer came in the time that the caller gave.
-    #[error("no answer came in time{}", .over_what)]
+    #[error("no answer came in time{}", trouble_text(.trouble.as_ref()))]
     TimedOut {
-        /// What is known of the reason; empty if nothing.
-        over_what: String,
+        /// What stands between, if it is known.
+        trouble: Option<Trouble>,
     },
 }
 
@@ -137,9 +139,16 @@ impl RequestError {
     }
 }
 
+fn trouble_text(trouble: Option<&Trouble>) -> String {
+    trouble.map(|trouble| format!(": {trouble}")).unwrap_or_default()
+}
+
 fn refused_text(code: &ErrorCode, message: &str) -> String {
     let what = match code {
-        ErrorCode::Unauthenticated => "the switch does not believe who this is; check the secret",
+        ErrorCode::Unauthenticated => {
+            "the switch does not believe who this is; check the node's id, and the secret or the \
+             certificate that goes with it"
+        }
         ErrorCode::Forbidden => "the switch does not allow it with this credential",
         ErrorCode::WrongGroup => "the switch is for another group of ports",
         ErrorCode::Version => "the switch does not speak this version",

@@ -37,6 +37,7 @@ pub mod limits;
 mod link;
 mod shell;
 mod tls;
+mod trouble;
 
 pub use authority::{Authority, Ended};
 pub use config::{Config, ConfigError, Entropy};
@@ -46,3 +47,4 @@ pub use event::{Done, Event, Grant, Holder, NodeInfo, Owner, PortInfo, Registere
 pub use guard::PortGuard;
 pub use shell::StartError;
 pub use tls::{TlsError, TlsFiles};
+pub use trouble::{TlsFault, Trouble};

@@ -62,6 +62,10 @@ pub const BACKOFF_MAX: Duration = Duration::from_millis(1_000);
 /// From the dial to the `WELCOME`; the switch closes after as much.
 pub const CONNECT_MAX: Duration = Duration::from_secs(5);
 
+/// A connection without a word for as long that is then closed was no switch's: one speaks first,
+/// and at once.
+pub const SILENCE: Duration = Duration::from_secs(1);
+
 /// The first and the longest pause before a request is tried again that the switch was too busy
 /// for, or that its grace does not allow yet.
 pub const RETRY_FIRST: Duration = Duration::from_millis(10);
@@ -80,7 +84,7 @@ pub const RELETS_MAX: usize = 16;
 /// How long `YIELD` and `BYE` may take at the end.
 pub const CLOSE_MAX: Duration = Duration::from_millis(1_000);
 
-/// Bytes that are read at once.
+/// Bytes that are read at once. What TLS deciphers beyond them waits for the next turn.
 pub const READ_LEN: usize = 64 << 10;
 
 /// Reads of one connection before the others have their turn.
@@ -99,3 +103,4 @@ pub const ENDPOINTS_MAX: usize = 64;
 const _: () = assert!(BATCH_ITEMS_MAX <= protocol::limits::ITEMS_MAX);
 const _: () = assert!(BATCH_LEN < OUTGOING_LEN_MAX);
 const _: () = assert!(FLIGHTS_MAX >= 1);
+const _: () = assert!(SILENCE.as_nanos() < CONNECT_MAX.as_nanos());

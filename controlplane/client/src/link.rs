@@ -8,27 +8,52 @@ use std::time::Duration;
 use rustls::ClientConnection;
 
 use crate::tls::Tls;
+use crate::trouble::{TlsFault, Trouble};
 
 /// A connected socket, with or without TLS.
 #[derive(Debug)]
 pub(crate) struct Link {
+    endpoint: Arc<str>,
     stream: Arc<TcpStream>,
     tls: Option<Box<ClientConnection>>,
     /// Whether the socket took less than there was.
     is_blocked: bool,
+    /// Bytes that were deciphered and not taken yet.
+    plain_len: usize,
 }
 
 /// Connects to an endpoint; resolves its name, and so may take a while.
-pub(crate) fn dial(endpoint: &str, tls: Option<&Tls>, timeout: Duration) -> io::Result<Link> {
+pub(crate) fn dial(
+    endpoint: Arc<str>,
+    tls: Option<&Tls>,
+    timeout: Duration,
+) -> Result<Link, Trouble> {
+    let unreachable = |error: &io::Error| {
+        let endpoint = endpoint.to_string();
+        Trouble::Unreachable { endpoint, why: error.to_string() }
+    };
+    let stream = connect(&endpoint, timeout).map_err(|error| unreachable(&error))?;
+    let tls = tls.map(|tls| tls.begin(&endpoint)).transpose().map_err(|error| Trouble::Tls {
+        endpoint: endpoint.to_string(),
+        fault: TlsFault::Other(error.to_string()),
+    })?;
+    Ok(Link {
+        endpoint,
+        stream: Arc::new(stream),
+        tls: tls.map(Box::new),
+        is_blocked: false,
+        plain_len: 0,
+    })
+}
+
+fn connect(endpoint: &str, timeout: Duration) -> io::Result<TcpStream> {
     let mut last = io::Error::new(ErrorKind::NotFound, "the name has no address");
     for address in endpoint.to_socket_addrs()? {
         match TcpStream::connect_timeout(&address, timeout) {
             Ok(stream) => {
                 stream.set_nodelay(true)?;
                 stream.set_nonblocking(true)?;
-                let tls = tls.map(|tls| tls.begin(endpoint)).transpose();
-                let tls = tls.map_err(io::Error::other)?.map(Box::new);
-                return Ok(Link { stream: Arc::new(stream), tls, is_blocked: false });
+                return Ok(stream);
             }
             Err(error) => last = error,
         }
@@ -46,8 +71,17 @@ impl Link {
         self.is_blocked || self.tls.as_ref().is_some_and(|tls| tls.wants_write())
     }
 
+    /// Whether there is something to read that the socket does not know of any more.
+    pub(crate) const fn has_plain(&self) -> bool {
+        self.plain_len > 0
+    }
+
     /// Sends what it can, and says how many bytes were taken.
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<usize, Trouble> {
+        self.send(bytes).map_err(|error| self.broken(&error))
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.is_blocked = false;
         let Some(tls) = &mut self.tls else {
             let taken = write_all(&self.stream, bytes)?;
@@ -76,25 +110,49 @@ impl Link {
         }
     }
 
-    /// Reads once into `buffer`; `None`: there is nothing now. Zero: the peer has closed.
-    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        let Some(tls) = &mut self.tls else {
-            return unless_blocked((&*self.stream).read(buffer));
+    /// Reads once into `buffer`; `None`: there is nothing now.
+    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, Trouble> {
+        let read = if self.tls.is_none() {
+            unless_blocked((&*self.stream).read(buffer)).map_err(|error| self.broken(&error))?
+        } else {
+            self.read_tls(buffer)?
         };
+        if read == Some(0) {
+            return Err(Trouble::Closed { endpoint: self.endpoint.to_string() });
+        }
+        Ok(read)
+    }
+
+    fn read_tls(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, Trouble> {
         loop {
-            match tls.reader().read(buffer) {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                read => return read.map(Some),
+            let Some(tls) = &mut self.tls else {
+                return Ok(None);
+            };
+            if self.plain_len > 0 {
+                let read = tls.reader().read(buffer).map_err(|error| self.broken(&error))?;
+                self.plain_len = self.plain_len.saturating_sub(read);
+                return Ok(Some(read));
             }
-            match unless_blocked(tls.read_tls(&mut &*self.stream))? {
-                None => return Ok(None),
-                Some(0) => return Ok(Some(0)),
-                Some(_len) => {
-                    let processed = tls.process_new_packets();
-                    processed.map_err(|error| io::Error::new(ErrorKind::InvalidData, error))?;
+            match unless_blocked(tls.read_tls(&mut &*self.stream)) {
+                Ok(None) => return Ok(None),
+                Ok(Some(0)) => return Ok(Some(0)),
+                Ok(Some(_len)) => {}
+                Err(error) => return Err(self.broken(&error)),
+            }
+            match tls.process_new_packets() {
+                Ok(state) => self.plain_len = state.plaintext_bytes_to_read(),
+                Err(error) => {
+                    // Whom it is not believed to be is told why, if the socket takes it.
+                    self.send(&[]).ok();
+                    let fault = TlsFault::of(&error);
+                    return Err(Trouble::Tls { endpoint: self.endpoint.to_string(), fault });
                 }
             }
         }
+    }
+
+    fn broken(&self, error: &io::Error) -> Trouble {
+        Trouble::Broken { endpoint: self.endpoint.to_string(), why: error.to_string() }
     }
 }
 

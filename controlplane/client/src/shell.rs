@@ -5,6 +5,9 @@
 //! through threads that end when they have; it is never busy with anything that could hold up a
 //! `RELET`.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::TcpStream;
@@ -30,6 +33,7 @@ use crate::guard::PortGuard;
 use crate::limits::{CONNECT_MAX, READ_LEN, READS_PER_TURN, SLEEP_MAX};
 use crate::link::{self, Link};
 use crate::tls::{Tls, TlsError, TlsFiles};
+use crate::trouble::Trouble;
 
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]
@@ -59,7 +63,7 @@ pub(crate) struct Shared {
     tls: Option<Tls>,
     /// Ports whose guards were dropped. A lock of its own: a guard may be dropped anywhere.
     releases: Mutex<Vec<(Arc<str>, Token)>>,
-    dialled: Mutex<Vec<(ConnId, io::Result<Link>)>>,
+    dialled: Mutex<Vec<(ConnId, Result<Link, Trouble>)>>,
     pub(crate) pid: u32,
 }
 
@@ -87,37 +91,11 @@ pub(crate) struct Shell {
 
 impl Shell {
     pub(crate) fn start(config: Config, tls: Option<&TlsFiles>) -> Result<Self, StartError> {
-        let system = |what| move |source| StartError::System { what, source };
-        let mut random = [0; 24];
-        getrandom::fill(&mut random)
-            .map_err(|error| system("random bytes")(io::Error::other(error.to_string())))?;
-        let (session, seed) = random.split_at(16);
-        let entropy = Entropy {
-            session: SessionId(session.try_into().expect("it was cut so")),
-            seed: u64::from_le_bytes(seed.try_into().expect("it was cut so")),
-        };
-        let wake = EventFd::from_value_and_flags(0, EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC);
-        let shared = Arc::new(Shared {
-            state: Mutex::new(State {
-                core: Core::new(config, entropy)?,
-                links: HashMap::new(),
-                answers: HashMap::new(),
-                acquiring: HashMap::new(),
-                waited: VecDeque::new(),
-                event_waker: None,
-                sleeps_until: None,
-                is_ended: false,
-            }),
-            arrived: Condvar::new(),
-            wake: wake.map_err(|errno| system("an eventfd")(errno.into()))?,
-            tls: tls.map(Tls::load).transpose()?,
-            releases: Mutex::new(Vec::new()),
-            dialled: Mutex::new(Vec::new()),
-            pid: std::process::id(),
-        });
+        let shared = Shared::new(config, tls)?;
         let of_thread = Arc::clone(&shared);
         let thread = thread::Builder::new().name("bypss".to_owned());
-        let thread = thread.spawn(move || run(&of_thread)).map_err(system("a thread"))?;
+        let thread = thread.spawn(move || run(&of_thread));
+        let thread = thread.map_err(|source| StartError::System { what: "a thread", source })?;
         Ok(Self { shared, thread: Some(thread) })
     }
 
@@ -149,6 +127,37 @@ impl Drop for Shell {
 }
 
 impl Shared {
+    fn new(config: Config, tls: Option<&TlsFiles>) -> Result<Arc<Self>, StartError> {
+        let system = |what| move |source| StartError::System { what, source };
+        let mut random = [0; 24];
+        getrandom::fill(&mut random)
+            .map_err(|error| system("random bytes")(io::Error::other(error.to_string())))?;
+        let (session, seed) = random.split_at(16);
+        let entropy = Entropy {
+            session: SessionId(session.try_into().expect("it was cut so")),
+            seed: u64::from_le_bytes(seed.try_into().expect("it was cut so")),
+        };
+        let wake = EventFd::from_value_and_flags(0, EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC);
+        Ok(Arc::new(Self {
+            state: Mutex::new(State {
+                core: Core::new(config, entropy)?,
+                links: HashMap::new(),
+                answers: HashMap::new(),
+                acquiring: HashMap::new(),
+                waited: VecDeque::new(),
+                event_waker: None,
+                sleeps_until: None,
+                is_ended: false,
+            }),
+            arrived: Condvar::new(),
+            wake: wake.map_err(|errno| system("an eventfd")(errno.into()))?,
+            tls: tls.map(Tls::load).transpose()?,
+            releases: Mutex::new(Vec::new()),
+            dialled: Mutex::new(Vec::new()),
+            pid: std::process::id(),
+        }))
+    }
+
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         // What a panic left is still safe: authority is a word of its own.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -262,22 +271,20 @@ impl Shared {
     }
 
     fn dial(self: &Arc<Self>, conn: ConnId, endpoint: Arc<str>) {
-        let of_thread = Arc::clone(self);
+        let (of_thread, told) = (Arc::clone(self), endpoint.to_string());
         let dial = move || {
             let timeout = Duration::from_nanos(CONNECT_MAX.as_nanos());
-            let dialled = link::dial(&endpoint, of_thread.tls.as_ref(), timeout);
-            let told = dialled.map_err(|error| {
-                io::Error::new(error.kind(), format!("cannot connect to {endpoint}: {error}"))
-            });
-            of_thread.on_dialled(conn, told);
+            let dialled = link::dial(endpoint, of_thread.tls.as_ref(), timeout);
+            of_thread.on_dialled(conn, dialled);
         };
         let thread = thread::Builder::new().name("bypss-dial".to_owned());
         if let Err(error) = thread.spawn(dial) {
-            self.on_dialled(conn, Err(error));
+            let why = format!("there is no thread for it: {error}");
+            self.on_dialled(conn, Err(Trouble::Unreachable { endpoint: told, why }));
         }
     }
 
-    fn on_dialled(&self, conn: ConnId, dialled: io::Result<Link>) {
+    fn on_dialled(&self, conn: ConnId, dialled: Result<Link, Trouble>) {
         let mut all = self.dialled.lock().unwrap_or_else(PoisonError::into_inner);
         all.push((conn, dialled));
         drop(all);
@@ -292,14 +299,15 @@ impl Shared {
             match link.write(state.core.outgoing(*conn)) {
                 Ok(0) => {}
                 Ok(len) => state.core.handle_sent(*conn, len),
-                Err(error) => lost.push((*conn, error)),
+                Err(trouble) => lost.push((*conn, trouble)),
             }
         }
-        for (conn, error) in &lost {
-            state.links.remove(conn);
-            state.core.handle_closed(*conn, &error.to_string(), clock::now());
+        let is_lost = !lost.is_empty();
+        for (conn, trouble) in lost {
+            state.links.remove(&conn);
+            state.core.handle_closed(conn, trouble, clock::now());
         }
-        !lost.is_empty()
+        is_lost
     }
 
     /// Brings answers and events to those who wait.
@@ -381,9 +389,8 @@ fn run(shared: &Arc<Shared>) {
         }
         state.sleeps_until = Some(next.unwrap_or(now + SLEEP_MAX).min(now + SLEEP_MAX));
         let sleep = state.sleeps_until.unwrap_or(now).saturating_since(now);
-        let socket = |(conn, link): (&ConnId, &Link)| (*conn, link.stream(), link.wants_write());
-        let mut sockets: Vec<_> = state.links.iter().map(socket).collect();
-        sockets.sort_unstable_by_key(|(conn, ..)| *conn);
+        let mut sockets: Vec<_> = state.links.iter().map(Socket::of).collect();
+        sockets.sort_unstable_by_key(|socket| socket.conn);
         drop(state);
         let ready = sleep_until(shared, &sockets, sleep);
         let mut state = shared.lock();
@@ -404,7 +411,7 @@ fn take_in(shared: &Shared, state: &mut State) {
                 state.core.handle_connected(conn);
                 state.links.insert(conn, link);
             }
-            Err(error) => state.core.handle_closed(conn, &error.to_string(), clock::now()),
+            Err(trouble) => state.core.handle_closed(conn, trouble, clock::now()),
         }
     }
     let releases =
@@ -415,17 +422,31 @@ fn take_in(shared: &Shared, state: &mut State) {
     }
 }
 
+/// What the thread sleeps for.
+struct Socket {
+    conn: ConnId,
+    stream: Arc<TcpStream>,
+    wants_write: bool,
+    has_plain: bool,
+}
+
+impl Socket {
+    fn of((conn, link): (&ConnId, &Link)) -> Self {
+        let (wants_write, has_plain) = (link.wants_write(), link.has_plain());
+        Self { conn: *conn, stream: link.stream(), wants_write, has_plain }
+    }
+}
+
 /// Sleeps, and says which connections have something to read.
-fn sleep_until(
-    shared: &Shared,
-    sockets: &[(ConnId, Arc<TcpStream>, bool)],
-    sleep: base::Duration,
-) -> Vec<ConnId> {
+fn sleep_until(shared: &Shared, sockets: &[Socket], sleep: base::Duration) -> Vec<ConnId> {
     let mut fds: Vec<PollFd<'_>> = vec![PollFd::new(shared.wake.as_fd(), PollFlags::POLLIN)];
-    fds.extend(sockets.iter().map(|(_conn, stream, wants_write)| {
-        let write = if *wants_write { PollFlags::POLLOUT } else { PollFlags::empty() };
-        PollFd::new(stream.as_fd(), PollFlags::POLLIN | write)
+    fds.extend(sockets.iter().map(|socket| {
+        let write = if socket.wants_write { PollFlags::POLLOUT } else { PollFlags::empty() };
+        PollFd::new(socket.stream.as_fd(), PollFlags::POLLIN | write)
     }));
+    // What was deciphered already is nothing that the kernel would wake anybody for.
+    let has_plain = sockets.iter().any(|socket| socket.has_plain);
+    let sleep = if has_plain { base::Duration::ZERO } else { sleep };
     let timeout = TimeSpec::nanoseconds(i64::try_from(sleep.as_nanos()).unwrap_or(i64::MAX));
     // A signal ends the sleep early, which is as good as its end.
     ppoll(&mut fds, Some(timeout), None).ok();
@@ -434,7 +455,8 @@ fn sleep_until(
         shared.wake.read().ok();
     }
     let sockets = sockets.iter().zip(&fds[1..]);
-    sockets.filter(|(_socket, fd)| is_ready(fd)).map(|((conn, ..), _fd)| *conn).collect()
+    let ready = sockets.filter(|(socket, fd)| socket.has_plain || is_ready(fd));
+    ready.map(|(socket, _fd)| socket.conn).collect()
 }
 
 /// Reads what is there, up to a bound.
@@ -443,19 +465,18 @@ fn read(state: &mut State, conn: ConnId, buffer: &mut [u8]) {
         let Some(link) = state.links.get_mut(&conn) else {
             return;
         };
-        let why = match link.read(buffer) {
+        match link.read(buffer) {
             Ok(None) => return,
-            Ok(Some(0)) => "the switch closed the connection".to_owned(),
             Ok(Some(len)) => {
                 // For checks the clock is read after what is checked has come.
                 state.core.handle_bytes(conn, &buffer[..len], clock::now());
-                continue;
             }
-            Err(error) => error.to_string(),
-        };
-        state.links.remove(&conn);
-        state.core.handle_closed(conn, &why, clock::now());
-        return;
+            Err(trouble) => {
+                state.links.remove(&conn);
+                state.core.handle_closed(conn, trouble, clock::now());
+                return;
+            }
+        }
     }
 }
 

@@ -1,73 +1,17 @@
 //! Clients at a real switch over TCP: owners, waiting, and what is told of a switch that dies.
 #![expect(clippy::wildcard_enum_match_arm, reason = "other events may come between")]
-#![expect(clippy::print_stderr, reason = "what is skipped is said")]
 
-use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+#[path = "shared/switch.rs"]
+mod switch;
+
 use std::time::Duration;
 
 use client::blocking::Client;
-use client::{Config, Event, Holder, PortGuard, Registered};
+use client::{Event, Holder, PortGuard, Registered};
 use protocol::{RegisterCode, RegisterFlags};
+use switch::{LONG, Switch};
 
 const SECOND: Duration = Duration::from_secs(1);
-const LONG: Duration = Duration::from_secs(10);
-
-/// The daemon: named by `BYPSSD`, else beside the tests.
-fn program() -> Option<PathBuf> {
-    let beside = || {
-        let test = std::env::current_exe().ok()?;
-        Some(test.parent()?.parent()?.join("bypssd"))
-    };
-    let path = std::env::var_os("BYPSSD").map(PathBuf::from).or_else(beside)?;
-    let is_there = path.is_file();
-    if !is_there {
-        let required = std::env::var("ABELE_REQUIRE").unwrap_or_default();
-        assert!(!required.split(',').any(|word| word == "bypssd"), "{} is missing", path.display());
-        eprintln!("skipped: there is no {}; build it or set BYPSSD", path.display());
-    }
-    is_there.then_some(path)
-}
-
-struct Switch {
-    child: Child,
-    address: String,
-}
-
-impl Switch {
-    fn dev() -> Option<Self> {
-        Self::start(&["dev", "--listen", "127.0.0.1:0", "--for", "120", "--ports", "1024"])
-    }
-
-    fn start(args: &[&str]) -> Option<Self> {
-        let mut child = Command::new(program()?)
-            .args(args)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("it runs");
-        let lines = BufReader::new(child.stdout.take().expect("it was piped")).lines();
-        let ready = lines.map_while(Result::ok).find(|line| line.starts_with("ready"));
-        let ready = ready.expect("it says that it is ready");
-        let address = ready.split([' ', ',', '=']).find(|word| word.starts_with("127.0.0.1:"));
-        let address = address.unwrap_or_else(|| panic!("{ready} has no address")).to_owned();
-        Some(Self { child, address })
-    }
-
-    fn client(&self, node: &str) -> Client {
-        let client = Client::start(Config::new(&self.address, node), None).expect("it starts");
-        client.connect(LONG).expect("the switch is there");
-        client
-    }
-}
-
-impl Drop for Switch {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
-}
 
 fn hold(client: &Client, name: &str) -> PortGuard {
     let ports = client.register(&[name], RegisterFlags::default(), LONG).expect("it answers");
@@ -132,8 +76,7 @@ fn a_switch_that_is_killed_takes_authority_away_with_the_lease() {
     let Some(mut switch) = Switch::dev() else { return };
     let client = switch.client("one");
     let guard = hold(&client, "a");
-    switch.child.kill().expect("it lives");
-    switch.child.wait().expect("it ends");
+    switch.kill();
     while guard.is_owner() {
         match client.recv(LONG).expect("not over yet") {
             Some(Event::Lapsed { ports }) => assert_eq!(ports, 1),
@@ -160,8 +103,7 @@ fn clients_of_a_switch_that_is_killed_and_started_again_learn_its_epoch() {
     assert!(matches!(two.owner("a", LONG), Ok(Holder::Owner(_))));
     assert!(two.cached("a").is_some());
 
-    switch.child.kill().expect("it lives");
-    switch.child.wait().expect("it ends");
+    switch.kill();
     configure(switch.address.rsplit_once(':').expect("it has a port").1);
     let _again = Switch::start(&args).expect("it was there before");
     for client in [&one, &two] {

@@ -47,7 +47,7 @@ impl Core {
     /// The switch answers something else than was asked: nothing that it says is to be believed.
     fn on_nonsense(&mut self, id: ConnId, flight: &Flight, now: Instant) {
         self.counters.frames_malformed += 1;
-        self.last_error = Some("the switch answered something else than was asked".to_owned());
+        self.note_nonsense(id, "it answered something else than was asked".to_owned());
         self.fail_flight(flight, &RequestError::Nonsense, now);
         self.drop_conn(id, now, Duration::ZERO);
     }

@@ -8,6 +8,7 @@ use protocol::{Epoch, Limits, RequestKind};
 
 use super::batch::{Batch, Lanes};
 use crate::limits::{BACKOFF_FIRST, BACKOFF_MAX};
+use crate::trouble::Trouble;
 
 /// A connection; its number is never used again.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -72,6 +73,7 @@ pub(super) struct Solo {
 #[derive(Debug)]
 pub(super) struct Conn {
     pub(super) id: ConnId,
+    pub(super) endpoint: Arc<str>,
     pub(super) phase: Phase,
     pub(super) since: Instant,
     pub(super) heard: Instant,
@@ -109,11 +111,12 @@ impl Slot {
     }
 
     /// A new connection begins.
-    pub(super) fn dial(&mut self, slot: usize, now: Instant) -> ConnId {
+    pub(super) fn dial(&mut self, slot: usize, endpoint: Arc<str>, now: Instant) -> ConnId {
         self.generation += 1;
         let id = ConnId { slot, generation: self.generation };
         self.conn = Some(Conn {
             id,
+            endpoint,
             phase: Phase::Dialing,
             since: now,
             heard: now,
@@ -146,6 +149,22 @@ impl Slot {
 impl Conn {
     pub(super) fn is_ready(&self) -> bool {
         self.phase == Phase::Ready
+    }
+
+    /// What is to be told of it if no greeting comes.
+    pub(super) fn silent(&self) -> Trouble {
+        Trouble::Silent { endpoint: self.endpoint.to_string() }
+    }
+
+    /// What is to be told of it if it takes too long.
+    pub(super) fn late(&self) -> Trouble {
+        let endpoint = self.endpoint.to_string();
+        match self.phase {
+            Phase::Dialing => {
+                Trouble::Unreachable { endpoint, why: "nobody answers there".to_owned() }
+            }
+            Phase::Greeting | Phase::Hello | Phase::Ready => self.silent(),
+        }
     }
 
     pub(super) fn unsent(&self) -> &[u8] {

@@ -12,6 +12,7 @@ use crate::config::is_endpoint;
 use crate::error::Over;
 use crate::event::Event;
 use crate::limits::CONNECT_MAX;
+use crate::trouble::Trouble;
 
 impl Core {
     /// Dials what is due, and gives up what takes too long.
@@ -20,14 +21,14 @@ impl Core {
             let slot = &self.slots[index];
             if let Some(conn) = &slot.conn {
                 if conn.phase != Phase::Ready && conn.since + CONNECT_MAX <= now {
-                    self.last_error = Some("the switch does not answer".to_owned());
+                    self.trouble = Some(conn.late());
                     self.drop_conn(conn.id, now, Duration::ZERO);
                 }
                 continue;
             }
             if slot.retry_at <= now && self.closing.is_none() && self.may_dial(index) {
                 let endpoint = self.choose_endpoint(index);
-                let conn = self.slots[index].dial(index, now);
+                let conn = self.slots[index].dial(index, Arc::clone(&endpoint), now);
                 self.actions.push_back(Action::Connect { conn, endpoint });
             }
         }
@@ -118,7 +119,7 @@ impl Core {
 
     fn on_stale(&mut self, id: ConnId, now: Instant) {
         self.counters.connections_stale += 1;
-        self.last_error = Some("the switch is not the latest master".to_owned());
+        self.trouble = Some(Trouble::Stale);
         self.drop_conn(id, now, Duration::ZERO);
     }
 
@@ -146,7 +147,7 @@ impl Core {
         conn.limits = limits;
         conn.shards = shards;
         conn.epoch = epoch;
-        self.last_error = None;
+        self.trouble = None;
         if id.slot == 0 && !self.has_session() {
             let connected = Event::Connected { epoch, switch: Arc::from(switch) };
             self.tell(connected);

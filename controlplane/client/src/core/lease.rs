@@ -9,6 +9,7 @@ use super::conn::{ConnId, Flight};
 use crate::authority::{Authority, Ended};
 use crate::event::Event;
 use crate::limits::{RELETS_MAX, RELETS_PER_LEASE};
+use crate::trouble::Trouble;
 
 impl Core {
     /// Sends a `RELET` where one is due, and gives up a receive connection that is silent.
@@ -25,7 +26,7 @@ impl Core {
         let relets = |flight: &&Flight| matches!(flight, Flight::Relet { .. });
         let open = conn.flights.values().filter(relets).count();
         if (open > 0 && silence >= self.part_of_lease(2)) || open >= RELETS_MAX {
-            self.last_error = Some("the switch answers no RELET".to_owned());
+            self.trouble = Some(Trouble::Unanswered);
             self.drop_conn(id, now, Duration::ZERO);
             return;
         }

@@ -15,6 +15,7 @@ use protocol::{WaitMsgAnswer, Welcome};
 use super::{Action, ConnId, Core};
 use crate::config::{Config, Entropy};
 use crate::event::{Done, Event, Grant};
+use crate::trouble::Trouble;
 
 const SECRET: &[u8] = b"a secret of the cluster";
 const LEASE_MS: u32 = 3_000;
@@ -73,7 +74,7 @@ impl Rig {
                 }
             }
         }
-        assert!(self.core.is_connected(), "{:?}", self.core.last_error());
+        assert!(self.core.is_connected(), "{:?}", self.core.trouble());
     }
 
     fn welcome(&mut self, conn: ConnId) {
@@ -224,6 +225,10 @@ impl Rig {
         }
         names
     }
+}
+
+fn broken() -> Trouble {
+    Trouble::Broken { endpoint: "switch:7400".to_owned(), why: "reset".to_owned() }
 }
 
 /// A frame as text.

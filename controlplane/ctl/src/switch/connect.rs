@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write;
 
 use client::blocking::Client;
-use client::{CallError, Config, Over, RequestError, TlsFiles};
+use client::{CallError, Config, Over, RequestError, TlsFault, TlsFiles, Trouble};
 use protocol::Role;
 use serde_json::Value;
 
@@ -38,11 +38,11 @@ pub(super) fn connect(to: &Target, role: Role) -> Result<Client, Error> {
 pub(super) fn failed(to: &Target, error: RequestError) -> Error {
     let endpoints = to.endpoints.join(", ");
     match error {
-        RequestError::TimedOut { over_what } => Error::SwitchAway(format!(
-            "no answer from the switch at {endpoints} in {} s{over_what}; is bypssd running, and is \
-             --endpoints or BYPSS_ENDPOINTS right?",
-            to.timeout.as_secs_f64()
-        )),
+        RequestError::TimedOut { trouble } => {
+            let seconds = to.timeout.as_secs_f64();
+            let away = format!("no answer from the switch at {endpoints} in {seconds} s");
+            Error::SwitchAway(format!("{away}{}", trouble_text(trouble.as_ref())))
+        }
         RequestError::Call(CallError::Over(over)) => lost(over),
         RequestError::Call(error) => Error::SwitchArguments(error.to_string()),
         error @ (RequestError::Refused { .. }
@@ -50,6 +50,37 @@ pub(super) fn failed(to: &Target, error: RequestError) -> Error {
         | RequestError::Lost
         | RequestError::Nonsense) => Error::NotWhole(error.to_string()),
     }
+}
+
+/// What stands between, with the argument that would mend it.
+fn trouble_text(trouble: Option<&Trouble>) -> String {
+    let right = match trouble {
+        None | Some(Trouble::Unreachable { .. }) => {
+            "is bypssd running, and is --endpoints or BYPSS_ENDPOINTS right?"
+        }
+        Some(Trouble::Silent { .. }) => "--tls-ca or BYPSS_TLS_CA names the authority",
+        Some(Trouble::Tls { fault, .. }) => match fault {
+            TlsFault::Issuer | TlsFault::Plain => "--tls-ca or BYPSS_TLS_CA names the authority",
+            TlsFault::Name { .. } => "--tls-name names the name in the switch's certificate",
+            TlsFault::OwnExpired
+            | TlsFault::OwnIssuer
+            | TlsFault::OwnMissing
+            | TlsFault::Own(_) => "--tls-certificate and --tls-key name this node's",
+            TlsFault::Expired | TlsFault::Early | TlsFault::Certificate(_) | TlsFault::Other(_) => {
+                ""
+            }
+        },
+        Some(
+            Trouble::Broken { .. }
+            | Trouble::Closed { .. }
+            | Trouble::Stale
+            | Trouble::Refused { .. }
+            | Trouble::Unanswered
+            | Trouble::Nonsense { .. },
+        ) => "",
+    };
+    let told = trouble.map(|trouble| format!(": {trouble}")).unwrap_or_default();
+    if right.is_empty() { told } else { format!("{told}; {right}") }
 }
 
 /// The end of a client.

@@ -3,7 +3,7 @@
 use base::Duration;
 use protocol::{Epoch, ErrorCode, ErrorFrame, RegisterFlags, SessionState};
 
-use super::Rig;
+use super::{Rig, broken};
 use crate::authority::Ended;
 use crate::error::{CallError, Over};
 use crate::event::Done;
@@ -77,7 +77,7 @@ fn a_lost_connection_resumes_and_an_unanswered_registration_is_asked_for_again()
     rig.core.register(&["b"], RegisterFlags::default(), rig.now).expect("there is room");
     assert_eq!(rig.only(1).1, "register b");
     for slot in [0, 1] {
-        rig.core.handle_closed(rig.conns[&slot], "reset", rig.now);
+        rig.core.handle_closed(rig.conns[&slot], broken(), rig.now);
     }
     rig.at(100);
     rig.state = SessionState::Resumed;
@@ -108,7 +108,7 @@ fn reconnects_back_off_with_jitter_and_are_bounded() {
         let Some(super::Action::Connect { conn, .. }) = rig.core.next_action() else {
             panic!("it dials")
         };
-        rig.core.handle_closed(conn, "refused", rig.now);
+        rig.core.handle_closed(conn, broken(), rig.now);
         let next = rig.core.poll(rig.now).expect("it tries again");
         pauses.push((next - rig.now).as_millis());
         rig.now = next;
@@ -125,7 +125,7 @@ fn a_new_epoch_closes_what_was_held_and_is_told() {
     let grant = rig.hold("a", 1);
     rig.events();
     for slot in [0, 1] {
-        rig.core.handle_closed(rig.conns[&slot], "reset", rig.now);
+        rig.core.handle_closed(rig.conns[&slot], broken(), rig.now);
     }
     rig.at(50);
     rig.epoch = Epoch(6);
@@ -135,7 +135,7 @@ fn a_new_epoch_closes_what_was_held_and_is_told() {
     let again = rig.hold("a", 1);
     assert!(again.token > grant.token);
     // A switch of the old epoch is not believed any more.
-    rig.core.handle_closed(rig.conns[&0], "reset", rig.now);
+    rig.core.handle_closed(rig.conns[&0], broken(), rig.now);
     rig.at(150);
     rig.epoch = Epoch(5);
     rig.core.poll(rig.now);
@@ -184,7 +184,7 @@ fn evictions_and_another_cluster_are_final() {
 #[test]
 fn another_cluster_is_met_in_its_greeting() {
     let mut rig = Rig::connected();
-    rig.core.handle_closed(rig.conns[&0], "reset", rig.now);
+    rig.core.handle_closed(rig.conns[&0], broken(), rig.now);
     rig.cluster = protocol::ClusterId([2; 16]);
     rig.at(50);
     rig.core.poll(rig.now);

@@ -2,7 +2,7 @@
 
 use protocol::{GoneReason, Holder, Owner, RegisterCode, RegisterFailure, RegisterFlags, Sequence};
 
-use super::Rig;
+use super::{Rig, broken};
 use crate::event::{self, Done};
 
 const fn sequence(count: u64) -> Sequence {
@@ -161,7 +161,7 @@ fn a_port_that_is_waited_for_is_granted_over_a_new_master() {
     rig.hear(1, |out| protocol::write_reg_port_answer(out, id, &[], [OTHER], [waiting]));
     assert!(matches!(rig.done(), Done::Registered(_)));
     for slot in [0, 1] {
-        rig.core.handle_closed(rig.conns[&slot], "reset", rig.now);
+        rig.core.handle_closed(rig.conns[&slot], broken(), rig.now);
     }
     rig.at(50);
     rig.epoch = protocol::Epoch(6);
