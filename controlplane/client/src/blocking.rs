@@ -90,13 +90,19 @@ impl Client {
     ///
     /// If it is not in time, or the switch refuses it.
     pub fn acquire(&self, name: &str, timeout: Duration) -> Result<PortGuard, RequestError> {
+        let granted = self.queue(name)?.wait(timeout)?;
+        granted.ok_or_else(|| self.timed_out())
+    }
+
+    /// Takes a place among those who wait for a port, and keeps it until it is dropped: for who has
+    /// to look at something else from time to time while it waits.
+    ///
+    /// # Errors
+    ///
+    /// If nothing was done; [`CallError::Full`] where this client waits for the port already.
+    pub fn queue(&self, name: &str) -> Result<Waiting<'_>, CallError> {
         let answer = self.shell.shared.acquire(name)?;
-        let Some(done) = answer.wait(timeout) else {
-            self.shell.shared.give_up(name);
-            // It may have come in between, and a guard that is dropped releases its port.
-            return Err(self.timed_out());
-        };
-        acquired(name, done)
+        Ok(Waiting { client: self, name: name.to_owned(), answer, is_open: true })
     }
 
     /// Releases ports in one batch: stops being their owner first. `None` is right.
@@ -387,6 +393,40 @@ impl Client {
     }
 }
 
+/// A place in the queue for a port. Dropped, it is given up.
+#[derive(Debug)]
+pub struct Waiting<'a> {
+    client: &'a Client,
+    name: String,
+    answer: Arc<Answer>,
+    is_open: bool,
+}
+
+impl Waiting<'_> {
+    /// Waits until the port is held; `None`: not in this time, and the place is kept. Once the port
+    /// was granted, or refused, nothing more comes.
+    ///
+    /// # Errors
+    ///
+    /// If the switch refuses it, or the client is over; then the place is lost.
+    pub fn wait(&mut self, timeout: Duration) -> Result<Option<PortGuard>, RequestError> {
+        let Some(done) = self.answer.wait(timeout) else {
+            return Ok(None);
+        };
+        self.is_open = false;
+        acquired(&self.name, done).map(Some)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if self.is_open {
+            // It may have come in between, and a guard that is dropped releases its port.
+            self.client.shell.shared.give_up(&self.name);
+        }
+    }
+}
+
 /// The one port of an answer to who waited for it.
 pub(crate) fn acquired(name: &str, done: Done<PortGuard>) -> Result<PortGuard, RequestError> {
     let mut ports = match done {
@@ -395,7 +435,6 @@ pub(crate) fn acquired(name: &str, done: Done<PortGuard>) -> Result<PortGuard, R
         Done::Unregistered(_)
         | Done::Holders(_)
         | Done::Sent(_)
-        | Done::Count(_)
         | Done::Nodes(..)
         | Done::Ports(..)
         | Done::Figures(_)

@@ -96,8 +96,6 @@ pub enum Done<G> {
     Holders(Vec<Holder>),
     /// To messages that were counted.
     Sent(SendAnswer),
-    /// To the end of waiting or of subscriptions: how many there were.
-    Count(u32),
     /// To questions for nodes, or a part of their list, and where the next part begins (0: there is
     /// none).
     Nodes(Vec<NodeInfo>, u64),
@@ -198,7 +196,6 @@ impl<G> Done<G> {
             Self::Unregistered(codes) => Done::Unregistered(codes),
             Self::Holders(holders) => Done::Holders(holders),
             Self::Sent(answer) => Done::Sent(answer),
-            Self::Count(count) => Done::Count(count),
             Self::Nodes(nodes, cursor) => Done::Nodes(nodes, cursor),
             Self::Ports(ports, cursor) => Done::Ports(ports, cursor),
             Self::Figures(figures) => Done::Figures(figures),

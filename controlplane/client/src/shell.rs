@@ -225,9 +225,9 @@ impl Shared {
     pub(crate) fn give_up(self: &Arc<Self>, name: &str) {
         let mut state = self.lock();
         state.acquiring.remove(name);
-        // A client that is over waits for nothing.
-        state.core.cancel_wait(&[name]).ok();
         let now = clock::now();
+        // A client that is over waits for nothing.
+        state.core.cancel_wait(&[name], now).ok();
         self.settle_and_wake(&mut state, now);
     }
 

@@ -7,7 +7,7 @@ mod switch;
 use std::time::Duration;
 
 use client::blocking::Client;
-use client::{Event, Holder, PortGuard, Registered};
+use client::{CallError, Event, Holder, PortGuard, Registered};
 use protocol::{RegisterCode, RegisterFlags};
 use switch::{LONG, Switch};
 
@@ -72,6 +72,59 @@ fn who_waits_gets_the_port_when_its_owner_ends() {
 }
 
 #[test]
+fn who_waits_keeps_its_place_however_often_it_looks_up() {
+    let Some(switch) = Switch::dev() else { return };
+    let holder = switch.client("holder");
+    let clients = ["first", "second", "third"].map(|node| switch.client(node));
+    let mut guard = hold(&holder, "lock");
+    let mut places: Vec<_> = Vec::new();
+    for client in &clients {
+        let mut place = client.queue("lock").expect("it is open");
+        assert!(place.wait(SECOND / 10).expect("it is only waited for").is_none());
+        places.push(place);
+    }
+    let twice = clients[0].queue("lock");
+    assert!(matches!(twice, Err(CallError::Full { .. })), "{twice:?}");
+    for _round in 0..3 {
+        for place in &mut places {
+            assert!(place.wait(SECOND / 100).expect("it is only waited for").is_none());
+        }
+    }
+    // Each is granted when the one before it ends, though the later ones ask at every turn.
+    while !places.is_empty() {
+        drop(guard);
+        let mut first = places.remove(0);
+        guard = loop {
+            let later = places.iter_mut().map(|place| place.wait(SECOND / 100));
+            assert!(later.filter_map(Result::ok).flatten().count() == 0, "not its turn");
+            if let Some(guard) = first.wait(SECOND / 10).expect("it is only waited for") {
+                break guard;
+            }
+        };
+        assert!(guard.is_owner());
+    }
+}
+
+#[test]
+fn a_place_that_is_given_up_is_nobodys_and_the_next_is_granted() {
+    let Some(switch) = Switch::dev() else { return };
+    let (one, two, three) = (switch.client("one"), switch.client("two"), switch.client("three"));
+    let guard = hold(&one, "lock");
+    let given_up = two.queue("lock").expect("it is open");
+    let mut place = three.queue("lock").expect("it is open");
+    assert!(place.wait(SECOND / 10).expect("it is only waited for").is_none());
+    drop(given_up);
+    let again = two.queue("lock").expect("the place before was given up");
+    drop(guard);
+    let guard = place.wait(LONG).expect("it is granted").expect("in time");
+    assert!(guard.is_owner());
+    drop(guard);
+    drop(place);
+    let mut again = again;
+    assert!(again.wait(LONG).expect("it is granted").expect("in time").is_owner());
+}
+
+#[test]
 fn a_switch_that_is_killed_takes_authority_away_with_the_lease() {
     let Some(mut switch) = Switch::dev() else { return };
     let client = switch.client("one");
@@ -89,23 +142,18 @@ fn a_switch_that_is_killed_takes_authority_away_with_the_lease() {
 #[test]
 fn clients_of_a_switch_that_is_killed_and_started_again_learn_its_epoch() {
     let folder = tempfile::tempdir().expect("a folder for the test");
-    let file = folder.path().join("bypssd.toml");
-    let configure = |tcp_port: &str| {
-        let text =
-            format!("[[listener]]\naddress = \"127.0.0.1:{tcp_port}\"\n[ports]\nplanned = 1024\n");
-        std::fs::write(&file, text).expect("the folder is there");
+    let text = |tcp_port: &str| {
+        format!("[[listener]]\naddress = \"127.0.0.1:{tcp_port}\"\n[ports]\nplanned = 1024\n")
     };
-    configure("0");
-    let args = ["run", file.to_str().expect("it is text"), "--for", "120"];
-    let Some(mut switch) = Switch::start(&args) else { return };
+    let Some(mut switch) = Switch::run(folder.path(), &text("0")) else { return };
     let (one, two) = (switch.client("one"), switch.client("two"));
     let guard = hold(&one, "a");
     assert!(matches!(two.owner("a", LONG), Ok(Holder::Owner(_))));
     assert!(two.cached("a").is_some());
 
     switch.kill();
-    configure(switch.address.rsplit_once(':').expect("it has a port").1);
-    let _again = Switch::start(&args).expect("it was there before");
+    let (_host, tcp_port) = switch.address.rsplit_once(':').expect("it has a port");
+    let _again = Switch::run(folder.path(), &text(tcp_port)).expect("it was there before");
     for client in [&one, &two] {
         client.connect(LONG).expect("it is back");
     }

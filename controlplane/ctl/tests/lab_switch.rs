@@ -1,9 +1,14 @@
 //! `abelectl switch` at a real switch, as an operator meets it.
 #![expect(clippy::print_stderr, reason = "what is skipped is said")]
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Lines};
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 struct Switch {
     child: Child,
@@ -94,6 +99,80 @@ fn a_lock_that_is_held_is_waited_for_and_a_held_port_is_listed() {
     assert!(code == Some(0) && stdout.contains("figure"), "{stdout}");
     let (code, stdout, stderr) = switch.run(&["bench", "--ports", "1000", "--batch", "100"]);
     assert!(code == Some(0) && stdout.contains("unregister"), "{stdout}{stderr}");
+}
+
+/// A command that runs beside the test, with its output.
+fn spawn(switch: &Switch, args: &[&str]) -> (Child, Lines<BufReader<ChildStdout>>) {
+    let mut command = abelectl(&switch.address, args);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+    let mut child = child.expect("the program was built");
+    let lines = BufReader::new(child.stdout.take().expect("it was piped")).lines();
+    (child, lines)
+}
+
+fn next(lines: &mut Lines<BufReader<ChildStdout>>) -> String {
+    lines.next().expect("a line comes").expect("it is text")
+}
+
+fn signal(child: &Child, signal: Signal) {
+    let pid = i32::try_from(child.id()).expect("a process has such an id");
+    kill(Pid::from_raw(pid), signal).expect("it lives");
+}
+
+/// Waits until the switch says that so many have come to wait for ports.
+fn until_waiting(switch: &Switch, count: u64) {
+    let wanted = format!("\"register_waiting\":{count},");
+    for _look in 0..200 {
+        let (code, stdout, stderr) = switch.run(&["status", "-o", "json"]);
+        assert_eq!(code, Some(0), "{stderr}");
+        if stdout.contains(&wanted) {
+            return;
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    panic!("there are never {count} who wait: {}", switch.run(&["status"]).1);
+}
+
+#[test]
+fn locks_are_granted_in_the_order_of_arrival() {
+    let Some(switch) = Switch::dev() else { return };
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let (go, log) = (folder.path().join("go"), folder.path().join("log"));
+    let hold = format!("echo held; while ! test -e {}; do sleep 0.05; done", go.display());
+    let (mut holder, mut lines) = spawn(&switch, &["lock", "q", "--", "sh", "-c", &hold]);
+    assert_eq!(next(&mut lines), "held");
+    let mut waiters = Vec::new();
+    for (index, node) in (1..).zip(["first", "second", "third"]) {
+        let script = format!("echo {node} >> {}", log.display());
+        waiters.push(spawn(&switch, &["lock", "q", "--", "sh", "-c", &script]).0);
+        until_waiting(&switch, index);
+    }
+    // Longer than anybody would keep a place that has to be asked for again.
+    thread::sleep(Duration::from_millis(1_700));
+    std::fs::write(&go, "").expect("the folder is ours");
+    assert_eq!(holder.wait().expect("it ends").code(), Some(0));
+    for waiter in &mut waiters {
+        assert_eq!(waiter.wait().expect("it ends").code(), Some(0));
+    }
+    let order = std::fs::read_to_string(&log).expect("they have run");
+    assert_eq!(order, "first\nsecond\nthird\n");
+}
+
+#[test]
+fn who_waits_for_a_lock_ends_at_once_by_a_signal_and_with_its_session() {
+    let Some(switch) = Switch::dev() else { return };
+    let (mut holder, mut lines) = spawn(&switch, &["register", "q", "-o", "jsonl"]);
+    next(&mut lines);
+    let (mut waiter, _lines) = spawn(&switch, &["lock", "q", "--", "true"]);
+    until_waiting(&switch, 1);
+    signal(&waiter, Signal::SIGINT);
+    assert_eq!(waiter.wait().expect("it ends").code(), Some(130));
+    let (mut waiter, _lines) = spawn(&switch, &["lock", "q", "--node", "w", "--", "true"]);
+    until_waiting(&switch, 2);
+    assert_eq!(switch.run(&["drop-node", "w"]).0, Some(0));
+    assert_eq!(waiter.wait().expect("it ends").code(), Some(3));
+    signal(&holder, Signal::SIGTERM);
+    assert_eq!(holder.wait().expect("it ends").code(), Some(0));
 }
 
 #[test]

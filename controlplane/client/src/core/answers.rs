@@ -67,7 +67,8 @@ impl Core {
                 self.on_queried(&batch, subscribe, answer, now);
             }
             (Kind::Send, Answer::Send(answer)) => self.count_sent(*answer),
-            (Kind::Unsubscribe, Answer::Unsubscribe { .. }) => {}
+            (Kind::Unsubscribe, Answer::Unsubscribe { .. })
+            | (Kind::CancelWait, Answer::CancelWait { .. }) => {}
             (_, _nonsense) => {
                 self.on_landed(&batch);
                 self.on_nonsense(id, &Flight::Batch(batch), now);
@@ -139,7 +140,12 @@ impl Core {
     fn on_outcome(&mut self, name: &str, tag: Tag, port: Registered<Grant>, now: Instant) {
         let is_waiting = matches!(port, Registered::Failed { code: RegisterCode::Waiting, .. });
         // The push may have come first.
-        let came_first = self.waits.get(name).copied().unwrap_or(false);
+        let place = self.waits.get(name).copied();
+        if is_waiting && place.is_none() {
+            // It was cancelled before it was answered, and the cancel may have come before it.
+            self.push_cancel(name, now);
+        }
+        let came_first = place.unwrap_or(false);
         if !is_waiting || came_first {
             self.waits.remove(name);
         }
@@ -271,7 +277,6 @@ impl Core {
                 self.count_sent(*answer);
                 Done::Sent(*answer)
             }
-            (RequestKind::CancelWait, Answer::CancelWait { count }) => Done::Count(*count),
             (RequestKind::QueryNode, Answer::QueryNode(statuses)) => {
                 let node = |(node, status): (String, protocol::NodeStatus<'_>)| NodeInfo {
                     node,

@@ -32,16 +32,18 @@ pub(super) enum Tag {
 pub(super) enum Kind {
     Unsubscribe,
     Unregister,
+    CancelWait,
     Register(RegisterFlags),
     Query { subscribe: bool },
     Send,
 }
 
-/// The kinds in the order in which they leave together: a port is released before it is asked for,
-/// and asked for before somebody is asked whose it is.
-pub(super) const KINDS: [Kind; 9] = [
+/// The kinds in the order in which they leave together: a port is released, and
+/// waited for no more, before it is asked for, and asked for before somebody is asked whose it is.
+pub(super) const KINDS: [Kind; 10] = [
     Kind::Unsubscribe,
     Kind::Unregister,
+    Kind::CancelWait,
     Kind::Register(RegisterFlags { subscribe: false, wait: false }),
     Kind::Register(RegisterFlags { subscribe: true, wait: false }),
     Kind::Register(RegisterFlags { subscribe: false, wait: true }),
@@ -114,7 +116,7 @@ impl Batch {
         match self.kind {
             Kind::Unregister => self.sequences.push(sequence),
             Kind::Send => self.blobs.push(blob),
-            Kind::Unsubscribe | Kind::Register(_) | Kind::Query { .. } => {}
+            Kind::Unsubscribe | Kind::CancelWait | Kind::Register(_) | Kind::Query { .. } => {}
         }
     }
 
@@ -155,6 +157,7 @@ impl Batch {
                 items.map(|(name, blob)| SendItem { name, blob }).all(|item| frame.push(item));
                 frame.finish()
             }
+            Kind::CancelWait => fill(Frame::cancel_wait(out, id, limits), names()),
             Kind::Unsubscribe => fill(Frame::unsubscribe(out, id, limits), names()),
             Kind::Register(flags) => fill(Frame::register(out, id, flags, limits), names()),
             Kind::Query { subscribe } => fill(Frame::query(out, id, subscribe, limits), names()),

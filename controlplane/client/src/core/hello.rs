@@ -6,6 +6,7 @@ use base::{Duration, Instant};
 use protocol::{ClusterId, Epoch, Greeting, Hello, RequestKind, VERSION, Welcome, write_bare};
 
 use super::Core;
+use super::batch::Kind;
 use super::conn::{Action, ConnId, Flight, Phase};
 use crate::authority::Ended;
 use crate::config::is_endpoint;
@@ -190,9 +191,8 @@ impl Core {
         self.empty_cache();
         for index in 0..self.slots.len() {
             // What would be released is nobody's any more.
-            let is_over = |kind| {
-                matches!(kind, super::batch::Kind::Unregister | super::batch::Kind::Unsubscribe)
-            };
+            let is_over =
+                |kind| matches!(kind, Kind::Unregister | Kind::Unsubscribe | Kind::CancelWait);
             for batch in self.slots[index].lanes.take(is_over) {
                 batch.tags.iter().for_each(|tag| self.settle_unregistered(*tag, None));
             }

@@ -193,14 +193,19 @@ impl Core {
     /// # Errors
     ///
     /// If nothing was done.
-    pub fn cancel_wait(&mut self, names: &[&str]) -> Result<u64, CallError> {
+    pub fn cancel_wait(&mut self, names: &[&str], now: Instant) -> Result<(), CallError> {
         self.check(names.iter().copied(), 0)?;
         for name in names {
-            self.waits.remove(*name);
+            if self.waits.remove(*name).is_some() {
+                self.push_cancel(name, now);
+            }
         }
-        let limits = self.known_limits();
-        let frame = |out: &mut Vec<u8>| fill(Frame::cancel_wait(out, 0, &limits), names);
-        self.solo(names.len(), RequestKind::CancelWait, frame)
+        Ok(())
+    }
+
+    /// It leaves on the connection of the registration, and before a later one of the same name.
+    pub(super) fn push_cancel(&mut self, name: &str, now: Instant) {
+        self.push(Kind::CancelWait, (name, Tag::Nobody, Sequence::NONE, &[]), now);
     }
 
     /// Is told of ports no more.

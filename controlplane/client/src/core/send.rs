@@ -139,6 +139,7 @@ impl Core {
             }
             Kind::Query { subscribe: false }
             | Kind::Unsubscribe
+            | Kind::CancelWait
             | Kind::Unregister
             | Kind::Send => {}
         }
@@ -208,7 +209,7 @@ impl Core {
             self.counters.sent_lost += u64::try_from(batch.tags.len()).unwrap_or(0);
             return;
         }
-        let is_over = matches!(batch.kind, Kind::Unregister | Kind::Unsubscribe);
+        let is_over = matches!(batch.kind, Kind::Unregister | Kind::Unsubscribe | Kind::CancelWait);
         if is_over && self.authority.is_none() {
             batch.tags.iter().for_each(|tag| self.settle_unregistered(*tag, None));
             return;
@@ -240,6 +241,7 @@ impl Core {
             }
             Kind::Query { subscribe: false }
             | Kind::Unsubscribe
+            | Kind::CancelWait
             | Kind::Unregister
             | Kind::Send => {}
         }

@@ -6,7 +6,8 @@ use std::process::{Child, Command, ExitStatus};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use client::{CallError, PortGuard, RequestError};
+use client::PortGuard;
+use client::blocking::Client;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use protocol::Role;
@@ -25,27 +26,35 @@ pub(super) fn run(
     interrupt: &Interrupt,
 ) -> Result<(), Error> {
     let client = connect(to, Role::Node)?;
-    let begun = Instant::now();
-    let guard = loop {
-        interrupt.check()?;
-        let left = wait.map_or(Duration::MAX, |wait| wait.saturating_sub(begun.elapsed()));
-        // Its place in the queue is kept for a while, and is asked for again after it.
-        match client.acquire(name, left.min(SIGNAL_SLICE * 10)) {
-            Ok(guard) => break guard,
-            Err(RequestError::TimedOut { .. }) if left > SIGNAL_SLICE => {}
-            Err(RequestError::TimedOut { .. }) => {
-                let text =
-                    format!("{name} was not granted in time; see: abelectl switch port {name}");
-                return Err(Error::Refused { code: 4, text });
-            }
-            Err(RequestError::Call(CallError::Full { .. })) => thread::sleep(LOCK_SLICE),
-            Err(error) => return Err(failed(to, error)),
-        }
-    };
+    let guard = acquire(to, &client, name, wait, interrupt)?;
     let status = hold(&guard, command, interrupt)?;
     drop(guard);
     client.close();
     exit(status)
+}
+
+/// Keeps one place in the queue for all of the time, and looks for signals meanwhile.
+fn acquire(
+    to: &Target,
+    client: &Client,
+    name: &str,
+    wait: Option<Duration>,
+    interrupt: &Interrupt,
+) -> Result<PortGuard, Error> {
+    let begun = Instant::now();
+    let mut place = client.queue(name).map_err(|error| failed(to, error.into()))?;
+    loop {
+        interrupt.check()?;
+        let left = wait.map_or(SIGNAL_SLICE, |wait| wait.saturating_sub(begun.elapsed()));
+        let granted = place.wait(left.min(SIGNAL_SLICE)).map_err(|error| failed(to, error))?;
+        if let Some(guard) = granted {
+            return Ok(guard);
+        }
+        if left.is_zero() {
+            let text = format!("{name} was not granted in time; see: abelectl switch port {name}");
+            return Err(Error::Refused { code: 4, text });
+        }
+    }
 }
 
 fn hold(guard: &PortGuard, command: &[String], interrupt: &Interrupt) -> Result<ExitStatus, Error> {

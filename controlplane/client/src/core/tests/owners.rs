@@ -177,6 +177,43 @@ fn a_port_that_is_waited_for_is_granted_over_a_new_master() {
 }
 
 #[test]
+fn a_cancel_that_is_sent_late_does_not_end_a_later_wait_for_the_same_port() {
+    let mut rig = Rig::connected();
+    let flags = RegisterFlags { subscribe: false, wait: true };
+    rig.core.register(&["a"], flags, rig.now).expect("there is room");
+    let (id, _text) = rig.only(1);
+    let waiting = RegisterFailure { item: 0, code: RegisterCode::Waiting, owner: Some(0) };
+    rig.hear(1, |out| protocol::write_reg_port_answer(out, id, &[], [OTHER], [waiting]));
+    for slot in [0, 1] {
+        rig.core.handle_closed(rig.conns[&slot], broken(), rig.now);
+    }
+    rig.core.cancel_wait(&["a"], rig.now).expect("there is room");
+    rig.core.register(&["a"], flags, rig.now).expect("there is room");
+    rig.at(50);
+    rig.state = protocol::SessionState::Resumed;
+    rig.connect();
+    let texts: Vec<_> = rig.sent(1).into_iter().map(|(_id, text)| text).collect();
+    assert_eq!(texts, ["cancel a", "register a wait"]);
+}
+
+#[test]
+fn a_wait_that_is_cancelled_before_its_answer_is_cancelled_after_it_too() {
+    let mut rig = Rig::connected();
+    let flags = RegisterFlags { subscribe: false, wait: true };
+    let request = rig.core.register(&["a"], flags, rig.now).expect("there is room");
+    rig.core.abandon(request, rig.now);
+    rig.core.cancel_wait(&["a"], rig.now).expect("there is room");
+    // Both leave together, and the cancel first: at the switch it ends nothing.
+    let sent = rig.sent(1);
+    let texts: Vec<_> = sent.iter().map(|(_id, text)| text.as_str()).collect();
+    assert_eq!(texts, ["cancel a", "register a wait"]);
+    rig.hear(1, |out| protocol::write_cancel_wait_answer(out, sent[0].0, 0));
+    let waiting = RegisterFailure { item: 0, code: RegisterCode::Waiting, owner: Some(0) };
+    rig.hear(1, |out| protocol::write_reg_port_answer(out, sent[1].0, &[], [OTHER], [waiting]));
+    assert_eq!(rig.only(1).1, "cancel a");
+}
+
+#[test]
 fn a_grant_that_nobody_awaits_is_released() {
     let mut rig = Rig::connected();
     let request = rig.core.register(&["a"], RegisterFlags::default(), rig.now);
