@@ -12,11 +12,9 @@ use crate::counters::Counters;
 use crate::error::{CallError, Over, RequestError};
 use crate::event::{Done, Event, Holder, NodeInfo, Owner, PortInfo, Registered};
 use crate::guard::PortGuard;
+use crate::limits::PAGE;
 use crate::shell::{Shell, StartError};
 use crate::tls::TlsFiles;
-
-/// Entries of a listing's part.
-const PAGE: u32 = 4_096;
 
 /// A client. Threads share it by reference.
 ///

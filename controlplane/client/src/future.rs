@@ -10,19 +10,63 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use protocol::{RegisterFlags, SendAnswer};
+use protocol::{DropState, RegisterFlags, SendAnswer, Token, UnregisterCode};
 
 use crate::answer::Answer;
 use crate::blocking::acquired;
 use crate::config::Config;
 use crate::core::Core;
+use crate::counters::Counters;
 use crate::error::{CallError, Over, RequestError};
-use crate::event::{Done, Event, Holder, Owner, Registered};
+use crate::event::{Done, Event, Holder, NodeInfo, Owner, PortInfo, Registered};
 use crate::guard::PortGuard;
+use crate::limits::PAGE;
 use crate::shell::{Shared, Shell, StartError};
 use crate::tls::TlsFiles;
 
 /// A client. Tasks share it by reference.
+///
+/// ```
+/// use std::pin::pin;
+/// use std::sync::Arc;
+/// use std::task::{Context, Poll, Wake};
+/// use std::thread::{self, Thread};
+/// use std::time::{Duration, Instant};
+///
+/// use client::{Config, PortGuard, RequestError, future::Client};
+///
+/// async fn lead(client: &Client) -> Result<PortGuard, RequestError> {
+///     client.connect().await?;
+///     client.acquire("leader").await
+/// }
+///
+/// // Any executor does; this is the smallest, with a time-out of its own.
+/// struct Unpark(Thread);
+/// impl Wake for Unpark {
+///     fn wake(self: Arc<Self>) {
+///         self.0.unpark();
+///     }
+/// }
+/// fn run_for<F: Future>(timeout: Duration, future: F) -> Option<F::Output> {
+///     let waker = Arc::new(Unpark(thread::current())).into();
+///     let (mut future, begun) = (pin!(future), Instant::now());
+///     loop {
+///         if let Poll::Ready(done) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+///             return Some(done);
+///         }
+///         thread::park_timeout(timeout.checked_sub(begun.elapsed())?);
+///     }
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let client = Client::start(Config::new("127.0.0.1:1", "node-1"), None)?;
+/// // Nobody listens there, so this goes on until the time is over, and then gives up its place.
+/// let led = run_for(Duration::from_millis(50), lead(&client));
+/// assert!(led.is_none());
+/// assert!(client.counters().connections_failed > 0);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Client {
     shell: Shell,
@@ -78,20 +122,55 @@ impl Client {
         acquired(name, done)
     }
 
-    /// Whose ports are.
+    /// Releases ports in one batch: stops being their owner first. `None` is right.
+    ///
+    /// # Errors
+    ///
+    /// If it is not known what became of it; the guards are closed in any case.
+    pub async fn unregister(
+        &self,
+        guards: Vec<PortGuard>,
+    ) -> Result<Vec<Option<UnregisterCode>>, RequestError> {
+        guards.iter().for_each(PortGuard::close);
+        let ports: Vec<(&str, Token)> =
+            guards.iter().map(|guard| (guard.name(), guard.token())).collect();
+        let done = self.ask(|core, now| core.unregister(&ports, now)).await?;
+        guards.into_iter().for_each(PortGuard::disarm);
+        let Done::Unregistered(codes) = done else {
+            return Err(RequestError::Nonsense);
+        };
+        Ok(codes)
+    }
+
+    /// Asks the switch whose ports are.
     ///
     /// # Errors
     ///
     /// If the client is over, or the switch refuses it.
     pub async fn query(&self, names: &[&str]) -> Result<Vec<Holder>, RequestError> {
-        let done = self.ask(|core, now| core.query(names, false, false, now)).await?;
-        let Done::Holders(holders) = done else {
-            return Err(RequestError::Nonsense);
-        };
-        Ok(holders)
+        self.holders(|core, now| core.query(names, false, false, now)).await
     }
 
-    /// Whose a port is: from the cache, else asked once and kept until it goes away.
+    /// Asks whose ports are, and is told by [`Event::Gone`] when they go away from who has them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::query`].
+    pub async fn subscribe(&self, names: &[&str]) -> Result<Vec<Holder>, RequestError> {
+        self.holders(|core, now| core.query(names, true, true, now)).await
+    }
+
+    /// Is told of ports no more.
+    ///
+    /// # Errors
+    ///
+    /// If nothing was done.
+    pub fn unsubscribe(&self, names: &[&str]) -> Result<(), CallError> {
+        self.shell.shared.tell(|core, now| core.unsubscribe(names, now))
+    }
+
+    /// Whose a port is: from the cache, else asked once and kept until it goes away. A hint; who
+    /// holds a port is checked where it is exercised, at its owner.
     ///
     /// # Errors
     ///
@@ -100,10 +179,7 @@ impl Client {
         if let Some(owner) = self.cached(name) {
             return Ok(Holder::Owner(owner));
         }
-        let done = self.ask(|core, now| core.query(&[name], true, false, now)).await?;
-        let Done::Holders(holders) = done else {
-            return Err(RequestError::Nonsense);
-        };
+        let holders = self.holders(|core, now| core.query(&[name], true, false, now)).await?;
         holders.into_iter().next().ok_or(RequestError::Nonsense)
     }
 
@@ -113,7 +189,7 @@ impl Client {
         self.shell.shared.lock().core.cached(name)
     }
 
-    /// Sends messages to ports without waiting.
+    /// Sends messages to ports without waiting; those of several calls leave together.
     ///
     /// # Errors
     ///
@@ -122,17 +198,128 @@ impl Client {
         self.shell.shared.tell(|core, now| core.send(items, now))
     }
 
-    /// Sends one message to many ports, and says how many were delivered.
+    /// Sends messages to ports, and says how many were delivered.
     ///
     /// # Errors
     ///
     /// If it is not known; they may have been delivered.
+    pub async fn send_counted(&self, items: &[(&str, &[u8])]) -> Result<SendAnswer, RequestError> {
+        self.sent(|core| core.send_counted(items)).await
+    }
+
+    /// Sends one message to many ports.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::send_counted`].
     pub async fn send_many(&self, names: &[&str], blob: &[u8]) -> Result<SendAnswer, RequestError> {
-        let done = self.ask(|core, _now| core.send_many(names, blob)).await?;
-        let Done::Sent(answer) = done else {
+        self.sent(|core| core.send_many(names, blob)).await
+    }
+
+    /// Sends one message to every other session.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::send_counted`].
+    pub async fn broadcast(&self, blob: &[u8]) -> Result<SendAnswer, RequestError> {
+        self.sent(|core| core.broadcast(blob)).await
+    }
+
+    /// What is known of nodes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::query`].
+    pub async fn query_node(&self, nodes: &[&str]) -> Result<Vec<NodeInfo>, RequestError> {
+        let Done::Nodes(nodes, _cursor) = self.ask(|core, _now| core.query_node(nodes)).await?
+        else {
             return Err(RequestError::Nonsense);
         };
-        Ok(answer)
+        Ok(nodes)
+    }
+
+    /// The figures of the switch.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::query`].
+    pub async fn status(&self) -> Result<Vec<(String, u64)>, RequestError> {
+        let Done::Figures(figures) = self.ask(|core, _now| core.status()).await? else {
+            return Err(RequestError::Nonsense);
+        };
+        Ok(figures)
+    }
+
+    /// Every node, part by part.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::query`].
+    pub async fn nodes(&self) -> Result<Vec<NodeInfo>, RequestError> {
+        let mut all = Vec::new();
+        let mut cursor = 0;
+        loop {
+            let done = self.ask(|core, _now| core.list_nodes(cursor, PAGE)).await?;
+            let Done::Nodes(part, next) = done else {
+                return Err(RequestError::Nonsense);
+            };
+            all.extend(part);
+            cursor = next;
+            if cursor == 0 {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// A part of the ports that begin with `prefix`, from `cursor` (0: from the first), and where
+    /// the next begins (0: there is none).
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::query`].
+    pub async fn ports(
+        &self,
+        prefix: &str,
+        cursor: u64,
+    ) -> Result<(Vec<PortInfo>, u64), RequestError> {
+        let done = self.ask(|core, _now| core.list_ports(cursor, PAGE, prefix)).await?;
+        let Done::Ports(part, next) = done else {
+            return Err(RequestError::Nonsense);
+        };
+        Ok((part, next))
+    }
+
+    /// Ends a node's session: its ports drain.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::query`].
+    pub async fn drop_node(&self, node: &str) -> Result<DropState, RequestError> {
+        let Done::Dropped(state) = self.ask(|core, _now| core.drop_node(node)).await? else {
+            return Err(RequestError::Nonsense);
+        };
+        Ok(state)
+    }
+
+    /// Watches the ports that begin with `prefix`; [`Event::Watched`] tells.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::query`].
+    pub async fn watch(&self, prefix: &str) -> Result<(), RequestError> {
+        self.ask(|core, _now| core.watch(prefix)).await.map(|_done| ())
+    }
+
+    /// What was counted.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        *self.shell.shared.lock().core.counters()
+    }
+
+    /// Stops being an owner, releases every port, and ends. The same as to drop it. The switch is
+    /// told, for which the calling thread waits, up to [`limits::CLOSE_MAX`](crate::limits::CLOSE_MAX).
+    pub fn close(mut self) {
+        self.shell.close();
     }
 
     /// The next message, grant or change.
@@ -147,13 +334,33 @@ impl Client {
             match state.take_event(shared) {
                 Ok(Some(event)) => Poll::Ready(Ok(event)),
                 Ok(None) => {
-                    state.event_waker = Some(context.waker().clone());
+                    state.on_receiver(context.waker());
                     Poll::Pending
                 }
                 Err(over) => Poll::Ready(Err(over)),
             }
         })
         .await
+    }
+
+    async fn holders(
+        &self,
+        ask: impl FnOnce(&mut Core, base::Instant) -> Result<u64, CallError>,
+    ) -> Result<Vec<Holder>, RequestError> {
+        let Done::Holders(holders) = self.ask(ask).await? else {
+            return Err(RequestError::Nonsense);
+        };
+        Ok(holders)
+    }
+
+    async fn sent(
+        &self,
+        ask: impl FnOnce(&mut Core) -> Result<u64, CallError>,
+    ) -> Result<SendAnswer, RequestError> {
+        let Done::Sent(answer) = self.ask(|core, _now| ask(core)).await? else {
+            return Err(RequestError::Nonsense);
+        };
+        Ok(answer)
     }
 
     async fn ask(

@@ -97,6 +97,12 @@ pub const SLEEP_MAX: Duration = Duration::from_millis(500);
 /// Bytes of a file of certificates or of a key.
 pub const PEM_LEN_MAX: u64 = 1 << 20;
 
+/// Entries of a listing's part: what an answer of half a megabyte holds.
+pub const PAGE: u32 = 4_096;
+
+/// Tasks that wait for the next event; the others are woken, and look again.
+pub const RECEIVERS_MAX: usize = 64;
+
 /// How many endpoints may be named.
 pub const ENDPOINTS_MAX: usize = 64;
 

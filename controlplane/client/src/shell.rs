@@ -30,7 +30,7 @@ use crate::core::{Action, ConnId, Core};
 use crate::error::{CallError, Over};
 use crate::event::{Done, Event, Registered};
 use crate::guard::PortGuard;
-use crate::limits::{CONNECT_MAX, READ_LEN, READS_PER_TURN, SLEEP_MAX};
+use crate::limits::{CONNECT_MAX, READ_LEN, READS_PER_TURN, RECEIVERS_MAX, SLEEP_MAX};
 use crate::link::{self, Link};
 use crate::tls::{Tls, TlsError, TlsFiles};
 use crate::trouble::Trouble;
@@ -77,7 +77,8 @@ pub(crate) struct State {
     pub(crate) acquiring: HashMap<Arc<str>, Arc<Answer>>,
     /// What came of waiting and nobody has taken yet; at most one for each port.
     waited: VecDeque<Event<PortGuard>>,
-    pub(crate) event_waker: Option<Waker>,
+    /// Tasks that wait for an event.
+    receivers: Vec<Waker>,
     sleeps_until: Option<Instant>,
     is_ended: bool,
 }
@@ -145,7 +146,7 @@ impl Shared {
                 answers: HashMap::new(),
                 acquiring: HashMap::new(),
                 waited: VecDeque::new(),
-                event_waker: None,
+                receivers: Vec::new(),
                 sleeps_until: None,
                 is_ended: false,
             }),
@@ -361,9 +362,7 @@ impl Shared {
         }
         if is_new {
             self.arrived.notify_all();
-            if let Some(waker) = state.event_waker.take() {
-                waker.wake();
-            }
+            state.receivers.drain(..).for_each(Waker::wake);
         }
     }
 }
@@ -481,6 +480,17 @@ fn read(state: &mut State, conn: ConnId, buffer: &mut [u8]) {
 }
 
 impl State {
+    /// A task waits for the next event. Each is woken by it, for one that was dropped takes none.
+    pub(crate) fn on_receiver(&mut self, waker: &Waker) {
+        if self.receivers.iter().any(|other| other.will_wake(waker)) {
+            return;
+        }
+        if self.receivers.len() == RECEIVERS_MAX {
+            self.receivers.drain(..).for_each(Waker::wake);
+        }
+        self.receivers.push(waker.clone());
+    }
+
     /// The next event; `Err`: there is none, and none will come.
     pub(crate) fn take_event(
         &mut self,
