@@ -77,6 +77,9 @@ impl PortTable {
         for (burst, names) in names.chunks(BURST).enumerate() {
             let begin = burst * BURST;
             let probes = self.probe(names);
+            for probe in &probes[..names.len()] {
+                self.index.prefetch_strays(probe.hash);
+            }
             for ((&name, &probe), item) in names.iter().zip(&probes).zip(begin..) {
                 match self.unregister_one(name, probe, (slot, sequences[item]), deaths) {
                     Ok(()) => released += 1,

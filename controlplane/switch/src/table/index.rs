@@ -2,16 +2,21 @@
 //!
 //! A bucket is one cache line of ten 16-bit tags and ten cell numbers. An entry that finds its home
 //! bucket full is a stray: it lies at one of a few growing distances further on. The home counts its
-//! strays by eight classes of their hashes, so that a look for what is not there stops at the home
+//! strays by eight classes of their tags, so that a look for what is not there stops at the home
 //! but for one in five or ten, and removal leaves no tombstone. Probing the very next buckets
 //! instead, as the flow index of the data plane does, costs twice as many lines at this fill.
+//!
+//! A tag says at which probe of its home it lies, so the home of a near stray is known without its
+//! name: room that comes free in a home goes to one of its strays at once, and names that come and
+//! go leave the index nearly as it was when it was filled once.
 //!
 //! The home is the hash *scaled* to the number of buckets, and the index grows from its end, as the
 //! flow index does (see `docs/adr/0006-flow-index-grows-by-scaling.md`), but by a quarter at a time:
 //! here memory counts more than moves.
 //!
 //! ```text
-//! hash:   [ scaled: home bucket ] ... [ 3 bits class ][ 16 bits tag ]
+//! hash:   [ scaled: home bucket ] ................ [ 12 bits, of them class 3 ]
+//! tag:    [ 4 bits probe, 15 stands for all from 15 on ][ those 12 bits, never 0 ]
 //! bucket: tags 10 x 2 | strays: 8 classes x 3 bits, reach 8 bits | values 10 x 4      = 64 bytes
 //! probes: home + 0, 1, 3, 6, 10, ... 496
 //! ```
@@ -32,6 +37,12 @@ const PROBES: usize = 32;
 const DISTANCE_MAX: usize = distance(PROBES - 1);
 /// Tag of an empty entry.
 const EMPTY: u16 = 0;
+/// The bits of a tag that are of the hash.
+const PRINT_MASK: u16 = 0x0fff;
+/// Where in a tag the probe is.
+const PROBE_SHIFT: u32 = 12;
+/// In the place of a probe in a tag: this one or one further on.
+const PROBE_FAR: usize = 15;
 /// In the place of a bucket's number: the entry lies in the spill.
 const SPILL: usize = usize::MAX;
 /// Entries that moving one home takes out at most, those in the spill apart.
@@ -57,6 +68,14 @@ struct Bucket {
 const _: () = assert!(size_of::<Bucket>() == 64);
 
 impl Bucket {
+    /// Entries of the home from which this is probe number `probe`, which is below [`PROBE_FAR`], as
+    /// bits; of probe 0, empty ones too.
+    #[inline(always)]
+    fn of_probe(&self, probe: usize) -> u32 {
+        let all = self.tags.map(|tag| tag & !PRINT_MASK);
+        Self { tags: all, ..*self }.matches(probe_bits(probe))
+    }
+
     /// Entries that hold `tag`, as bits.
     #[inline(always)]
     fn matches(&self, tag: u16) -> u32 {
@@ -88,25 +107,25 @@ impl Strays {
     const NONE: Self = Self(0);
 
     #[inline]
-    fn of_class(self, hash: u64) -> u32 {
-        (self.0 >> class_shift(hash)) & STRAYS_SATURATED
+    fn of_class(self, tag: u16) -> u32 {
+        (self.0 >> class_shift(tag)) & STRAYS_SATURATED
     }
 
     fn reach(self) -> usize {
         (self.0 >> 24) as usize
     }
 
-    fn add(&mut self, hash: u64, probe: usize) {
-        if self.of_class(hash) < STRAYS_SATURATED {
-            self.0 += 1 << class_shift(hash);
+    fn add(&mut self, tag: u16, probe: usize) {
+        if self.of_class(tag) < STRAYS_SATURATED {
+            self.0 += 1 << class_shift(tag);
         }
         let reach = u32::try_from(self.reach().max(probe)).expect("one byte");
         self.0 = self.0 & COUNTS_MASK | reach << 24;
     }
 
-    fn remove(&mut self, hash: u64) {
-        if self.of_class(hash) < STRAYS_SATURATED {
-            self.0 -= 1 << class_shift(hash);
+    fn remove(&mut self, tag: u16) {
+        if self.of_class(tag) < STRAYS_SATURATED {
+            self.0 -= 1 << class_shift(tag);
         }
         if self.0 & COUNTS_MASK == 0 {
             *self = Self::NONE;
@@ -194,16 +213,25 @@ impl Index {
         self.buckets.prefetch(self.home(hash));
     }
 
+    /// Asks for what a removal under `hash` may bring back to its home bucket, which is there by now.
+    #[inline]
+    pub(super) fn prefetch_strays(&self, hash: u64) {
+        let home = self.home(hash);
+        for probe in 1..=self.buckets[home].strays.reach().min(PROBES_AHEAD) {
+            self.buckets.prefetch(home + distance(probe));
+        }
+    }
+
     /// What a look for `hash` will need after its home bucket, which is there by now.
     #[inline]
     pub(super) fn ahead(&self, hash: u64) -> Ahead {
-        let home = self.home(hash);
+        let (home, print) = (self.home(hash), print_of(hash));
         let bucket = &self.buckets[home];
-        let bits = bucket.matches(tag_of(hash));
+        let bits = bucket.matches(print);
         if bits != 0 {
             return Ahead::Value(bucket.values[bits.trailing_zeros() as usize]);
         }
-        if bucket.strays.of_class(hash) == 0 {
+        if bucket.strays.of_class(print) == 0 {
             if bucket.matches(EMPTY) == 0 {
                 // Where it goes if it is inserted.
                 self.buckets.prefetch(home + distance(1));
@@ -219,11 +247,11 @@ impl Index {
     /// The first value whose tag fits in the buckets that [`Index::ahead`] has asked for.
     #[inline]
     pub(super) fn stray_ahead(&self, hash: u64) -> Option<u32> {
-        let (home, tag) = (self.home(hash), tag_of(hash));
+        let (home, print) = (self.home(hash), print_of(hash));
         let reach = self.buckets[home].strays.reach().min(PROBES_AHEAD);
         (1..=reach).find_map(|probe| {
             let bucket = &self.buckets[home + distance(probe)];
-            let bits = bucket.matches(tag);
+            let bits = bucket.matches(print | probe_bits(probe));
             (bits != 0).then(|| bucket.values[bits.trailing_zeros() as usize])
         })
     }
@@ -231,9 +259,9 @@ impl Index {
     /// Where the entry under `hash` lies whose value `is_it` recognises.
     #[inline]
     pub(super) fn find(&self, hash: u64, mut is_it: impl FnMut(u32) -> bool) -> Option<Place> {
-        let home = self.home(hash);
+        let (home, print) = (self.home(hash), print_of(hash));
         let bucket = &self.buckets[home];
-        let mut bits = bucket.matches(tag_of(hash));
+        let mut bits = bucket.matches(print);
         while bits != 0 {
             let slot = bits.trailing_zeros() as usize;
             let value = bucket.values[slot];
@@ -242,7 +270,7 @@ impl Index {
             }
             bits &= bits - 1;
         }
-        if bucket.strays.of_class(hash) == 0 {
+        if bucket.strays.of_class(print) == 0 {
             return None;
         }
         self.find_stray(home, hash, is_it)
@@ -263,23 +291,46 @@ impl Index {
         Ok(())
     }
 
-    /// Takes an entry out that was found at `place`, with nothing done to the index since.
+    /// Takes an entry out that was found at `place`, with nothing done to the index since. If that
+    /// makes room in a home, one of its strays comes back: at most one entry moves.
     #[inline]
     pub(super) fn remove(&mut self, hash: u64, place: Place) {
         let Place { bucket, slot, value } = place;
         self.len -= 1;
-        let home = self.home(hash);
+        let (home, print) = (self.home(hash), print_of(hash));
         if bucket == SPILL {
             let removed = self.spill.swap_remove(slot);
             assert!(removed == (hash, value), "spilled entry {slot} is {removed:?}, not {value}");
-            self.buckets[home].strays.remove(hash);
+            self.buckets[home].strays.remove(print);
             return;
         }
         let held = &mut self.buckets[bucket];
         assert!(held.values[slot] == value, "bucket {bucket} has {:?}, not {value}", held.values);
         held.tags[slot] = EMPTY;
         if bucket != home {
-            self.buckets[home].strays.remove(hash);
+            self.buckets[home].strays.remove(print);
+        } else if held.strays != Strays::NONE {
+            self.bring_back(home, slot);
+        }
+    }
+
+    /// Gives the empty entry `slot` of `home` to the nearest of its strays, if one is near.
+    fn bring_back(&mut self, home: usize, slot: usize) {
+        let reach = self.buckets[home].strays.reach().min(PROBE_FAR - 1);
+        for probe in 1..=reach {
+            let from = &mut self.buckets[home + distance(probe)];
+            let bits = from.of_probe(probe);
+            if bits == 0 {
+                continue;
+            }
+            let stray = bits.trailing_zeros() as usize;
+            let (print, value) = (from.tags[stray] & PRINT_MASK, from.values[stray]);
+            from.tags[stray] = EMPTY;
+            let bucket = &mut self.buckets[home];
+            bucket.tags[slot] = print;
+            bucket.values[slot] = value;
+            bucket.strays.remove(print);
+            return;
         }
     }
 
@@ -296,12 +347,12 @@ impl Index {
         hash: u64,
         mut is_it: impl FnMut(u32) -> bool,
     ) -> Option<Place> {
-        let tag = tag_of(hash);
+        let print = print_of(hash);
         let reach = self.buckets[home].strays.reach();
         for probe in 1..=reach.min(PROBES - 1) {
             let at = home + distance(probe);
             let bucket = &self.buckets[at];
-            let mut bits = bucket.matches(tag);
+            let mut bits = bucket.matches(print | probe_bits(probe));
             while bits != 0 {
                 let slot = bits.trailing_zeros() as usize;
                 let value = bucket.values[slot];
@@ -324,7 +375,7 @@ impl Index {
         let empty = bucket.matches(EMPTY);
         if empty != 0 {
             let slot = empty.trailing_zeros() as usize;
-            bucket.tags[slot] = tag_of(hash);
+            bucket.tags[slot] = print_of(hash);
             bucket.values[slot] = value;
             return true;
         }
@@ -340,9 +391,10 @@ impl Index {
                 continue;
             }
             let slot = empty.trailing_zeros() as usize;
-            bucket.tags[slot] = tag_of(hash);
+            let print = print_of(hash);
+            bucket.tags[slot] = print | probe_bits(probe);
             bucket.values[slot] = value;
-            self.buckets[home].strays.add(hash, probe);
+            self.buckets[home].strays.add(print, probe);
             return true;
         }
         false
@@ -351,7 +403,7 @@ impl Index {
     fn spill(&mut self, home: usize, hash: u64, value: u32) {
         assert!(self.spill.len() < SPILL_MAX, "{SPILL_MAX} entries are spilled already");
         self.spill.push((hash, value));
-        self.buckets[home].strays.add(hash, REACH_SPILL);
+        self.buckets[home].strays.add(print_of(hash), REACH_SPILL);
     }
 }
 
@@ -369,18 +421,23 @@ fn scaled(hash: u64, count: usize) -> usize {
     home
 }
 
-/// The sixteen bits that the home depends on least, never [`EMPTY`].
+/// The twelve bits that the home depends on least, never [`EMPTY`]: the tag of an entry at home.
 #[inline]
-fn tag_of(hash: u64) -> u16 {
-    #[expect(clippy::cast_possible_truncation, reason = "sixteen bits are wanted")]
-    let tag = hash as u16;
-    tag.max(1)
+fn print_of(hash: u64) -> u16 {
+    #[expect(clippy::cast_possible_truncation, reason = "twelve bits are wanted")]
+    let print = hash as u16 & PRINT_MASK;
+    print.max(1)
 }
 
-/// Where the count of strays of this hash's class is: the three bits above the tag's choose.
+/// What probe number `probe` puts above a tag's bits of the hash.
 #[inline]
-fn class_shift(hash: u64) -> u32 {
-    #[expect(clippy::cast_possible_truncation, reason = "three bits are wanted")]
-    let class = (hash >> 16) as u32 & 7;
-    3 * class
+fn probe_bits(probe: usize) -> u16 {
+    let near = u16::try_from(probe.min(PROBE_FAR)).expect("four bits");
+    near << PROBE_SHIFT
+}
+
+/// Where the count of strays of this tag's class is: the three bits that are lowest choose.
+#[inline]
+fn class_shift(tag: u16) -> u32 {
+    3 * (u32::from(tag) & 7)
 }

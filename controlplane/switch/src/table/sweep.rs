@@ -80,6 +80,9 @@ impl PortTable {
                 count += 1;
             }
         }
+        for &(hash, _) in &dead[..count] {
+            self.index.prefetch_strays(hash);
+        }
         for &(hash, index) in &dead[..count] {
             let port = port_of(index, self.cells.at(index));
             if let Some(show) = show {

@@ -4,7 +4,8 @@ use arrayvec::ArrayVec;
 use memory::prefetch;
 
 use super::{
-    DISTANCE_MAX, EMPTY, ENTRIES, Index, MOVED_MAX, PROBES, REACH_SPILL, Strays, distance, scaled,
+    DISTANCE_MAX, EMPTY, ENTRIES, Index, MOVED_MAX, PROBE_FAR, PROBES, REACH_SPILL, Strays,
+    distance, scaled,
 };
 use crate::limits::{FILL_PERCENT, GROWTH_DIVISOR, MOVES_PER_NAME, SPILL_MAX, TOUCH_INDEX_LEN};
 
@@ -76,7 +77,7 @@ impl Index {
     fn ask_ahead(&self, cursor: usize, end: usize, ask: &impl Fn(u32)) {
         for home in cursor.saturating_sub(MOVED_TOGETHER).max(end)..cursor {
             let bucket = &self.buckets[home];
-            let mut held = bucket.held();
+            let mut held = bucket.held() & bucket.of_probe(0);
             while held != 0 {
                 ask(bucket.values[held.trailing_zeros() as usize]);
                 held &= held - 1;
@@ -113,13 +114,14 @@ impl Index {
         let reach = self.buckets[home].strays.reach().min(PROBES - 1);
         for probe in 0..=reach {
             let at = home + distance(probe);
-            let mut held = self.buckets[at].held();
+            let mut held = self.buckets[at].held() & self.buckets[at].of_probe(probe);
             while held != 0 {
                 let slot = held.trailing_zeros() as usize;
                 held &= held - 1;
                 let value = self.buckets[at].values[slot];
                 let hash = hash_of(value);
                 if self.home(hash) != home {
+                    assert!(probe >= PROBE_FAR, "probe {probe} of {home} holds {hash:#x}");
                     continue;
                 }
                 self.buckets[at].tags[slot] = EMPTY;

@@ -5,7 +5,7 @@ use memory::PageChoice;
 
 use super::{
     COUNTS_MASK, DISTANCE_MAX, EMPTY, ENTRIES, Index, MOVED_MAX, NoRoom, PROBES, REACH_SPILL,
-    STRAYS_SATURATED, class_shift, distance,
+    STRAYS_SATURATED, class_shift, distance, print_of, probe_bits,
 };
 use crate::limits::{FILL_PERCENT, MOVES_PER_NAME, SPILL_MAX};
 
@@ -22,14 +22,16 @@ impl Index {
                 let probe = (0..PROBES).find(|&probe| home + distance(probe) == at);
                 let probe = probe.unwrap_or_else(|| panic!("{hash:#x} of {home} lies in {at}"));
                 reaches[home] = reaches[home].max(probe);
-                counts[home][(class_shift(hash) / 3) as usize] += u32::from(probe > 0);
+                let tag = print_of(hash) | probe_bits(probe);
+                assert_eq!(bucket.tags[slot], tag, "{hash:#x} at probe {probe}");
+                counts[home][(class_shift(tag) / 3) as usize] += u32::from(probe > 0);
                 len += 1;
             }
         }
         for &(hash, value) in &self.spill {
             assert_eq!(hash, hash_of(value));
             let home = self.home(hash);
-            counts[home][(class_shift(hash) / 3) as usize] += 1;
+            counts[home][(class_shift(print_of(hash)) / 3) as usize] += 1;
             reaches[home] = REACH_SPILL;
         }
         assert_eq!(len + self.spill.len(), self.len);
@@ -70,7 +72,7 @@ fn hash_of(value: u32) -> u64 {
 }
 
 #[test]
-fn planned_fill_is_borne_with_nearly_one_line_a_look_before_churn_and_two_after() {
+fn planned_fill_is_borne_with_nearly_one_line_a_look_also_after_churn() {
     let seed = 0x1d4;
     println!("seed {seed}");
     let mut rng = Rng::seeded(seed);
@@ -82,7 +84,7 @@ fn planned_fill_is_borne_with_nearly_one_line_a_look_before_churn_and_two_after(
     }
     let (miss, hit) = index.lines(&hashes);
     println!("filled: {miss:.3} lines a miss, {hit:.3} a hit");
-    assert!(miss < 1.25 && hit < 1.2, "{miss} a miss, {hit} a hit");
+    assert!(miss < 1.27 && hit < 1.21, "{miss} a miss, {hit} a hit");
     for _ in 0..2 * planned {
         let value = u32::try_from(rng.below(u64::from(planned))).unwrap();
         let hash = &mut hashes[value as usize];
@@ -93,7 +95,7 @@ fn planned_fill_is_borne_with_nearly_one_line_a_look_before_churn_and_two_after(
     }
     let (miss, hit) = index.lines(&hashes);
     println!("after churn: {miss:.3} lines a miss, {hit:.3} a hit");
-    assert!(miss < 2.1 && hit < 1.7, "{miss} a miss, {hit} a hit");
+    assert!(miss < 1.5 && hit < 1.35, "{miss} a miss, {hit} a hit");
     assert_eq!(index.spilled(), 0);
     index.check(&|value| hashes[value as usize]);
 }
