@@ -15,6 +15,7 @@ use crate::limits::{
     SIZE_MAX, SIZE_MIN,
 };
 use crate::listing::args::{ListerArgs, ListingArgs};
+use crate::messages::args::MessagesArgs;
 use crate::ports::args::PortsArgs;
 use crate::report;
 use crate::table::args::TableArgs;
@@ -54,6 +55,8 @@ pub(crate) enum Command {
     Table(TableArgs),
     /// Names a core of the switch registers, finds and releases in a second: and Redis beside it
     Ports(PortsArgs),
+    /// Messages a core of the switch routes in a second, and requests one by one: and nats-server
+    Messages(MessagesArgs),
     /// The process that runs the tool of `listing`; started by it, not by hand
     #[command(hide = true)]
     Lister(ListerArgs),

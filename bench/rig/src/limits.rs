@@ -178,6 +178,33 @@ pub(crate) const PORTS_SILENCE_MAX: std::time::Duration = std::time::Duration::f
 pub(crate) const PORTS_CLIENT_BUSY_MAX: f64 = 0.9;
 const _: () = assert!(PORTS_QUICK_MAX < 1 << (4 * PORTS_NAME_BYTES_MIN));
 
+/// Most ports of `messages`: the client counts each sender's messages to each of them.
+pub(crate) const MESSAGES_PORTS_MAX: u32 = 65_536;
+/// Fewest bytes of a message: who sent it to whom, and which one it is.
+pub(crate) const MESSAGES_SIZE_MIN: usize = 16;
+/// Most bytes of a message: what is larger is copied, and no question of routing.
+pub(crate) const MESSAGES_SIZE_MAX: usize = 4_096;
+/// Most messages of a batch.
+pub(crate) const MESSAGES_BATCH_MAX: u32 = 10_000;
+/// Most connections that send, and most that receive: no more serve one core.
+pub(crate) const MESSAGES_CONNECTIONS_MAX: u32 = 64;
+/// Most messages under way.
+pub(crate) const MESSAGES_WINDOW_MAX: u32 = 1 << 17;
+/// Most bytes of messages under way: half of what the switch keeps for one node, so that nothing is
+/// dropped that somebody reads, even if all of it is for one.
+pub(crate) const MESSAGES_UNDER_WAY_LEN_MAX: u64 = 2 << 20;
+/// How long `messages` waits while nothing comes before what is missing is lost.
+pub(crate) const MESSAGES_SILENCE_MAX: std::time::Duration = std::time::Duration::from_secs(5);
+/// Turns of the client between two looks at what needs no hurry: some 100 us.
+pub(crate) const MESSAGES_TURNS_PER_LOOK: u32 = 16;
+/// Seconds for each load that nats-server is tried with, twice: twenty seconds in all.
+pub(crate) const MESSAGES_TRY_SECONDS: f64 = 0.2;
+/// The part of a round's seconds that single requests are timed for.
+pub(crate) const MESSAGES_REQUEST_DIVISOR: u32 = 5;
+/// What a receiver that reads nothing may cost the others of their rate.
+pub(crate) const MESSAGES_STALL_LOSS_GOAL: f64 = 0.05;
+const _: () = assert!(MESSAGES_SIZE_MAX as u64 <= MESSAGES_UNDER_WAY_LEN_MAX);
+
 /// How long `wire` spins without a packet before it sleeps: some times what waking a core takes,
 /// so that a burst with pauses does not pay for it.
 pub(crate) const WIRE_SPIN: base::Duration = base::Duration::from_micros(100);

@@ -19,6 +19,7 @@
 //!        > listing           ends over mem, and abelectl beside them
 //!        > table             the switch's ports, alone
 //!        > ports             a client of the switch's daemon, and of Redis
+//!        > messages          the same daemon, and nats-server
 //!        > machine_limits    l2: frames there and back
 //!        > forwarder         the impaired wire; measures nothing
 //! ```
@@ -42,6 +43,7 @@ mod limits;
 mod listing;
 mod machine;
 mod machine_limits;
+mod messages;
 mod pattern;
 mod ports;
 mod process;
@@ -121,6 +123,11 @@ fn run(cli: Cli) -> Result<ExitCode, Error> {
             let (args, stop) = (args.settled()?, Stop::on_signals()?);
             let is_json = args.json;
             finish(&ports::run(args, &stop)?, is_json)
+        }
+        Command::Messages(args) => {
+            let (args, stop) = (args.settled()?, Stop::on_signals()?);
+            let is_json = args.json;
+            finish(&messages::run(args, &stop)?, is_json)
         }
         Command::Lister(args) => listing::list(&args).map(|()| ExitCode::SUCCESS),
         Command::IdleHolder(args) => http::idle::hold(&args).map(|()| ExitCode::SUCCESS),

@@ -9,20 +9,20 @@
 //! ways is best for it.
 
 pub(crate) mod args;
-mod bypss;
-mod dialect;
-mod engine;
+pub(crate) mod bypss;
+pub(crate) mod dialect;
+pub(crate) mod engine;
 mod etcd;
 mod found;
 mod memory;
-mod names;
+pub(crate) mod names;
 mod ours;
-mod place;
+pub(crate) mod place;
 mod redis;
 mod round;
 mod segments;
-mod single;
-mod stream;
+pub(crate) mod single;
+pub(crate) mod stream;
 
 use std::thread;
 use std::time::Duration;

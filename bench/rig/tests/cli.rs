@@ -153,6 +153,11 @@ fn bad_arguments_exit_2_and_say_what_would_be_right() {
         ("ports --memory 6000,5000", "smaller one first"),
         ("ports --ports 100000 --name-bytes 4", "65536"),
         ("ports --name-bytes 1025", "4..=1024"),
+        ("messages --vs nats,nats", "once"),
+        ("messages --batch 200 --window 100", "a batch at least"),
+        ("messages --ports 4", "a port for each receiver"),
+        ("messages --size 4096", "--window 512"),
+        ("messages --size 15", "16..=4096"),
         ("nonsense", "--help"),
     ] {
         let output = run(line);

@@ -21,6 +21,7 @@ fn rr(line: &str) -> RrArgs {
         | Command::Lister(_)
         | Command::Table(_)
         | Command::Ports(_)
+        | Command::Messages(_)
         | Command::ConnectKernelServer(_)
         | Command::VethServer(_)
         | Command::RrKernelServer(_) => panic!("`{line}` is an rr"),

@@ -4,8 +4,8 @@
 //! the shards that the names belong to, and all batches together have each sequence once and leave
 //! none out; what a query finds is the sequence that was granted, and this node.
 
-pub(super) mod daemon;
-mod session;
+pub(crate) mod daemon;
+pub(crate) mod session;
 
 use std::net::{SocketAddr, TcpStream};
 use std::time::Instant;

@@ -31,7 +31,7 @@ pub(super) struct Batch {
 
 /// The ports of a run.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Ports {
+pub(crate) struct Ports {
     pub(super) names: Names,
     pub(super) count: u64,
     scattered: Order,
@@ -39,7 +39,7 @@ pub(super) struct Ports {
 
 impl Ports {
     /// `count` ports with names of `name_len` bytes.
-    pub(super) fn new(count: u64, name_len: usize) -> Self {
+    pub(crate) fn new(count: u64, name_len: usize) -> Self {
         Self { names: Names::new(name_len), count, scattered: Order::scattered(count) }
     }
 

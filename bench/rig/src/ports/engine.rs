@@ -246,23 +246,23 @@ impl Line {
 
 /// What was received and not yet taken.
 #[derive(Debug)]
-pub(super) struct Input {
+pub(crate) struct Input {
     bytes: Vec<u8>,
     start: usize,
     end: usize,
 }
 
 impl Input {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { bytes: vec![0; PORTS_INPUT_MIN], start: 0, end: 0 }
     }
 
-    pub(super) fn filled(&self) -> &[u8] {
+    pub(crate) fn filled(&self) -> &[u8] {
         &self.bytes[self.start..self.end]
     }
 
     /// Where to receive; nothing if one answer is longer than any may be.
-    pub(super) fn room(&mut self) -> Option<&mut [u8]> {
+    pub(crate) fn room(&mut self) -> Option<&mut [u8]> {
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
         }
@@ -282,18 +282,18 @@ impl Input {
     }
 
     /// `received` bytes came to where [`Input::room`] is.
-    pub(super) fn on_received(&mut self, received: usize) {
+    pub(crate) fn on_received(&mut self, received: usize) {
         self.end += received;
     }
 
     /// `taken` bytes at the front are done with.
-    pub(super) fn on_taken(&mut self, taken: usize) {
+    pub(crate) fn on_taken(&mut self, taken: usize) {
         self.start += taken;
     }
 }
 
 /// Opens a connection that still blocks.
-pub(super) fn open(address: SocketAddr, segment: Option<u32>) -> Result<TcpStream, Error> {
+pub(crate) fn open(address: SocketAddr, segment: Option<u32>) -> Result<TcpStream, Error> {
     let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
     let fd = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)
         .map_err(Error::errno("make a socket"))?;
@@ -307,7 +307,7 @@ pub(super) fn open(address: SocketAddr, segment: Option<u32>) -> Result<TcpStrea
     Ok(stream)
 }
 
-pub(super) fn is_for_later(error: &std::io::Error) -> bool {
+pub(crate) fn is_for_later(error: &std::io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }
 

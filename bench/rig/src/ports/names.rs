@@ -17,7 +17,7 @@ const FILLER: u8 = b'.';
 
 /// The names of one length.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Names {
+pub(crate) struct Names {
     len: usize,
     /// The bits that the digits hold.
     bits: u32,
@@ -25,7 +25,7 @@ pub(super) struct Names {
 
 impl Names {
     /// Names of `len` bytes.
-    pub(super) fn new(len: usize) -> Self {
+    pub(crate) fn new(len: usize) -> Self {
         let lens = PORTS_NAME_BYTES_MIN..=NAME_LEN_MAX;
         assert!(lens.contains(&len), "{len} bytes are not of {lens:?}");
         let digits = u32::try_from(len.min(DIGITS_MAX)).expect("at most 16");
@@ -33,7 +33,7 @@ impl Names {
     }
 
     /// How many different ones there are.
-    pub(super) fn count(self) -> u64 {
+    pub(crate) fn count(self) -> u64 {
         1_u64.checked_shl(self.bits).unwrap_or(u64::MAX)
     }
 
@@ -43,7 +43,7 @@ impl Names {
 
     /// The name of `number`.
     #[inline]
-    pub(super) fn name(self, number: u64, paper: &mut Paper) -> &[u8] {
+    pub(crate) fn name(self, number: u64, paper: &mut Paper) -> &[u8] {
         let digits = hexadecimal(self.mixed(number) << (64 - self.bits));
         // Of a short name the digits behind its end are not looked at.
         paper.0[..DIGITS_MAX].copy_from_slice(&digits);
@@ -66,10 +66,10 @@ impl Names {
 
 /// Where names are written, one after another.
 #[derive(Debug)]
-pub(super) struct Paper([u8; NAME_LEN_MAX]);
+pub(crate) struct Paper([u8; NAME_LEN_MAX]);
 
 impl Paper {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self([FILLER; NAME_LEN_MAX])
     }
 }

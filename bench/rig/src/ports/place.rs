@@ -16,9 +16,9 @@ use crate::process::Running;
 
 /// Cores and folder of a run; the folder is gone with it.
 #[derive(Debug)]
-pub(super) struct Place {
-    pub(super) server: CoreId,
-    pub(super) client: CoreId,
+pub(crate) struct Place {
+    pub(crate) server: CoreId,
+    pub(crate) client: CoreId,
     folder: Folder,
     setpriv: PathBuf,
     taskset: PathBuf,
@@ -26,7 +26,7 @@ pub(super) struct Place {
 
 impl Place {
     /// The first two allowed cores: the server's, and the client's, on which this thread stays.
-    pub(super) fn take() -> Result<Self, Error> {
+    pub(crate) fn take() -> Result<Self, Error> {
         let Placement { server, client } = cores::placement(Cores::Two)?;
         cores::pin(client)?;
         Ok(Self {
@@ -39,19 +39,19 @@ impl Place {
     }
 
     /// Writes a file of a server's; its path.
-    pub(super) fn write(&self, name: &str, text: &str) -> Result<PathBuf, Error> {
+    pub(crate) fn write(&self, name: &str, text: &str) -> Result<PathBuf, Error> {
         let path = self.folder().join(name);
         fs::write(&path, text).map_err(Error::io("write a configuration"))?;
         Ok(path)
     }
 
-    pub(super) fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         &self.folder.0
     }
 
     /// Starts a server on its core. It dies with this thread, however that ends: the kernel sends it
     /// SIGKILL.
-    pub(super) fn start(&self, name: &'static str, server: &Command) -> Result<Running, Error> {
+    pub(crate) fn start(&self, name: &'static str, server: &Command) -> Result<Running, Error> {
         let mut command = Command::new(&self.setpriv);
         command.args(["--pdeathsig", "KILL", "--"]).arg(&self.taskset);
         command.args(["--cpu-list", &self.server.id.to_string()]);
@@ -84,7 +84,7 @@ impl Drop for Folder {
 }
 
 /// An address of this machine that nobody listens on.
-pub(super) fn free_address() -> Result<SocketAddr, Error> {
+pub(crate) fn free_address() -> Result<SocketAddr, Error> {
     let listener =
         TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(Error::io("find a free port"))?;
     listener.local_addr().map_err(Error::io("find a free port"))

@@ -18,7 +18,7 @@ use crate::stop::Stop;
 
 /// What the client does until the answer comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Waiting {
+pub(crate) enum Waiting {
     Spin,
     Block,
 }
@@ -90,7 +90,7 @@ pub(super) fn run<D: Dialect>(
 }
 
 /// Adds the figures of one way of waiting.
-pub(super) fn record(figures: &mut Figures, waiting: Waiting, latency_ns: &Histogram<u64>) {
+pub(crate) fn record(figures: &mut Figures, waiting: Waiting, latency_ns: &Histogram<u64>) {
     let (p50, p99) = match waiting {
         Waiting::Spin => ("request_p50_ns", "request_p99_ns"),
         Waiting::Block => ("request_blocking_p50_ns", "request_blocking_p99_ns"),

@@ -17,7 +17,7 @@ const CHUNKS: u32 = 64;
 
 /// Bytes per second from the client's core to the server's, in pieces of `chunk_len` bytes; nothing
 /// looks at them.
-pub(super) fn one_way(
+pub(crate) fn one_way(
     place: &Place,
     chunk_len: usize,
     length: Duration,

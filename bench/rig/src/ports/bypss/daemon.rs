@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(300);
 
 /// What the daemon's core does when nothing is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::ports) enum Idle {
+pub(crate) enum Idle {
     Spin,
     /// It sleeps at once, as a server on an event loop does.
     Wait,
@@ -36,14 +36,14 @@ impl Idle {
 
 /// The running daemon.
 #[derive(Debug)]
-pub(in crate::ports) struct Daemon {
+pub(crate) struct Daemon {
     running: Running,
     address: SocketAddr,
 }
 
 impl Daemon {
     /// Starts it for those ports and waits until it serves.
-    pub(in crate::ports) fn start(
+    pub(crate) fn start(
         place: &Place,
         ports: Ports,
         idle: Idle,
@@ -62,22 +62,22 @@ impl Daemon {
         Ok(Self { running, address })
     }
 
-    pub(in crate::ports) fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    pub(in crate::ports) fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.running.id()
     }
 
     /// Ends it.
-    pub(in crate::ports) fn end(self, stop: &Stop) -> Result<(), Error> {
+    pub(crate) fn end(self, stop: &Stop) -> Result<(), Error> {
         self.running.end(Signal::SIGTERM, PATIENCE, stop).map(|_summary| ())
     }
 }
 
 /// The daemon that was built together with this program, and lies beside it.
-pub(in crate::ports) fn program() -> Result<PathBuf, Error> {
+pub(crate) fn program() -> Result<PathBuf, Error> {
     let this = std::env::current_exe().map_err(Error::io("find this program"))?;
     let daemon = this.with_file_name("bypssd");
     if daemon.is_file() {

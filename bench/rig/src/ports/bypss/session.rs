@@ -36,7 +36,7 @@ pub(super) struct Session {
 
 /// The receive connection.
 #[derive(Debug)]
-struct Receive {
+pub(crate) struct Receive {
     stream: TcpStream,
     input: Input,
     blocks: bool,
@@ -44,7 +44,7 @@ struct Receive {
 
 impl Receive {
     /// On a stream that blocks.
-    fn new(stream: TcpStream) -> Self {
+    pub(crate) fn new(stream: TcpStream) -> Self {
         Self { stream, input: Input::new(), blocks: true }
     }
 }
@@ -52,14 +52,10 @@ impl Receive {
 impl Session {
     /// Opens the receive connection and begins a session on it.
     pub(super) fn begin(address: SocketAddr) -> Result<Self, Error> {
-        let mut id = [0; 16];
-        getrandom::fill(&mut id).map_err(|error| Error::System {
-            what: "choose a session",
-            source: std::io::Error::other(error.to_string()),
-        })?;
+        let id = chosen_id()?;
         let mut receive = Receive::new(open(address, None)?);
         let begin = Instant::now();
-        let agreed = receive.greet(SessionId(id))?;
+        let agreed = receive.greet(NODE, id)?;
         let mut out = Vec::new();
         write_bare(&mut out, RequestKind::WaitMsg, 2);
         receive.say(&out)?;
@@ -70,7 +66,7 @@ impl Session {
         Ok(Self {
             shards: agreed.shards,
             limits: agreed.limits,
-            id: SessionId(id),
+            id,
             receive,
             lease: agreed.lease,
             renewed_at: begin,
@@ -82,7 +78,7 @@ impl Session {
     /// Begins another connection of the session.
     pub(super) fn greet(&self, stream: &mut TcpStream) -> Result<(), Error> {
         let stream = stream.try_clone().map_err(Error::io("share a connection"))?;
-        Receive::new(stream).greet(self.id).map(|_agreed| ())
+        Receive::new(stream).greet(NODE, self.id).map(|_agreed| ())
     }
 
     /// Renews the lease as often as it must be; fails once it is over.
@@ -139,17 +135,27 @@ impl Session {
     }
 }
 
+/// The id of a session that begins.
+pub(crate) fn chosen_id() -> Result<SessionId, Error> {
+    let mut id = [0; 16];
+    getrandom::fill(&mut id).map_err(|error| Error::System {
+        what: "choose a session",
+        source: std::io::Error::other(error.to_string()),
+    })?;
+    Ok(SessionId(id))
+}
+
 /// What a `WELCOME` says that matters here.
 #[derive(Clone, Copy, Debug)]
-struct Agreed {
-    shards: u8,
-    limits: Limits,
-    lease: Duration,
+pub(crate) struct Agreed {
+    pub(crate) shards: u8,
+    pub(crate) limits: Limits,
+    pub(crate) lease: Duration,
 }
 
 impl Receive {
     /// Hears `GREETING`, says `HELLO`, hears `WELCOME`; the stream blocks.
-    fn greet(&mut self, session: SessionId) -> Result<Agreed, Error> {
+    pub(crate) fn greet(&mut self, node: &str, session: SessionId) -> Result<Agreed, Error> {
         self.stream.set_read_timeout(Some(PORTS_SILENCE_MAX)).map_err(Error::io("bound a wait"))?;
         let limits = Limits::BEFORE_WELCOME;
         let (cluster, epoch) = self.next(&limits, "a connection", |body| {
@@ -157,7 +163,7 @@ impl Receive {
             Some((greeting.cluster, greeting.epoch))
         })?;
         let mut out = Vec::new();
-        hello(session, cluster, epoch).write(&mut out, 1, None);
+        hello(node, session, cluster, epoch).write(&mut out, 1, None);
         self.say(&out)?;
         self.next(&limits, "HELLO", |body| {
             let IncomingBody::Answer(Answer::Welcome(welcome)) = body else { return None };
@@ -165,13 +171,13 @@ impl Receive {
         })
     }
 
-    fn say(&mut self, out: &[u8]) -> Result<(), Error> {
+    pub(crate) fn say(&mut self, out: &[u8]) -> Result<(), Error> {
         // So few bytes find room in a socket that has sent nothing for long.
         self.stream.write_all(out).map_err(Error::io("write to bypssd"))
     }
 
     /// The next frame, as `use_it` takes it, if it is an answer to `to`; the stream blocks.
-    fn next<T>(
+    pub(crate) fn next<T>(
         &mut self,
         limits: &Limits,
         to: &str,
@@ -220,13 +226,21 @@ impl Receive {
         }
     }
 
+    /// The connection, once it has given all that it was asked for.
+    pub(crate) fn into_stream(self) -> Result<TcpStream, Error> {
+        if self.input.filled().is_empty() {
+            return Ok(self.stream);
+        }
+        Err(nonsense::<Bypss>("it said more than it was asked for"))
+    }
+
     fn set_blocks(&mut self, blocks: bool) -> Result<(), Error> {
         self.blocks = blocks;
         self.stream.set_nonblocking(!blocks).map_err(Error::io("set how a connection waits"))
     }
 }
 
-fn hello(session: SessionId, cluster: ClusterId, epoch_seen: Epoch) -> Hello<'static> {
+fn hello(node: &str, session: SessionId, cluster: ClusterId, epoch_seen: Epoch) -> Hello<'_> {
     Hello {
         version: VERSION,
         role: Role::Node,
@@ -237,7 +251,7 @@ fn hello(session: SessionId, cluster: ClusterId, epoch_seen: Epoch) -> Hello<'st
         map_version: 0,
         groups: 1,
         group: 0,
-        node: NODE,
+        node,
         address: "",
     }
 }
