@@ -6,6 +6,7 @@
 use std::io::{self, Write as _};
 
 use base::Duration;
+use logging::{Format, Log};
 use tracing::level_filters::LevelFilter;
 
 use crate::args::DevArgs;
@@ -14,7 +15,6 @@ use crate::entropy;
 use crate::error::Error;
 use crate::idle::IdlePolicy;
 use crate::limits::{CONNECTIONS, PARTIAL_LEN, PLACES, PORTS_MAX, STOP_MS};
-use crate::log::{Format, Log};
 use crate::plan::Plan;
 use crate::run;
 

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use logging::LogError;
 use nix::errno::Errno;
-
 use settings::Findings;
 
 /// The error of any command.
@@ -30,6 +30,9 @@ pub(crate) enum Error {
     /// The switch was not made of what the file says.
     #[error("the switch cannot be made: {0}; change the configuration")]
     Switch(#[from] switch::SwitchError),
+    /// The log was not had.
+    #[error(transparent)]
+    Log(#[from] LogError),
     /// The machine lacks something else.
     #[error("this machine lacks {what}; {mend}")]
     Lacks { what: String, mend: String },
@@ -65,6 +68,7 @@ impl Error {
             Self::Switch(_)
             | Self::Listen { .. }
             | Self::State { .. }
+            | Self::Log(_)
             | Self::Lacks { .. }
             | Self::System { .. } => 3,
             Self::ThreadFailed => 1,

@@ -182,10 +182,3 @@ pub(crate) const EPOCH_AHEAD_MS_MAX: u64 = 86_400_000;
 
 /// Seconds of `--for` at most: a year.
 pub(crate) const SECONDS_MAX: f64 = 366.0 * 86_400.0;
-
-/// Lines of the log that wait to be written: what a start, a reload and an end tell together, many
-/// times over.
-pub(crate) const LOG_LINES_MAX: usize = 1_024;
-
-/// How long the end, and whoever waits for `ready`, waits for a log that nobody reads.
-pub(crate) const LOG_PATIENCE: Duration = Duration::from_secs(1);

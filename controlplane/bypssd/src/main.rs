@@ -34,7 +34,6 @@ mod hangup;
 mod identity;
 mod idle;
 mod limits;
-mod log;
 mod metrics;
 mod notify;
 mod plan;
@@ -60,7 +59,7 @@ fn main() -> ExitCode {
         Command::Dev(args) => dev::run(&args),
     };
     // The last line says why it ended.
-    log::flush();
+    logging::flush();
     done.map_or_else(fail, |()| ExitCode::SUCCESS)
 }
 

@@ -5,12 +5,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use base::Duration;
+use logging::Log;
 use settings::{grouped, show_size};
 
 use crate::config::{Access, Bounds, Cluster, Grace, Lease, Listener, Ports, Proof, Worker};
 use crate::identity;
 use crate::idle::IdlePolicy;
-use crate::log::Log;
 use crate::tls::Tls;
 
 /// A configuration that was found right.

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use tracing::{error, info, warn};
 
 use crate::config;
-use crate::log;
 use crate::plan::Plan;
 use crate::worker::Orders;
 
@@ -36,8 +35,8 @@ pub(crate) fn reload(plan: &mut Plan, file: &Path, orders: &Orders) {
         plan.access = new.access;
         plan.tls = new.tls;
     }
-    log::set_level(new.log.level);
-    plan.log.level = new.log.level;
+    logging::change(new.log);
+    plan.log = new.log;
     plan.stop_timeout = new.stop_timeout;
     let entries = plan.access.len();
     if stays.is_empty() {
@@ -60,7 +59,6 @@ fn needs_restart(plan: &Plan, new: &Plan) -> Vec<&'static str> {
         ("limits", plan.bounds != new.bounds),
         ("worker", plan.worker != new.worker),
         ("metrics", plan.metrics != new.metrics),
-        ("log.format", plan.log.format != new.log.format),
     ];
     differences.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
 }
@@ -80,7 +78,10 @@ mod tests {
     #[test]
     fn what_needs_a_restart_is_named_by_its_key() {
         let old = plan("");
-        assert_eq!(needs_restart(&old, &plan("[log]\nlevel = \"debug\"")), [""; 0]);
+        assert_eq!(
+            needs_restart(&old, &plan("[log]\nlevel = \"debug\"\nformat = \"json\"")),
+            [""; 0]
+        );
         assert_eq!(
             needs_restart(&old, &plan("[[access]]\nnode = \"a\"\nproof = \"loopback\"")),
             [""; 0]
@@ -94,7 +95,6 @@ mod tests {
             ("[limits]\nplaces = 7", "limits"),
             ("[worker]\nidle = \"spin\"", "worker"),
             ("[metrics]\nenabled = false", "metrics"),
-            ("[log]\nformat = \"json\"", "log.format"),
         ] {
             assert_eq!(needs_restart(&old, &plan(text)), [key], "{text}");
         }

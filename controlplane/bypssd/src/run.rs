@@ -10,6 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use core_affinity::CoreId;
+use logging as log;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -23,7 +24,6 @@ use crate::error::Error;
 use crate::hangup::Hangup;
 use crate::identity;
 use crate::limits::{DESCRIPTORS_MIN, HANG_MIN, LEAVE_SLACK};
-use crate::log;
 use crate::metrics::{About, Metrics};
 use crate::notify::Notify;
 use crate::plan::Plan;

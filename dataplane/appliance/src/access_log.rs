@@ -23,13 +23,13 @@ use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 
 use gateway::{AccessLog, AccessRecord, AccessSizes, AccessTerms};
+use logging::Format;
 use memory::{Consumer, ring};
 use publisher::Board;
 
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::limits::{ACCESS_BATCH, ACCESS_EVERY, ACCESS_PATIENCE};
-use crate::log::Format;
 use crate::plan::Plan;
 use line::Wall;
 use out::Out;

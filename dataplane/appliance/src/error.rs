@@ -9,6 +9,7 @@ use counters::WriterError;
 use ethtool::EthtoolError;
 use gateway::{DocumentsError, GatewayError};
 use loader::LoadError;
+use logging::LogError;
 use memory::ArenaError;
 use nix::errno::Errno;
 use settings::Findings;
@@ -59,6 +60,9 @@ pub(crate) enum Error {
     /// A UDP port was not had.
     #[error(transparent)]
     Bind(#[from] udp::BindError),
+    /// The log was not had.
+    #[error(transparent)]
+    Log(#[from] LogError),
     /// The machine lacks something else.
     #[error("this machine lacks {what}; {mend}")]
     Lacks { what: String, mend: String },
@@ -125,6 +129,7 @@ impl Error {
             | Self::Tools(_)
             | Self::Memory(_)
             | Self::Document { .. }
+            | Self::Log(_)
             | Self::Lacks { .. }
             | Self::System { .. } => 3,
             Self::DeviceGone(_) | Self::WorkerFailed => 1,

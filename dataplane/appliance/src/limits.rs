@@ -181,13 +181,6 @@ pub(crate) const CUT_PATIENCE: base::Duration = base::Duration::from_secs(1);
 pub(crate) const DRAIN_SLACK: base::Duration = base::Duration::from_secs(5);
 const _: () = assert!(DRAIN_SLACK.as_millis() > CUT_PATIENCE.as_millis());
 
-/// Lines of the log that wait to be written: what a start, a reload and an end tell together, many
-/// times over.
-pub(crate) const LOG_LINES_MAX: usize = 1_024;
-
-/// How long the end, and whoever waits for `ready`, waits for a log that nobody reads.
-pub(crate) const LOG_PATIENCE: Duration = Duration::from_secs(1);
-
 /// Packets after which a capture ends, unless it says otherwise: what people look at.
 pub(crate) const CAPTURE_COUNT: u64 = 10_000;
 

@@ -50,7 +50,6 @@ mod host;
 mod idle;
 mod inquiry;
 mod limits;
-mod log;
 mod notify;
 mod order;
 mod plan;
@@ -81,7 +80,7 @@ fn main() -> ExitCode {
         Command::Check(args) => check(&args),
     };
     // The last line says why it ended.
-    log::flush();
+    logging::flush();
     done.map_or_else(fail, |()| ExitCode::SUCCESS)
 }
 

@@ -8,12 +8,12 @@ use std::path::PathBuf;
 use base::Duration;
 use gateway::HttpLimits;
 use loader::{Prefix, Rule, SynBudget};
+use logging::Log;
 
 use crate::access_log::Settings;
 use crate::config::{Interface, Listener, Memory, Service, Workers};
 use crate::documents::Catalogue;
 use crate::host::Machine;
-use crate::log::Log;
 
 pub(crate) use memory::{huge_pages, rows as memory_rows, sum as memory_sum};
 

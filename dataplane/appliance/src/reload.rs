@@ -20,7 +20,6 @@ use crate::control::Answer;
 use crate::documents;
 use crate::error::Error;
 use crate::limits::{CORE_PATIENCE, LOOK_EVERY};
-use crate::log;
 use crate::order::{Clerk, Order, Step};
 use crate::plan::Plan;
 use crate::serving::{Change, Refusal};
@@ -120,7 +119,7 @@ impl Reloader<'_> {
         self.steer(&plan)?;
         let done = self.order(Step::CarryOut, changes, documents.as_ref(), limits, ends);
         if self.plan.log != plan.log {
-            log::change(plan.log);
+            logging::change(plan.log);
         }
         match thread {
             Some(thread) => self.scribe.take_on(thread),

@@ -20,7 +20,6 @@ use crate::device::{AfXdpDevice, Device, TapDevice};
 use crate::documents;
 use crate::error::Error;
 use crate::hangup::Hangup;
-use crate::log;
 use crate::notify::Notify;
 use crate::plan::Plan;
 use crate::ready;
@@ -34,7 +33,7 @@ use crate::workers::{self, Reload, Works};
 /// Runs the gateway until a signal or its time ends it.
 pub(crate) fn run(args: &RunArgs) -> Result<(), Error> {
     let plan = config::read(&args.file)?;
-    log::install(plan.log)?;
+    logging::install(plan.log)?;
     let stop = Stop::on_signals(plan.drain > base::Duration::ZERO)?;
     // From here on the signal means a reload; until the gateway serves, it waits.
     let hangup = Hangup::on_signal()?;
@@ -75,7 +74,7 @@ fn run_on<D: Device>(mut plan: Plan, args: &RunArgs, signals: Signals<'_>) -> Re
         Works { plan, documents, frames, cores, stop, run_for, clock, notify, board, reload };
     let (end, summaries) = workers::work(&works, device, tools.as_mut(), |queues| {
         tell_what_was_got(&works, queues);
-        log::flush();
+        logging::flush();
         tell(&mut io::stdout(), &ready::line(plan));
     })?;
     tell(&mut io::stdout(), &summary::show(&summaries));
@@ -110,7 +109,7 @@ fn tell_what_was_got(works: &Works<'_>, queues: &[Capabilities]) {
 pub(crate) fn end_with_a_panic() {
     let print = panic::take_hook();
     panic::set_hook(Box::new(move |panic| {
-        log::flush();
+        logging::flush();
         print(panic);
         tell(&mut io::stderr(), &format!("abele-gateway: {}", Error::WorkerFailed));
         process::abort();

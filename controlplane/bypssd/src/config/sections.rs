@@ -4,6 +4,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use base::Duration;
+use logging::{FORMATS, Format, LEVELS, Log};
 use settings::{At, Ledger, Section};
 use tracing::level_filters::LevelFilter;
 
@@ -15,7 +16,6 @@ use crate::limits::{
     PARTIAL_LEN, PLACES, PLACES_MAX, PORTS_MAX, PORTS_PLANNED, RHO_PPM, RHO_PPM_MAX, SPIN_US,
     SPIN_US_MAX, STOP_MS, STOP_MS_MAX,
 };
-use crate::log::{Format, Log};
 
 /// The group of switches that this one belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -265,16 +265,6 @@ pub(crate) fn stop(section: Section<'_>, ledger: &mut Ledger<'_>) -> Option<Dura
     let timeout = section.number("timeout_ms", STOP_MS, 0..=STOP_MS_MAX, ledger)?;
     Some(Duration::from_millis(timeout.value.into()))
 }
-
-const LEVELS: &[(&str, LevelFilter)] = &[
-    ("off", LevelFilter::OFF),
-    ("error", LevelFilter::ERROR),
-    ("warn", LevelFilter::WARN),
-    ("info", LevelFilter::INFO),
-    ("debug", LevelFilter::DEBUG),
-];
-
-const FORMATS: &[(&str, Format)] = &[("text", Format::Text), ("json", Format::Json)];
 
 /// Reads `[log]`.
 pub(crate) fn log(section: Section<'_>, ledger: &mut Ledger<'_>) -> Option<Log> {

@@ -78,7 +78,7 @@ fn a_list_that_is_read_again_is_for_all_and_a_wrong_one_for_nobody() {
     std::thread::sleep(std::time::Duration::from_millis(300));
     a.ping();
     b.ping();
-    std::fs::write(daemon.file(), text(&["b", "c"])).unwrap();
+    std::fs::write(daemon.file(), text(&["b", "c"]) + "[log]\nformat = \"json\"\n").unwrap();
     daemon.signal(Signal::SIGHUP);
     assert_eq!(a.refusal().code, ErrorCode::Unauthenticated, "its entry is gone");
     b.ping();
@@ -87,7 +87,8 @@ fn a_list_that_is_read_again_is_for_all_and_a_wrong_one_for_nobody() {
     let (status, _, told) = daemon.stop();
     assert_eq!(status.code(), Some(0));
     assert!(told.contains("access.node") && told.contains("nothing has changed"), "{told}");
-    assert!(told.contains("was read again"), "{told}");
+    let json = "\"message\":\"the configuration was read again\"";
+    assert!(told.contains(json), "it is told as the new file has it: {told}");
 }
 
 /// A certificate for one name, in files, with who signed it.

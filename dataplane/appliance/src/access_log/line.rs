@@ -8,9 +8,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use base::Instant;
 use gateway::{AccessRecord, Refusal, RequestLine, Status};
+use logging::Format;
 
 use crate::clock::Clock;
-use crate::log::Format;
 
 /// The time of day at a time of the cores' clock.
 #[derive(Clone, Copy, Debug)]

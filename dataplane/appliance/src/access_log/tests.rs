@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use base::Instant as CoreInstant;
 use gateway::{AccessTerms, Document, Documents, Gateway, GatewayConfig};
+use logging::Format;
 use publisher::Board;
 
 use super::out::Out;
@@ -15,7 +16,6 @@ use super::{Scribe, Settings, Target};
 use crate::clock::Clock;
 use crate::config::{Host, parse};
 use crate::limits::ACCESS_LOOK_EVERY;
-use crate::log::Format;
 use crate::plan::Plan;
 
 fn plan() -> Plan {

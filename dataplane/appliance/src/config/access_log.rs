@@ -4,12 +4,11 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 
 use gateway::AccessTerms;
+use logging::{FORMATS, Format};
 use settings::{At, Ledger, Section};
 
-use super::workers::FORMATS;
 use crate::access_log::{Settings, Target};
 use crate::limits::{ACCESS_QUEUE, ACCESS_QUEUE_MAX, ACCESS_QUEUE_MIN, ACCESS_SAMPLE_MAX};
-use crate::log::Format;
 
 const ERRORS: &[(&str, bool)] = &[("all", true), ("sampled", false)];
 

@@ -2,12 +2,12 @@
 //! is told.
 
 use base::{CoreSet, Duration};
+use logging::{FORMATS, Format, LEVELS, Log};
 use settings::{At, Ledger, Section};
 use tracing::level_filters::LevelFilter;
 
 use crate::idle::IdlePolicy;
 use crate::limits::{DRAIN_S, DRAIN_S_MAX, SPIN_US, SPIN_US_MAX};
-use crate::log::{Format, Log};
 
 /// The threads that poll.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,17 +84,6 @@ fn cores(section: Section<'_>, ledger: &mut Ledger<'_>) -> Option<Option<At<Vec<
     }
     (ledger.found.len() == found_before).then_some(Some(At { value: cores, place }))
 }
-
-const LEVELS: &[(&str, LevelFilter)] = &[
-    ("off", LevelFilter::OFF),
-    ("error", LevelFilter::ERROR),
-    ("warn", LevelFilter::WARN),
-    ("info", LevelFilter::INFO),
-    ("debug", LevelFilter::DEBUG),
-];
-
-/// What a line of a log may look like.
-pub(super) const FORMATS: &[(&str, Format)] = &[("text", Format::Text), ("json", Format::Json)];
 
 /// Reads `[log]`.
 pub(crate) fn log(section: Section<'_>, ledger: &mut Ledger<'_>) -> Option<Log> {

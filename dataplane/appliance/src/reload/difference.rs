@@ -7,10 +7,10 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use gateway::Document;
 use loader::{LoadError, Prefix, Rule, Steering};
+use logging::Log;
 use settings::show_size;
 
 use crate::config::{Listener, pages_name};
-use crate::log::Log;
 use crate::plan::Plan;
 use crate::serving::Change;
 

@@ -94,6 +94,7 @@ const ROWS: &[Row] = &[
             "loader",
             "protocol",
             "client",
+            "logging",
             "settings",
         ],
     ),
@@ -104,7 +105,7 @@ const ROWS: &[Row] = &[
     row("controlplane/client", &["base", "memory", "protocol", "owner"]),
     row(
         "controlplane/bypssd",
-        &["base", "memory", "protocol", "lease", "switch", "topology", "settings"],
+        &["base", "memory", "protocol", "lease", "switch", "topology", "logging", "settings"],
     ),
     // `doctor` looks at the machine.
     row(
@@ -141,6 +142,7 @@ const ROWS: &[Row] = &[
         ],
     ),
     // What a program needs besides its work knows no plane.
+    row("daemon/logging", &[]),
     row("daemon/settings", &[]),
     // What the programs' tests write their manual with.
     row("packaging/pages", &[]),
@@ -165,6 +167,7 @@ const FOREIGN: &[Foreign] = &[
         crates: &["arrayvec", "bitflags", "loom", "siphasher", "thiserror", "zerocopy"],
     },
     Foreign { folder: "dataplane/gateway", crates: &["httparse"] },
+    Foreign { folder: "daemon/logging", crates: &["thiserror", "tracing", "tracing-subscriber"] },
     Foreign { folder: "daemon/settings", crates: &["toml"] },
     Foreign { folder: "dataplane/sim", crates: &["clap", "serde", "serde_json", "sha2"] },
     Foreign {
@@ -179,7 +182,6 @@ const FOREIGN: &[Foreign] = &[
             "serde_json",
             "signal-hook",
             "tracing",
-            "tracing-subscriber",
         ],
     },
     Foreign {

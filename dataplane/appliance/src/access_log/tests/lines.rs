@@ -2,10 +2,10 @@
 
 use base::Duration;
 use gateway::{AccessRecord, Cause, Ending, Place, RequestLine};
+use logging::Format;
 
 use super::super::line::{Wall, write};
 use super::CoreInstant;
-use crate::log::Format;
 
 /// A request with this head that was answered in order, of which nothing else is known.
 fn record(head: &[u8]) -> AccessRecord {

@@ -1,10 +1,4 @@
-//! The log: lines on standard error, of what happens once.
-//!
-//! Whoever reads it may stop to: a pipe to a program that hangs, a terminal that is held. A thread
-//! that writes there itself then hangs with it, and with it what it looks after: the device, the
-//! watchdog, the end. Here all put their lines before one thread that does nothing else, in a
-//! bounded queue; what does not fit is counted and told when there is room. No core tells anything
-//! at all: it counts. Level and format may change while all of them tell.
+//! The one log of the process: who may tell, and what may change while it does.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -18,19 +12,32 @@ use tracing_subscriber::layer::{Layered, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer, Registry, reload};
 
-use crate::error::Error;
-use crate::limits::{LOG_LINES_MAX, LOG_PATIENCE};
+use crate::limits::{LINES_MAX, PATIENCE};
 
 /// What is told, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Log {
-    pub(crate) level: LevelFilter,
-    pub(crate) format: Format,
+pub struct Log {
+    /// The least urgent that is told.
+    pub level: LevelFilter,
+    /// What a line of it looks like.
+    pub format: Format,
 }
+
+/// The words for how much is told.
+pub const LEVELS: &[(&str, LevelFilter)] = &[
+    ("off", LevelFilter::OFF),
+    ("error", LevelFilter::ERROR),
+    ("warn", LevelFilter::WARN),
+    ("info", LevelFilter::INFO),
+    ("debug", LevelFilter::DEBUG),
+];
+
+/// The words for what a line looks like.
+pub const FORMATS: &[(&str, Format)] = &[("text", Format::Text), ("json", Format::Json)];
 
 /// What a line looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Format {
+pub enum Format {
     /// For people.
     Text,
     /// For programs: a JSON object, with the name of the thread that tells it.
@@ -38,8 +45,9 @@ pub(crate) enum Format {
 }
 
 impl Format {
-    /// As the file has it.
-    pub(crate) const fn name(self) -> &'static str {
+    /// Its word.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Text => "text",
             Self::Json => "json",
@@ -61,8 +69,20 @@ struct Handles {
     lines: reload::Handle<LineLayer, Registry>,
 }
 
-/// Sends what is logged to standard error, for the life of the process.
-pub(crate) fn install(log: Log) -> Result<(), Error> {
+/// There is no log.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The kernel gave no thread that would write it.
+    #[error("cannot start a thread: {0}")]
+    ResourceThread(io::Error),
+}
+
+/// Sends what is logged to standard error, for the life of the process. Once is enough: a second
+/// call changes nothing.
+///
+/// # Errors
+/// There is no thread that would write it.
+pub fn install(log: Log) -> Result<(), LogError> {
     let Log { level, format } = log;
     let Ok(()) = LINES.set(Lines::to(io::stderr(), format)?) else { return Ok(()) };
     let lines = LINES.get().expect("it was just set");
@@ -74,7 +94,7 @@ pub(crate) fn install(log: Log) -> Result<(), Error> {
 }
 
 /// Logs like this from the next line on.
-pub(crate) fn change(log: Log) {
+pub fn change(log: Log) {
     let Log { level, format } = log;
     let (Some(lines), Some(handles)) = (LINES.get(), HANDLES.get()) else { return };
     if lines.is_json.swap(format == Format::Json, Ordering::Relaxed) != (format == Format::Json) {
@@ -98,7 +118,7 @@ fn layer(lines: &'static Lines, format: Format) -> LineLayer {
 }
 
 /// Waits a little until what was told is written; not for ever, as nobody may read.
-pub(crate) fn flush() {
+pub fn flush() {
     if let Some(lines) = LINES.get() {
         lines.flush();
     }
@@ -122,14 +142,14 @@ struct Lines {
 }
 
 impl Lines {
-    fn to(out: impl Write + Send + 'static, format: Format) -> Result<Self, Error> {
-        let (to, from) = mpsc::sync_channel(LOG_LINES_MAX);
+    fn to(out: impl Write + Send + 'static, format: Format) -> Result<Self, LogError> {
+        let (to, from) = mpsc::sync_channel(LINES_MAX);
         let lost: Arc<AtomicU64> = Arc::default();
         let is_json = Arc::new(AtomicBool::new(format == Format::Json));
         let lines = Self { to, lost: Arc::clone(&lost), is_json: Arc::clone(&is_json) };
         let thread = thread::Builder::new().name("log".to_owned());
         let thread = thread.spawn(move || write(out, &is_json, &from, &lost));
-        thread.map_err(Error::io("start a thread"))?;
+        thread.map_err(LogError::ResourceThread)?;
         Ok(lines)
     }
 
@@ -137,7 +157,7 @@ impl Lines {
         let (mark, reached) = mpsc::sync_channel(1);
         if self.to.try_send(Item::Mark(mark)).is_ok() {
             // Late or not: there is nothing that could be done.
-            reached.recv_timeout(LOG_PATIENCE).ok();
+            reached.recv_timeout(PATIENCE).ok();
         }
     }
 }
@@ -188,10 +208,11 @@ impl<'a> MakeWriter<'a> for &'static Lines {
 #[cfg(test)]
 mod tests {
     use std::io::{self, Write};
+    use std::sync::atomic::Ordering;
     use std::sync::mpsc::{self, Receiver, Sender};
     use std::time::Instant;
 
-    use super::{Format, LOG_LINES_MAX, LOG_PATIENCE, Lines};
+    use super::{FORMATS, Format, LINES_MAX, Lines, PATIENCE};
 
     /// A reader that takes a line only when it is let.
     struct Slow {
@@ -215,13 +236,13 @@ mod tests {
     fn nobody_waits_for_a_reader_that_hangs_and_what_is_lost_is_told() {
         let ((let_it, may), (read, reads)) = (mpsc::channel(), mpsc::channel());
         let lines = Lines::to(Slow { may, read }, Format::Text).unwrap();
-        let told = LOG_LINES_MAX + 100;
+        let told = LINES_MAX + 100;
         for number in 0..told {
             (&lines).write_all(format!("line {number}\n").as_bytes()).unwrap();
         }
         let begun = Instant::now();
         lines.flush();
-        assert!(begun.elapsed() < 2 * LOG_PATIENCE, "and not for its end either");
+        assert!(begun.elapsed() < 2 * PATIENCE, "and not for its end either");
         for _ in 0..2 * told {
             let_it.send(()).unwrap();
         }
@@ -230,7 +251,7 @@ mod tests {
         let read: String = reads.into_iter().collect();
         let written = read.lines().filter(|line| line.starts_with("line ")).count();
         // One may lie before the reader already, and is not in the queue.
-        assert!((LOG_LINES_MAX..=LOG_LINES_MAX + 1).contains(&written), "{written}");
+        assert!((LINES_MAX..=LINES_MAX + 1).contains(&written), "{written}");
         let lost = format!("the log lost {} lines", told - written);
         assert!(read.contains(&lost), "{lost}: {}", read.lines().last().unwrap_or_default());
     }
@@ -243,5 +264,28 @@ mod tests {
         (&lines).write_all(b"a whole line\n").unwrap();
         lines.flush();
         assert_eq!(reads.try_recv().as_deref(), Ok("a whole line\n"));
+    }
+
+    #[test]
+    fn what_is_lost_is_told_as_lines_look_now() {
+        let ((let_it, may), (read, reads)) = (mpsc::channel(), mpsc::channel());
+        let lines = Lines::to(Slow { may, read }, Format::Text).unwrap();
+        lines.is_json.store(true, Ordering::Relaxed);
+        for _ in 0..LINES_MAX + 100 {
+            (&lines).write_all(b"{}\n").unwrap();
+        }
+        drop(lines);
+        drop(let_it);
+        let read: String = reads.into_iter().collect();
+        let told = read.lines().find(|line| *line != "{}").unwrap_or_default();
+        assert!(told.starts_with("{\"level\":\"WARN\",\"message\":\"the log lost "), "{told}");
+        assert!(told.ends_with("soon enough\"}"), "{told}");
+    }
+
+    #[test]
+    fn a_format_has_the_word_that_it_is_chosen_by() {
+        for (word, format) in FORMATS {
+            assert_eq!(format.name(), *word);
+        }
     }
 }
