@@ -5,7 +5,7 @@
 
 use std::io::{self, Write as _};
 
-use base::Duration;
+use base::{Duration, IdlePolicy};
 use logging::{Format, Log};
 use tracing::level_filters::LevelFilter;
 
@@ -13,7 +13,6 @@ use crate::args::DevArgs;
 use crate::config::{Access, Bounds, Cluster, Grace, Lease, Listener, Machine, Ports, Worker};
 use crate::entropy;
 use crate::error::Error;
-use crate::idle::IdlePolicy;
 use crate::limits::{CONNECTIONS, PARTIAL_LEN, PLACES, PORTS_MAX, STOP_MS};
 use crate::plan::Plan;
 use crate::run;

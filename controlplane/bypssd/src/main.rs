@@ -32,7 +32,6 @@ mod entropy;
 mod error;
 mod hangup;
 mod identity;
-mod idle;
 mod limits;
 mod metrics;
 mod notify;

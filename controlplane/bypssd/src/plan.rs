@@ -4,13 +4,12 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use base::Duration;
+use base::{Duration, IdlePolicy};
 use logging::Log;
 use settings::{grouped, show_size};
 
 use crate::config::{Access, Bounds, Cluster, Grace, Lease, Listener, Ports, Proof, Worker};
 use crate::identity;
-use crate::idle::IdlePolicy;
 use crate::tls::Tls;
 
 /// A configuration that was found right.

@@ -33,7 +33,7 @@ mod tests;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use base::{Duration, Instant};
+use base::{Duration, Idle, IdlePolicy, Instant};
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use rustls::{ServerConfig, ServerConnection};
@@ -46,7 +46,6 @@ pub(crate) use service::{Figure, Peer, Service};
 
 use crate::clock::{Clock, ClockWatch, Jump};
 use crate::error::Error;
-use crate::idle::{Idle, IdlePolicy};
 use crate::limits::{
     ACCEPTS_PER_ROUND, EVENTS_MAX, RECEIVE_LEN, SLEEP_MAX, STALL_MIN, TLS_BUFFER_LEN,
 };

@@ -47,7 +47,6 @@ mod entropy;
 mod error;
 mod hangup;
 mod host;
-mod idle;
 mod inquiry;
 mod limits;
 mod notify;

@@ -1,6 +1,6 @@
 //! The loop of one core, over any queue pair.
 
-use base::{Duration, Instant};
+use base::{Duration, Idle, IdlePolicy, Instant};
 use engine::Engine;
 use gateway::{Cause, Gateway};
 use nic::{Captured, QueuePair};
@@ -10,7 +10,6 @@ use crate::bell::Bell;
 use crate::clock::{Clock, WallClock};
 use crate::drain::{Drain, Drained};
 use crate::error::Error;
-use crate::idle::{Idle, IdlePolicy};
 use crate::order::Desk;
 use crate::serving::Serving;
 use crate::stop::Stop;

@@ -1,4 +1,5 @@
-//! What every dataplane crate counts in: time, chance, identities and timers.
+//! What every dataplane crate counts in: time, chance, identities, timers, and how long a worker
+//! has been idle.
 //!
 //! It holds no protocol, reads no clock and draws no entropy: time comes in as [`Instant`], chance
 //! as a seeded [`Rng`].
@@ -12,11 +13,14 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod idle;
 mod ids;
 mod rng;
 mod time;
 mod wheel;
 
+pub use idle::Idle;
+pub use idle::IdlePolicy;
 pub use ids::CoreId;
 pub use ids::CoreSet;
 pub use ids::QueueId;

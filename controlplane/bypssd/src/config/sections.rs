@@ -3,14 +3,13 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use base::Duration;
+use base::{Duration, IdlePolicy};
 use logging::{FORMATS, Format, LEVELS, Log};
 use settings::{At, Ledger, Section};
 use tracing::level_filters::LevelFilter;
 
 use super::network;
 use crate::identity;
-use crate::idle::IdlePolicy;
 use crate::limits::{
     CONNECTIONS, CONNECTIONS_MAX, ID_LEN_MAX, LEASE_MS, LEASE_MS_MAX, LEASE_MS_MIN, METRICS_PORT,
     PARTIAL_LEN, PLACES, PLACES_MAX, PORTS_MAX, PORTS_PLANNED, RHO_PPM, RHO_PPM_MAX, SPIN_US,
@@ -237,8 +236,7 @@ fn narrow(len: u64) -> u32 {
 /// The kernel's own bound, `NR_CPUS` of x86-64.
 const CORE_MAX: usize = 8_191;
 
-const IDLE: &[(&str, IdlePolicy)] =
-    &[("spin", IdlePolicy::Spin), ("adaptive", IdlePolicy::Adaptive), ("wait", IdlePolicy::Wait)];
+const IDLE: &[(&str, IdlePolicy)] = &IdlePolicy::NAMED;
 
 /// Reads `[worker]`; the place is that of the core.
 pub(crate) fn worker(section: Section<'_>, ledger: &mut Ledger<'_>) -> Option<At<Worker>> {

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use base::IdlePolicy;
+
 use super::keys::KEYS;
 use super::{Machine, Proof, Role, parse};
-use crate::idle::IdlePolicy;
 use crate::plan::Plan;
 
 mod wrong;

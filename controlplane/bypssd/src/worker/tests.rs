@@ -8,11 +8,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration as StdDuration, Instant as StdInstant};
 
-use base::{Duration, Instant};
+use base::{Duration, IdlePolicy, Instant};
 
 use super::{Bounds, Counters, Door, Figure, Order, Orders, Parts, Peer, Service, Worker, orders};
 use crate::config::{Access, Listener};
-use crate::idle::IdlePolicy;
 
 mod tls;
 

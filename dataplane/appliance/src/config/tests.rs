@@ -205,7 +205,7 @@ fn workers_share_every_table_and_each_has_what_it_needs() {
 fn cores_that_are_named_are_counted() {
     let plan = right(&format!("{LEAST}[workers]\ncores = [4, 2]\nidle = \"wait\"\n"));
     assert_eq!((plan.workers.count, plan.workers.cores.as_deref()), (2, Some(&[4, 2][..])));
-    assert_eq!(plan.workers.idle, crate::idle::IdlePolicy::Wait);
+    assert_eq!(plan.workers.idle, base::IdlePolicy::Wait);
     let many = right(&format!("{LEAST}[workers]\ncount = 20\n"));
     assert_eq!(many.memory.frames.frames, 20 * 1_024, "the default is enough for all of them");
 }

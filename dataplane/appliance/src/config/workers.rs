@@ -1,12 +1,11 @@
 //! `[workers]`, `[drain]` and `[log]`: how many cores poll, where, how they idle and end, and what
 //! is told.
 
-use base::{CoreSet, Duration};
+use base::{CoreSet, Duration, IdlePolicy};
 use logging::{FORMATS, Format, LEVELS, Log};
 use settings::{At, Ledger, Section};
 use tracing::level_filters::LevelFilter;
 
-use crate::idle::IdlePolicy;
 use crate::limits::{DRAIN_S, DRAIN_S_MAX, SPIN_US, SPIN_US_MAX};
 
 /// The threads that poll.
@@ -36,9 +35,6 @@ impl Workers {
 /// The kernel's own bound, `NR_CPUS` of x86-64.
 const CORE_MAX: usize = 8_191;
 
-const IDLE: &[(&str, IdlePolicy)] =
-    &[("spin", IdlePolicy::Spin), ("adaptive", IdlePolicy::Adaptive), ("wait", IdlePolicy::Wait)];
-
 /// Reads `[workers]`.
 pub(crate) fn read(section: Section<'_>, ledger: &mut Ledger<'_>) -> Option<Workers> {
     let default = Workers::default();
@@ -50,7 +46,7 @@ pub(crate) fn read(section: Section<'_>, ledger: &mut Ledger<'_>) -> Option<Work
     };
     let count_default = named.unwrap_or(default.count);
     let count = section.number("count", count_default, 1..=CoreSet::CORES_MAX, ledger);
-    let idle = section.choice("idle", default.idle, IDLE, ledger);
+    let idle = section.choice("idle", default.idle, &IdlePolicy::NAMED, ledger);
     let spin = section.number("spin_us", default.spin_us, 0..=SPIN_US_MAX, ledger);
     let (count, cores) = (count?.value, cores?);
     if let Some(At { value: cores, place }) = &cores

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use af_xdp::CopyMode;
+use base::IdlePolicy;
 use loader::{Mode, Rate, Rule};
 use memory::PageChoice;
 use settings::{grouped, show_size};
@@ -13,7 +14,6 @@ use crate::access_log::{Settings, Target};
 use crate::affinity::choose_among;
 use crate::config::{Kind, Listener, Workers, pages_name};
 use crate::host::HostMemory;
-use crate::idle::IdlePolicy;
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

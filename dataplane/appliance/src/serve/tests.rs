@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use base::{Duration, Instant};
+use base::{Duration, IdlePolicy, Instant};
 use engine::Engine;
 use gateway::{Document, Documents};
 use memory::{CoreArena, FrameArena, FrameGeometry, PageChoice};
@@ -15,7 +15,6 @@ use crate::bell::Bell;
 use crate::clock::Clock;
 use crate::config::{Host, parse};
 use crate::drain::Drained;
-use crate::idle::IdlePolicy;
 use crate::order;
 use crate::plan::Plan;
 use crate::stop::Stop;

@@ -1,10 +1,10 @@
 //! When a worker that has nothing to do goes to sleep.
 
-use base::{Duration, Instant};
+use crate::time::{Duration, Instant};
 
 /// What an idle worker does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum IdlePolicy {
+pub enum IdlePolicy {
     /// It never sleeps: nothing waits for it to wake up.
     Spin,
     /// It spins for a while, and then sleeps.
@@ -14,8 +14,13 @@ pub(crate) enum IdlePolicy {
 }
 
 impl IdlePolicy {
-    /// The word in the file.
-    pub(crate) fn name(self) -> &'static str {
+    /// Every policy under the word that it is chosen by.
+    pub const NAMED: [(&'static str, Self); 3] =
+        [("spin", Self::Spin), ("adaptive", Self::Adaptive), ("wait", Self::Wait)];
+
+    /// The word that it is chosen by.
+    #[must_use]
+    pub fn name(self) -> &'static str {
         match self {
             Self::Spin => "spin",
             Self::Adaptive => "adaptive",
@@ -26,7 +31,7 @@ impl IdlePolicy {
 
 /// Watches how long a worker has been idle.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Idle {
+pub struct Idle {
     /// How long it spins; `None` is for ever.
     spin: Option<Duration>,
     /// When there was work last.
@@ -35,7 +40,8 @@ pub(crate) struct Idle {
 
 impl Idle {
     /// A worker of this policy, which spins for `spin` where that is part of it.
-    pub(crate) fn new(policy: IdlePolicy, spin: Duration, now: Instant) -> Self {
+    #[must_use]
+    pub fn new(policy: IdlePolicy, spin: Duration, now: Instant) -> Self {
         let spin = match policy {
             IdlePolicy::Spin => None,
             IdlePolicy::Adaptive => Some(spin),
@@ -46,7 +52,7 @@ impl Idle {
 
     /// Whether the worker should sleep, after a round at `now`. Requests come in bursts, and waking
     /// costs more than waiting a moment.
-    pub(crate) fn should_sleep(&mut self, now: Instant, is_busy: bool) -> bool {
+    pub fn should_sleep(&mut self, now: Instant, is_busy: bool) -> bool {
         if is_busy {
             self.busy_at = now;
         }
@@ -56,9 +62,8 @@ impl Idle {
 
 #[cfg(test)]
 mod tests {
-    use base::{Duration, Instant};
-
     use super::{Idle, IdlePolicy};
+    use crate::time::{Duration, Instant};
 
     const SPIN: Duration = Duration::from_micros(50);
 
@@ -83,5 +88,12 @@ mod tests {
         assert!(waiting.should_sleep(start, false));
         assert!(!waiting.should_sleep(later, true));
         assert!(waiting.should_sleep(later, false));
+    }
+
+    #[test]
+    fn a_policy_has_the_word_that_it_is_chosen_by() {
+        for (word, policy) in IdlePolicy::NAMED {
+            assert_eq!(policy.name(), word);
+        }
     }
 }
