@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use exposition::ASKERS_MAX;
+
 /// The port that clients try unless told otherwise.
 pub(crate) const TCP_PORT: u16 = 7_400;
 
@@ -151,20 +153,6 @@ pub(crate) const WORKER_PATIENCE: Duration = Duration::from_secs(2);
 /// A worker that has not answered for so long hangs.
 pub(crate) const HANG_MIN: Duration = Duration::from_secs(5);
 
-/// Who may ask for metrics at once.
-pub(crate) const ASKERS_MAX: usize = 16;
-/// Bytes of the head of what they ask, and its fields.
-pub(crate) const HEAD_LEN_MAX: usize = 8_192;
-/// See [`HEAD_LEN_MAX`].
-pub(crate) const HEADERS_MAX: usize = 64;
-/// How long they have for it.
-pub(crate) const HEAD_WITHIN: Duration = Duration::from_secs(5);
-/// How long they have to take the answer.
-pub(crate) const ANSWER_TAKEN_WITHIN: Duration = Duration::from_secs(10);
-/// How long is waited for the end of those who have all there is, and how much is thrown away.
-pub(crate) const ASKER_LINGER: Duration = Duration::from_millis(500);
-/// See [`ASKER_LINGER`].
-pub(crate) const ASKER_LINGER_LEN_MAX: usize = 64 << 10;
 /// How long the metrics' thread may not notice that it is to end.
 pub(crate) const METRICS_SLICE_MS: u16 = 200;
 

@@ -1,29 +1,21 @@
 //! What the switch counts, for Prometheus to fetch, and whether it lives and serves, for whoever
 //! starts it again.
 //!
-//! Whoever asks is a stranger to it. So there are few connections at once, on threads of their own,
-//! each has little time and one short request, and what is answered is the same for all. The worker
-//! is asked for its figures between two rounds; one that does not answer is not alive.
-
-mod exposition;
-mod http;
+//! The worker is asked for its figures between two rounds; one that does not answer is not alive.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::fd::AsFd as _;
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 use base::Duration;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use exposition::{Exposition, Listener, Page, ServeError, Type, word};
 use tracing::warn;
 
 use crate::error::Error;
-use crate::limits::{ASKERS_MAX, METRICS_SLICE_MS};
+use crate::limits::METRICS_SLICE_MS;
 use crate::worker::{Figure, Orders, Told};
-use exposition::{Exposition, Type, word};
-use http::{Page, Text};
 
 /// What is told besides what is counted.
 #[derive(Clone, Debug)]
@@ -51,9 +43,8 @@ impl Metrics {
             let right = "end who has it (`ss -ltnp`), choose another metrics.address, or metrics.enabled = false";
             Error::Listen { address: wanted, source, right }
         };
-        let listener = TcpListener::bind(wanted).map_err(failed)?;
-        listener.set_nonblocking(true).map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
+        let listener = Listener::bind(wanted).map_err(failed)?;
+        let address = listener.address();
         let is_over: Arc<AtomicBool> = Arc::default();
         let until = Arc::clone(&is_over);
         let thread = thread::Builder::new().name("metrics".to_owned());
@@ -71,55 +62,34 @@ impl Drop for Metrics {
     }
 }
 
-fn listen(listener: &TcpListener, about: &About, is_over: &AtomicBool) {
-    let askers: Arc<AtomicUsize> = Arc::default();
+fn listen(listener: &Listener, about: &About, is_over: &AtomicBool) {
     while !is_over.load(Ordering::Relaxed) {
-        let Some(stream) = accept(listener) else { continue };
-        if askers.load(Ordering::Acquire) >= ASKERS_MAX {
-            http::refuse(stream);
-            continue;
-        }
-        askers.fetch_add(1, Ordering::AcqRel);
-        let (counted, about) = (Arc::clone(&askers), about.clone());
-        // Who is being answered at the end is not waited for.
-        let thread = thread::Builder::new().name("asker".to_owned()).spawn(move || {
-            // Who has gone meanwhile is told nothing.
-            http::serve(stream, |page| text(page, &about)).ok();
-            counted.fetch_sub(1, Ordering::AcqRel);
-        });
-        if let Err(error) = thread {
-            askers.fetch_sub(1, Ordering::AcqRel);
-            warn!("metrics cannot be told: no thread: {error}");
+        let about = about.clone();
+        match listener.serve_one(METRICS_SLICE_MS, move |path| page(path, &about)) {
+            Ok(()) => {}
+            // It must not make it spin.
+            Err(ServeError::System(_)) => thread::sleep(std::time::Duration::from_millis(1)),
+            Err(ServeError::ResourceThread(error)) => {
+                warn!("metrics cannot be told: no thread: {error}");
+            }
         }
     }
 }
 
-/// The next who asks, if somebody does before it is time to look whether it is over.
-fn accept(listener: &TcpListener) -> Option<TcpStream> {
-    let mut fds = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
-    if poll(&mut fds, PollTimeout::from(METRICS_SLICE_MS)).is_err() {
-        // A signal; anything else must not make it spin.
-        thread::sleep(std::time::Duration::from_millis(1));
-    }
-    // One that has gone meanwhile, or for which there is no descriptor, asks again.
-    listener.accept().ok().map(|(stream, _address)| stream)
-}
-
-fn text(page: Page, about: &About) -> Text {
-    if page == Page::Index {
-        let text = "See /metrics, /livez and /readyz.\n".to_owned();
-        return Text { is_right: true, text };
-    }
-    let told = about.orders.ask();
-    let (is_right, text) = match (page, told) {
-        (Page::Metrics, told) => (true, exposition(about, told.as_ref()).text()),
-        (Page::Live | Page::Ready | Page::Index, None) => {
-            (false, "the worker does not answer: it hangs\n".to_owned())
-        }
-        (Page::Live | Page::Index, Some(_told)) => (true, "the worker turns\n".to_owned()),
-        (Page::Ready, Some(told)) => readiness(&told),
+/// What is at a path, if there is something.
+fn page(path: &str, about: &About) -> Option<Page> {
+    let health = |judge: fn(&Told) -> (bool, String)| {
+        let hangs = || (false, "the worker does not answer: it hangs\n".to_owned());
+        let (is_right, text) = about.orders.ask().as_ref().map_or_else(hangs, judge);
+        if is_right { Page::Text(text) } else { Page::Unavailable(text) }
     };
-    Text { is_right, text }
+    match path {
+        "/metrics" => Some(Page::Metrics(exposition(about, about.orders.ask().as_ref()))),
+        "/livez" => Some(health(|_told| (true, "the worker turns\n".to_owned()))),
+        "/readyz" => Some(health(readiness)),
+        "/" => Some(Page::Text("See /metrics, /livez and /readyz.\n".to_owned())),
+        _other => None,
+    }
 }
 
 fn readiness(told: &Told) -> (bool, String) {

@@ -91,26 +91,6 @@ pub(crate) const REPLY_LEN_MAX: usize = 16 << 20;
 /// comes while it waits is seen at once.
 pub(crate) const EXPORT_SLICE_MS: u16 = 500;
 
-/// Connections that `export` answers at once: Prometheus has one, and people some.
-pub(crate) const ASKERS_MAX: usize = 16;
-
-/// How long one may take to send its request.
-pub(crate) const HEAD_WITHIN: Duration = Duration::from_secs(5);
-
-/// How long one may take to read the answer: a scrape's usual time-out.
-pub(crate) const ANSWER_TAKEN_WITHIN: Duration = Duration::from_secs(10);
-
-/// How long what still comes is read, after the answer.
-pub(crate) const LINGER: Duration = Duration::from_millis(500);
-/// And how many bytes of it.
-pub(crate) const LINGER_LEN_MAX: usize = 64 << 10;
-
-/// Bytes of a request's head at most; a scrape's has some 300.
-pub(crate) const HEAD_LEN_MAX: usize = 8 << 10;
-
-/// Headers of a request at most.
-pub(crate) const HEADERS_MAX: usize = 64;
-
 /// How long a gateway may take to begin a capture: it answers others first, and a core that hangs is
 /// given up after five seconds.
 pub(crate) const CAPTURE_PATIENCE: Duration = Duration::from_secs(30);

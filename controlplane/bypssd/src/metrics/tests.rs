@@ -33,11 +33,16 @@ fn what_is_counted_is_told_in_the_format_of_prometheus() {
 #[test]
 fn a_worker_that_does_not_answer_is_down() {
     let about = about();
-    let metrics = text(Page::Metrics, &about);
-    assert!(metrics.is_right && metrics.text.contains("bypssd_up 0\n"), "{metrics:?}");
-    assert!(!metrics.text.contains("bypssd_connections"), "{metrics:?}");
-    assert!(!text(Page::Live, &about).is_right && !text(Page::Ready, &about).is_right);
-    assert!(text(Page::Index, &about).is_right);
+    let Some(Page::Metrics(all)) = page("/metrics", &about) else { panic!("it is right") };
+    let metrics = all.text();
+    assert!(metrics.contains("bypssd_up 0\n"), "{metrics}");
+    assert!(!metrics.contains("bypssd_connections"), "{metrics}");
+    for path in ["/livez", "/readyz"] {
+        let Some(Page::Unavailable(text)) = page(path, &about) else { panic!("{path} is right") };
+        assert_eq!(text, "the worker does not answer: it hangs\n");
+    }
+    assert!(matches!(page("/", &about), Some(Page::Text(_))));
+    assert!(page("/other", &about).is_none());
 }
 
 #[test]

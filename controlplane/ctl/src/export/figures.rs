@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use counters::{Counter, FILE_NAME, Kind, View};
+use exposition::{Exposition, Type, word};
 use memory::SharedView;
 
-use super::exposition::{Exposition, Type, word};
 use crate::args::Target;
 use crate::instance::{Instance, Life, Search};
 use crate::sample::Sample;
@@ -39,8 +39,8 @@ const OWN: [(&str, Type, &str); 9] = [
     ("abele_core_turns_total", Type::Counter, "Turns that the core has made."),
 ];
 
-/// What is answered: all samples as text.
-pub(super) fn text(target: &Target) -> String {
+/// What is answered: all samples.
+pub(super) fn told(target: &Target) -> Exposition {
     let mut told = Exposition::default();
     for (name, kind, help) in OWN {
         told.family(name, kind, help);
@@ -54,7 +54,7 @@ pub(super) fn text(target: &Target) -> String {
     for (name, instance) in &meant {
         tell(&mut told, name, instance);
     }
-    told.text()
+    told
 }
 
 /// One instance of each name: where two folders have it, the one that lives, else the first.

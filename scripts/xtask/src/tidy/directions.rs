@@ -105,12 +105,22 @@ const ROWS: &[Row] = &[
     row("controlplane/client", &["base", "memory", "protocol", "owner"]),
     row(
         "controlplane/bypssd",
-        &["base", "memory", "protocol", "lease", "switch", "topology", "logging", "settings"],
+        &[
+            "base",
+            "memory",
+            "protocol",
+            "lease",
+            "switch",
+            "topology",
+            "exposition",
+            "logging",
+            "settings",
+        ],
     ),
     // `doctor` looks at the machine.
     row(
         "controlplane/ctl",
-        &["base", "memory", "protocol", "client", "counters", "topology", "ethtool"],
+        &["base", "memory", "protocol", "client", "counters", "topology", "ethtool", "exposition"],
     ),
     row(
         "bench/rig",
@@ -142,6 +152,7 @@ const ROWS: &[Row] = &[
         ],
     ),
     // What a program needs besides its work knows no plane.
+    row("daemon/exposition", &[]),
     row("daemon/logging", &[]),
     row("daemon/settings", &[]),
     // What the programs' tests write their manual with.

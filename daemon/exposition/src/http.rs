@@ -1,59 +1,57 @@
 //! One request and its answer, over a connection that ends with it.
 //!
-//! A server of three pages needs no more of HTTP than this: a head that is bounded in length and time,
+//! A server of a few pages needs no more of HTTP than this: a head that is bounded in length and time,
 //! parsed by a crate that is made for it, and an answer with its length. A body is never read.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
-use crate::limits::{
-    ANSWER_TAKEN_WITHIN, ASKER_LINGER, ASKER_LINGER_LEN_MAX, HEAD_LEN_MAX, HEAD_WITHIN, HEADERS_MAX,
-};
+use crate::exposition::Exposition;
+use crate::limits::{HEAD_LEN_MAX, HEAD_WITHIN, HEADERS_MAX, LINGER, LINGER_LEN_MAX, TAKEN_WITHIN};
 
 /// The content type of version 0.0.4.
 const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 const PLAIN: &str = "text/plain; charset=utf-8";
 
-/// A page that there is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Page {
-    /// What is counted.
-    Metrics,
-    /// Whether the worker turns.
-    Live,
-    /// Whether it gives what is asked for.
-    Ready,
-    /// Which pages there are.
-    Index,
-}
+const UNAVAILABLE: &str = "503 Service Unavailable";
 
-/// What is on it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Text {
-    /// 200, else 503.
-    pub(super) is_right: bool,
-    pub(super) text: String,
+/// What is on a page.
+#[derive(Debug)]
+pub enum Page {
+    /// What is counted.
+    Metrics(Exposition),
+    /// Words, and all is well.
+    Text(String),
+    /// Words about why not.
+    Unavailable(String),
 }
 
 /// What was asked for, or the status of what is wrong with it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Asked {
-    Page { page: Page, is_head: bool },
+    Path { path: String, is_head: bool },
     Wrong(&'static str),
 }
 
-/// Answers one request.
-pub(super) fn serve(mut stream: TcpStream, text: impl FnOnce(Page) -> Text) -> io::Result<()> {
+/// Answers one request; `page` is asked for what is at a path, if there is something.
+pub(crate) fn serve(
+    mut stream: TcpStream,
+    page: impl FnOnce(&str) -> Option<Page>,
+) -> io::Result<()> {
     stream.set_nonblocking(false)?;
+    let wrong = |status: &str| written(status, PLAIN, &format!("{status}\n"));
     let (is_head, answer) = match head(&mut stream)? {
-        Asked::Page { page, is_head } => {
-            let Text { is_right, text } = text(page);
-            let status = if is_right { "200 OK" } else { "503 Service Unavailable" };
-            let kind = if page == Page::Metrics && is_right { METRICS } else { PLAIN };
-            (is_head, written(status, kind, &text))
+        Asked::Path { path, is_head } => {
+            let answer = match page(&path) {
+                Some(Page::Metrics(all)) => written("200 OK", METRICS, &all.text()),
+                Some(Page::Text(text)) => written("200 OK", PLAIN, &text),
+                Some(Page::Unavailable(text)) => written(UNAVAILABLE, PLAIN, &text),
+                None => wrong("404 Not Found"),
+            };
+            (is_head, answer)
         }
-        Asked::Wrong(status) => (false, written(status, PLAIN, &format!("{status}\n"))),
+        Asked::Wrong(status) => (false, wrong(status)),
     };
     let (head, body) = answer;
     send(&mut stream, head.as_bytes(), if is_head { b"" } else { body.as_bytes() })?;
@@ -61,9 +59,8 @@ pub(super) fn serve(mut stream: TcpStream, text: impl FnOnce(Page) -> Text) -> i
 }
 
 /// Tells one for whom there is no room; it is not waited for.
-pub(super) fn refuse(mut stream: TcpStream) {
-    let status = "503 Service Unavailable";
-    let (head, body) = written(status, PLAIN, "too many ask at once\n");
+pub(crate) fn refuse(mut stream: TcpStream) {
+    let (head, body) = written(UNAVAILABLE, PLAIN, "too many ask at once\n");
     // An empty connection has room for so little.
     stream.set_nonblocking(true).and_then(|()| stream.write_all((head + &body).as_bytes())).ok();
 }
@@ -132,14 +129,7 @@ fn parse(bytes: &[u8]) -> Option<Asked> {
     };
     let target = request.path.unwrap_or_default();
     let path = path_of(target).split('?').next().unwrap_or_default();
-    let page = match path {
-        "/metrics" => Page::Metrics,
-        "/livez" => Page::Live,
-        "/readyz" => Page::Ready,
-        "/" | "" => Page::Index,
-        _other => return Some(Asked::Wrong("404 Not Found")),
-    };
-    Some(Asked::Page { page, is_head })
+    Some(Asked::Path { path: path.to_owned(), is_head })
 }
 
 /// The path of a target in either form.
@@ -147,12 +137,12 @@ fn parse(bytes: &[u8]) -> Option<Asked> {
 //# a server MUST accept the absolute-form in requests
 fn path_of(target: &str) -> &str {
     let Some(rest) = target.strip_prefix("http://") else { return target };
-    rest.find('/').map_or("", |slash| &rest[slash..])
+    rest.find('/').map_or("/", |slash| &rest[slash..])
 }
 
 /// Writes both parts, to one who may be slow but not for ever.
 fn send(stream: &mut TcpStream, head: &[u8], body: &[u8]) -> io::Result<()> {
-    let deadline = Instant::now() + ANSWER_TAKEN_WITHIN;
+    let deadline = Instant::now() + TAKEN_WITHIN;
     for mut part in [head, body] {
         while !part.is_empty() {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -175,8 +165,8 @@ fn send(stream: &mut TcpStream, head: &[u8], body: &[u8]) -> io::Result<()> {
 /// because of it would take the answer away.
 fn linger(stream: &mut TcpStream) -> io::Result<()> {
     stream.shutdown(Shutdown::Write)?;
-    let (deadline, mut read, mut bytes) = (Instant::now() + ASKER_LINGER, 0, [0; 4096]);
-    while read < ASKER_LINGER_LEN_MAX {
+    let (deadline, mut read, mut bytes) = (Instant::now() + LINGER, 0, [0; 4096]);
+    while read < LINGER_LEN_MAX {
         let left = deadline.saturating_duration_since(Instant::now());
         if left < Duration::from_millis(1) {
             break;
@@ -196,22 +186,17 @@ mod tests {
 
     #[test]
     fn requests_are_told_apart() {
-        let page = |page| Some(Asked::Page { page, is_head: false });
-        let metrics = page(Page::Metrics);
+        let at = |path: &str, is_head| Some(Asked::Path { path: path.to_owned(), is_head });
         let wrong = |status| Some(Asked::Wrong(status));
         for (request, asked) in [
-            ("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n", metrics),
-            ("GET /metrics?name=1 HTTP/1.1\r\nHost: a\r\n\r\n", metrics),
-            ("GET http://a:7401/metrics HTTP/1.1\r\nHost: a\r\n\r\n", metrics),
-            ("GET /metrics HTTP/1.0\r\n\r\n", metrics),
-            (
-                "HEAD /metrics HTTP/1.1\r\nhost: a\r\n\r\n",
-                Some(Asked::Page { page: Page::Metrics, is_head: true }),
-            ),
-            ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", page(Page::Index)),
-            ("GET /livez HTTP/1.1\r\nHost: a\r\n\r\n", page(Page::Live)),
-            ("GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n", page(Page::Ready)),
-            ("GET /metrics/ HTTP/1.1\r\nHost: a\r\n\r\n", wrong("404 Not Found")),
+            ("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n", at("/metrics", false)),
+            ("GET /metrics?name=1 HTTP/1.1\r\nHost: a\r\n\r\n", at("/metrics", false)),
+            ("GET http://a:7401/metrics HTTP/1.1\r\nHost: a\r\n\r\n", at("/metrics", false)),
+            ("GET http://a:7401 HTTP/1.1\r\nHost: a\r\n\r\n", at("/", false)),
+            ("GET /metrics HTTP/1.0\r\n\r\n", at("/metrics", false)),
+            ("HEAD /metrics HTTP/1.1\r\nhost: a\r\n\r\n", at("/metrics", true)),
+            ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", at("/", false)),
+            ("GET /metrics/ HTTP/1.1\r\nHost: a\r\n\r\n", at("/metrics/", false)),
             ("POST /metrics HTTP/1.1\r\nHost: a\r\n\r\n", wrong("405 Method Not Allowed")),
             ("GET /metrics HTTP/1.1\r\n\r\n", wrong("400 Bad Request")),
             ("GET /metrics HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", wrong("400 Bad Request")),

@@ -7,9 +7,13 @@ use std::fmt::Write as _;
 
 /// How a family behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Type {
+pub enum Type {
+    /// It only grows.
     Counter,
+    /// It goes up and down.
     Gauge,
+    /// Nobody knows.
+    Untyped,
 }
 
 impl Type {
@@ -17,6 +21,7 @@ impl Type {
         match self {
             Self::Counter => "counter",
             Self::Gauge => "gauge",
+            Self::Untyped => "untyped",
         }
     }
 }
@@ -31,25 +36,29 @@ struct Family {
 
 /// All families, by name.
 #[derive(Debug, Default)]
-pub(super) struct Exposition {
+pub struct Exposition {
     families: BTreeMap<String, Family>,
 }
 
 impl Exposition {
     /// Makes a family known; one that has no sample is told of all the same.
-    pub(super) fn family(&mut self, name: &str, kind: Type, help: &str) {
+    pub fn family(&mut self, name: &str, kind: Type, help: &str) {
         let made = || Family { kind, help: help.to_owned(), samples: BTreeMap::new() };
         self.families.entry(name.to_owned()).or_insert_with(made);
     }
 
     /// Adds a sample to a family that is known. The first with the same labels stays.
-    pub(super) fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: &str) {
+    ///
+    /// # Panics
+    /// The family was not made known.
+    pub fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: &str) {
         let family = self.families.get_mut(name).expect("its family was made known");
         family.samples.entry(written(labels)).or_insert_with(|| value.to_owned());
     }
 
     /// The text of all of it.
-    pub(super) fn text(&self) -> String {
+    #[must_use]
+    pub fn text(&self) -> String {
         let mut text = String::new();
         for (name, Family { kind, help, samples }) in &self.families {
             let help = help.replace('\\', "\\\\").replace('\n', "\\n");
@@ -73,7 +82,8 @@ fn written(labels: &[(&str, &str)]) -> String {
 }
 
 /// A name of letters, digits and underscores, which does not begin with a digit.
-pub(super) fn word(name: &str) -> String {
+#[must_use]
+pub fn word(name: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let mut word: String = name.chars().map(|c| if is_plain(c) { c } else { '_' }).collect();
     if word.chars().next().is_none_or(|first| first.is_ascii_digit()) {
@@ -89,19 +99,19 @@ mod tests {
     #[test]
     fn families_are_told_once_with_their_samples_behind_them() {
         let mut told = Exposition::default();
-        told.family("bypssd_b_total", Type::Counter, "Backslash \\ and\nline.");
-        told.family("bypssd_a", Type::Gauge, "Without samples.");
-        told.sample("bypssd_b_total", &[("instance", "a\"b\\c\nd"), ("core", "0")], "7");
-        told.sample("bypssd_b_total", &[("core", "1")], "8");
-        told.sample("bypssd_b_total", &[("core", "1")], "9");
-        told.family("bypssd_b_total", Type::Gauge, "Another time.");
+        told.family("abele_b_total", Type::Counter, "Backslash \\ and\nline.");
+        told.family("abele_a", Type::Gauge, "Without samples.");
+        told.sample("abele_b_total", &[("instance", "a\"b\\c\nd"), ("core", "0")], "7");
+        told.sample("abele_b_total", &[("core", "1")], "8");
+        told.sample("abele_b_total", &[("core", "1")], "9");
+        told.family("abele_b_total", Type::Gauge, "Another time.");
         insta::assert_snapshot!(told.text(), @r#"
-        # HELP bypssd_a Without samples.
-        # TYPE bypssd_a gauge
-        # HELP bypssd_b_total Backslash \\ and\nline.
-        # TYPE bypssd_b_total counter
-        bypssd_b_total{core="1"} 8
-        bypssd_b_total{instance="a\"b\\c\nd",core="0"} 7
+        # HELP abele_a Without samples.
+        # TYPE abele_a gauge
+        # HELP abele_b_total Backslash \\ and\nline.
+        # TYPE abele_b_total counter
+        abele_b_total{core="1"} 8
+        abele_b_total{instance="a\"b\\c\nd",core="0"} 7
         "#);
     }
 
