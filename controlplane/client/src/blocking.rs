@@ -97,7 +97,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// If nothing was done; [`CallError::Full`] where this client waits for the port already.
+    /// If nothing was done; [`CallError::Taken`] where this client waits for the port already.
     pub fn queue(&self, name: &str) -> Result<Waiting<'_>, CallError> {
         let answer = self.shell.shared.acquire(name)?;
         Ok(Waiting { client: self, name: name.to_owned(), answer, is_open: true })

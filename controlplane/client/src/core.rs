@@ -81,7 +81,7 @@ pub struct Core {
     /// Names that are waited for, and whether a grant came before the answer that says so.
     waits: BTreeMap<Arc<str>, bool>,
     told: HashSet<Arc<str>>,
-    watches: Vec<String>,
+    watch: Option<String>,
     cache: Cache,
     early: Early,
     inbox: Inbox,
@@ -135,7 +135,7 @@ impl Core {
             names: HashMap::new(),
             waits: BTreeMap::new(),
             told: HashSet::new(),
-            watches: Vec::new(),
+            watch: None,
             cache: Cache::new(config.cache_entries),
             early: Early::default(),
             inbox: Inbox::default(),
@@ -397,6 +397,11 @@ impl Core {
         } else {
             self.counters.events_dropped += 1;
         }
+    }
+
+    /// Guards were dropped whose ports nobody will release.
+    pub(crate) fn note_releases_dropped(&mut self, count: u64) {
+        self.counters.releases_dropped += count;
     }
 
     fn note_error(&mut self, error: &ErrorFrame<'_>) {

@@ -85,6 +85,10 @@ counters! {
     /// Drop: messages of this client whose connection was lost before they were answered; they may
     /// have arrived.
     sent_lost,
+    /// Drop: messages of this client in requests that the switch refused.
+    sent_refused,
+    /// Drop: releases of dropped guards that did not fit; their ports end with the session.
+    releases_dropped,
     /// Drop: answers to requests that are not known.
     answers_unknown,
     /// Drop: frames that are not what the protocol says; the connection was closed.

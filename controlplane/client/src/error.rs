@@ -83,6 +83,12 @@ pub enum CallError {
         /// What is full.
         what: &'static str,
     },
+    /// This client does it already.
+    #[error("this client {what} already; end that first, or use another client")]
+    Taken {
+        /// What it does.
+        what: &'static str,
+    },
     /// The client has no session.
     #[error("this client has no session; connect as a node to do it")]
     NoSession,

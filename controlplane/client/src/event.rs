@@ -127,7 +127,7 @@ pub enum Event<G> {
     WaitFailed {
         /// The port.
         name: Arc<str>,
-        /// Why.
+        /// Why; `Other(0)`: the switch refused the whole request.
         code: RegisterCode,
     },
     /// A port that was subscribed to went away from its owner; it is subscribed to no more.

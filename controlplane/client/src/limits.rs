@@ -18,7 +18,7 @@ pub const FLIGHTS_MAX: usize = 256;
 /// Bytes that wait to be sent on one connection before batches are held back.
 pub const OUTGOING_LEN_MAX: usize = 4 << 20;
 
-/// Bytes of names and messages that calls may have waiting on one connection; a call beyond it is
+/// Bytes of names, messages and frames of their own that calls may have waiting; a call beyond it is
 /// refused. A million names of 16 bytes with what is kept of each fit.
 pub const WAITING_LEN_MAX: usize = 64 << 20;
 
@@ -39,6 +39,12 @@ pub const SUBSCRIPTIONS_MAX: usize = 1_000_000;
 
 /// Names that are waited for.
 pub const WAITS_MAX: usize = 100_000;
+
+/// Ports that a client may hold, in one session. Some 200 bytes each.
+pub const PORTS_MAX: usize = 10_000_000;
+
+/// Ports whose guards were dropped, until the thread comes by: each that may be held, once.
+pub const RELEASES_MAX: usize = PORTS_MAX;
 
 /// Messages that came before the answer which grants their port: what a switch sends in the
 /// time of one answer.

@@ -30,7 +30,9 @@ use crate::core::{Action, ConnId, Core};
 use crate::error::{CallError, Over};
 use crate::event::{Done, Event, Registered};
 use crate::guard::PortGuard;
-use crate::limits::{CONNECT_MAX, READ_LEN, READS_PER_TURN, RECEIVERS_MAX, SLEEP_MAX};
+use crate::limits::{
+    CONNECT_MAX, READ_LEN, READS_PER_TURN, RECEIVERS_MAX, RELEASES_MAX, SLEEP_MAX,
+};
 use crate::link::{self, Link};
 use crate::tls::{Tls, TlsError, TlsFiles};
 use crate::trouble::Trouble;
@@ -62,7 +64,7 @@ pub(crate) struct Shared {
     wake: EventFd,
     tls: Option<Tls>,
     /// Ports whose guards were dropped. A lock of its own: a guard may be dropped anywhere.
-    releases: Mutex<Vec<(Arc<str>, Token)>>,
+    releases: Mutex<Releases>,
     dialled: Mutex<Vec<(ConnId, Result<Link, Trouble>)>>,
     pub(crate) pid: u32,
 }
@@ -81,6 +83,24 @@ pub(crate) struct State {
     receivers: Vec<Waker>,
     sleeps_until: Option<Instant>,
     is_ended: bool,
+}
+
+/// What dropped guards leave.
+#[derive(Debug, Default)]
+struct Releases {
+    ports: Vec<(Arc<str>, Token)>,
+    /// How many did not fit.
+    dropped: u64,
+}
+
+impl Releases {
+    fn push(&mut self, name: Arc<str>, token: Token) {
+        if self.ports.len() < RELEASES_MAX {
+            self.ports.push((name, token));
+        } else {
+            self.dropped += 1;
+        }
+    }
 }
 
 /// The thread, and what it shares.
@@ -153,7 +173,7 @@ impl Shared {
             arrived: Condvar::new(),
             wake: wake.map_err(|errno| system("an eventfd")(errno.into()))?,
             tls: tls.map(Tls::load).transpose()?,
-            releases: Mutex::new(Vec::new()),
+            releases: Mutex::new(Releases::default()),
             dialled: Mutex::new(Vec::new()),
             pid: std::process::id(),
         }))
@@ -170,7 +190,7 @@ impl Shared {
     }
 
     pub(crate) fn release(&self, name: Arc<str>, token: Token) {
-        self.releases.lock().unwrap_or_else(PoisonError::into_inner).push((name, token));
+        self.releases.lock().unwrap_or_else(PoisonError::into_inner).push(name, token);
         self.wake();
     }
 
@@ -210,7 +230,7 @@ impl Shared {
     pub(crate) fn acquire(self: &Arc<Self>, name: &str) -> Result<Arc<Answer>, CallError> {
         let mut state = self.lock();
         if state.acquiring.contains_key(name) {
-            return Err(CallError::Full { what: "the place of who waits for this port" });
+            return Err(CallError::Taken { what: "waits for this port" });
         }
         let now = clock::now();
         let flags = protocol::RegisterFlags { subscribe: false, wait: true };
@@ -416,7 +436,8 @@ fn take_in(shared: &Shared, state: &mut State) {
     let releases =
         std::mem::take(&mut *shared.releases.lock().unwrap_or_else(PoisonError::into_inner));
     let now = clock::now();
-    for (name, token) in releases {
+    state.core.note_releases_dropped(releases.dropped);
+    for (name, token) in releases.ports {
         state.core.release(&name, token, now);
     }
 }

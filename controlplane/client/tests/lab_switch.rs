@@ -84,7 +84,7 @@ fn who_waits_keeps_its_place_however_often_it_looks_up() {
         places.push(place);
     }
     let twice = clients[0].queue("lock");
-    assert!(matches!(twice, Err(CallError::Full { .. })), "{twice:?}");
+    assert!(matches!(twice, Err(CallError::Taken { .. })), "{twice:?}");
     for _round in 0..3 {
         for place in &mut places {
             assert!(place.wait(SECOND / 100).expect("it is only waited for").is_none());

@@ -69,6 +69,44 @@ pub(super) struct Solo {
     pub(super) deferrals: u32,
 }
 
+/// Requests with frames of their own that wait to be sent.
+#[derive(Debug, Default)]
+pub(super) struct Solos {
+    queue: VecDeque<Solo>,
+    len: usize,
+}
+
+impl Solos {
+    /// Bytes of their frames.
+    pub(super) const fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(super) fn push_back(&mut self, solo: Solo) {
+        self.len += solo.frame.len();
+        self.queue.push_back(solo);
+    }
+
+    pub(super) fn push_front(&mut self, solo: Solo) {
+        self.len += solo.frame.len();
+        self.queue.push_front(solo);
+    }
+
+    pub(super) fn pop_front(&mut self) -> Option<Solo> {
+        let solo = self.queue.pop_front()?;
+        self.len -= solo.frame.len();
+        Some(solo)
+    }
+
+    pub(super) fn has(&self, kind: RequestKind) -> bool {
+        self.queue.iter().any(|solo| solo.kind == kind)
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
 /// A connection.
 #[derive(Debug)]
 pub(super) struct Conn {
@@ -92,7 +130,7 @@ pub(super) struct Conn {
 pub(super) struct Slot {
     pub(super) conn: Option<Conn>,
     pub(super) lanes: Lanes,
-    pub(super) solos: VecDeque<Solo>,
+    pub(super) solos: Solos,
     pub(super) retry_at: Instant,
     failures: u32,
     generation: u64,
@@ -103,7 +141,7 @@ impl Slot {
         Self {
             conn: None,
             lanes: Lanes::new(),
-            solos: VecDeque::new(),
+            solos: Solos::default(),
             retry_at: Instant::ZERO,
             failures: 0,
             generation: 0,

@@ -10,7 +10,9 @@ use super::batch::{Kind, Tag};
 use super::conn::Solo;
 use crate::error::{CallError, RequestError};
 use crate::event::{Done, Grant, Holder, Registered};
-use crate::limits::{BATCH_ITEMS_MAX, REQUESTS_MAX, SUBSCRIPTIONS_MAX, WAITING_LEN_MAX, WAITS_MAX};
+use crate::limits::{
+    BATCH_ITEMS_MAX, PORTS_MAX, REQUESTS_MAX, SUBSCRIPTIONS_MAX, WAITING_LEN_MAX, WAITS_MAX,
+};
 
 /// A call that is not done.
 #[derive(Debug)]
@@ -45,6 +47,9 @@ impl Core {
         self.check(names.iter().copied(), 0)?;
         if !self.has_session() {
             return Err(CallError::NoSession);
+        }
+        if self.held.len() + names.len() > PORTS_MAX {
+            return Err(CallError::Full { what: "the list of ports that a client may hold" });
         }
         if flags.wait && self.waits.len() + names.len() > WAITS_MAX {
             return Err(CallError::Full { what: "the list of ports that are waited for" });
@@ -233,12 +238,7 @@ impl Core {
         self.check(nodes.iter().copied(), 0)?;
         let limits = self.known_limits();
         let frame = |out: &mut Vec<u8>| fill(Frame::query_node(out, 0, &limits), nodes);
-        let request = self.solo(nodes.len(), RequestKind::QueryNode, frame)?;
-        let slot = self.first_send();
-        if let Some(solo) = self.slots[slot].solos.back_mut() {
-            solo.nodes = nodes.iter().map(|node| (*node).to_owned()).collect();
-        }
-        Ok(request)
+        self.solo_about(nodes, nodes.len(), RequestKind::QueryNode, frame)
     }
 
     /// Asks for the switch's figures.
@@ -295,7 +295,7 @@ impl Core {
         self.bare(RequestKind::DropNode, |out| write_drop_node(out, 0, node))
     }
 
-    /// Watches ports from now on, over connections. What happened while there was none is not told;
+    /// Watches ports from now on, over connections: one prefix for each client. What happened while there was none is not told;
     /// that it is missing is.
     ///
     /// # Errors
@@ -303,8 +303,11 @@ impl Core {
     /// If nothing was done.
     pub fn watch(&mut self, prefix: &str) -> Result<u64, CallError> {
         check_text(prefix, 0)?;
+        if self.watch.is_some() {
+            return Err(CallError::Taken { what: "watches" });
+        }
         let request = self.bare(RequestKind::Watch, |out| write_watch(out, 0, prefix))?;
-        self.watches.push(prefix.to_owned());
+        self.watch = Some(prefix.to_owned());
         Ok(request)
     }
 
@@ -344,15 +347,20 @@ impl Core {
         if names.len() == 0 {
             return Err(CallError::Nothing);
         }
-        let mut waiting = len + self.slots.iter().map(|slot| slot.lanes.len()).sum::<usize>();
+        let mut waiting = len + self.waiting_len();
         for (item, name) in names.enumerate() {
             check_name(name.as_bytes()).map_err(|source| CallError::Name { item, source })?;
             waiting += name.len();
         }
         if waiting > WAITING_LEN_MAX {
-            return Err(CallError::Full { what: "the queue of what waits to be sent" });
+            return Err(CallError::Full { what: WAITING });
         }
         Ok(())
+    }
+
+    /// Bytes that calls have waiting.
+    fn waiting_len(&self) -> usize {
+        self.slots.iter().map(|slot| slot.lanes.len() + slot.solos.len()).sum()
     }
 
     fn check_open(&self) -> Result<(), CallError> {
@@ -423,6 +431,17 @@ impl Core {
         kind: RequestKind,
         write: impl FnOnce(&mut Vec<u8>) -> u32,
     ) -> Result<u64, CallError> {
+        self.solo_about(&[], count, kind, write)
+    }
+
+    /// As `solo`, for a request about these nodes.
+    fn solo_about(
+        &mut self,
+        nodes: &[&str],
+        count: usize,
+        kind: RequestKind,
+        write: impl FnOnce(&mut Vec<u8>) -> u32,
+    ) -> Result<u64, CallError> {
         self.check_open()?;
         if u32::try_from(count).map_or(true, |count| count > BATCH_ITEMS_MAX) {
             return Err(CallError::TooMany { limit: BATCH_ITEMS_MAX });
@@ -432,9 +451,13 @@ impl Core {
         if usize::try_from(written) != Ok(count) {
             return Err(CallError::TooMany { limit: written });
         }
+        if self.waiting_len() + frame.len() > WAITING_LEN_MAX {
+            return Err(CallError::Full { what: WAITING });
+        }
         let request = self.begin(Parts::Solo, 1)?;
         let slot = self.first_send();
-        let solo = Solo { request, kind, frame, nodes: Vec::new(), deferrals: 0 };
+        let nodes = nodes.iter().map(|node| (*node).to_owned()).collect();
+        let solo = Solo { request, kind, frame, nodes, deferrals: 0 };
         self.slots[slot].solos.push_back(solo);
         Ok(request)
     }
@@ -508,6 +531,9 @@ impl Core {
         }
     }
 }
+
+/// What is full when too much waits to be sent.
+const WAITING: &str = "the queue of what waits to be sent";
 
 fn blobs_len(items: &[(&str, &[u8])]) -> usize {
     items.iter().map(|(_name, blob)| blob.len()).sum()

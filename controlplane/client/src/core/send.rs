@@ -1,11 +1,14 @@
 //! What leaves: batches when they are due, and what is sent again.
 
+use std::sync::Arc;
+
 use base::{Duration, Instant};
-use protocol::write_watch;
+use protocol::{RegisterCode, RegisterFlags, write_watch};
 
 use super::Core;
 use super::batch::{Batch, Kind, Tag};
 use super::conn::{Action, ConnId, Flight, Solo};
+use super::requests::Parts;
 use crate::error::{CallError, Over, RequestError};
 use crate::event::Event;
 use crate::limits::{
@@ -148,16 +151,43 @@ impl Core {
         }
     }
 
-    /// Ends the calls of a batch.
+    /// Ends the calls of a batch. What they would have waited for and been told of ends too.
     pub(super) fn fail_batch(&mut self, batch: &Batch, error: &RequestError, now: Instant) {
-        for tag in &batch.tags {
+        if batch.kind == Kind::Send {
+            self.counters.sent_refused += u64::try_from(batch.tags.len()).unwrap_or(0);
+        }
+        let flags = match batch.kind {
+            Kind::Register(flags) => flags,
+            Kind::Unsubscribe
+            | Kind::Unregister
+            | Kind::CancelWait
+            | Kind::Query { .. }
+            | Kind::Send => RegisterFlags::default(),
+        };
+        for (name, tag) in batch.texts().zip(&batch.tags) {
             match tag {
                 Tag::Call { request, .. } | Tag::Recover { request, .. } => {
+                    if flags.wait {
+                        self.waits.remove(name);
+                    }
+                    if flags.subscribe || self.is_told_query(*request) {
+                        self.told.remove(name);
+                    }
                     self.fail(*request, error.clone(), now);
                 }
-                Tag::Wait | Tag::RecoverWait | Tag::Nobody => {}
+                Tag::Wait | Tag::RecoverWait => {
+                    self.waits.remove(name);
+                    let name = Arc::from(name);
+                    self.tell(Event::WaitFailed { name, code: RegisterCode::Other(0) });
+                }
+                Tag::Nobody => {}
             }
         }
+    }
+
+    fn is_told_query(&self, request: u64) -> bool {
+        let parts = self.requests.get(&request).map(|pending| &pending.parts);
+        matches!(parts, Some(Parts::Query { is_told: true, .. }))
     }
 
     /// Closes a connection of the client's own will.
@@ -258,16 +288,23 @@ impl Core {
             return;
         }
         self.counters.requests_deferred += 1;
-        let pause = (RETRY_FIRST.as_nanos() << deferrals.min(10)).max(least.as_nanos());
-        let pause = pause.min(RETRY_MAX.as_nanos());
-        let at = now + Duration::from_nanos(pause / 2 + self.rng.below(pause / 2 + 1));
+        // Not before the switch says; then twice as late each time, and not all clients at once.
+        let pause = (RETRY_FIRST.as_nanos() << deferrals.min(10)).min(RETRY_MAX.as_nanos());
+        let jittered = Duration::from_nanos(pause / 2 + self.rng.below(pause / 2 + 1));
+        let at = now + least.min(RETRY_MAX) + jittered;
         self.deferred.push(Deferred { at, slot, flight });
     }
 
     pub(super) fn fail_flight(&mut self, flight: &Flight, error: &RequestError, now: Instant) {
         match flight {
             Flight::Batch(batch) => self.fail_batch(batch, error, now),
-            Flight::Solo(solo) => self.fail(solo.request, error.clone(), now),
+            Flight::Solo(solo) => {
+                // One that was watched before is asked for again with the next connection.
+                if solo.kind == protocol::RequestKind::Watch && solo.request != 0 {
+                    self.watch = None;
+                }
+                self.fail(solo.request, error.clone(), now);
+            }
             Flight::Hello
             | Flight::WaitMsg { .. }
             | Flight::Relet { .. }
@@ -292,15 +329,13 @@ impl Core {
 
     /// Watches what was watched before the connection was lost.
     pub(super) fn watch_again(&mut self) {
-        let waiting = &self.slots[0].solos;
-        let is_waiting = waiting.iter().any(|solo| solo.kind == protocol::RequestKind::Watch);
-        if is_waiting {
+        let kind = protocol::RequestKind::Watch;
+        if self.slots[0].solos.has(kind) {
             return;
         }
-        for prefix in self.watches.clone() {
+        if let Some(prefix) = &self.watch {
             let mut frame = Vec::new();
-            write_watch(&mut frame, 0, &prefix);
-            let kind = protocol::RequestKind::Watch;
+            write_watch(&mut frame, 0, prefix);
             let solo = Solo { request: 0, kind, frame, nodes: Vec::new(), deferrals: 0 };
             self.slots[0].solos.push_back(solo);
         }

@@ -2,13 +2,15 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "what is not expected fails the test")]
 
 mod batches;
+mod bounds;
 mod life;
 mod owners;
+mod pool;
 
 use std::collections::BTreeMap;
 
 use base::{Duration, Instant};
-use protocol::{ClusterId, Epoch, ErrorFrame, Framing, Grants, Greeting, Limits, Nonce};
+use protocol::{ClusterId, Epoch, ErrorCode, ErrorFrame, Framing, Grants, Greeting, Limits, Nonce};
 use protocol::{PushBuffer, ReletAnswer, Request, RequestBody, Role, Sequence, SessionState};
 use protocol::{WaitMsgAnswer, Welcome};
 
@@ -38,8 +40,13 @@ type Sent = (u32, String);
 
 impl Rig {
     fn new() -> Self {
+        Self::with(|_config| {})
+    }
+
+    fn with(change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::new("switch:7400", "n1");
         config.secret = Some(SECRET.to_vec());
+        change(&mut config);
         let entropy = Entropy { session: protocol::SessionId([7; 16]), seed: 1 };
         Self {
             core: Core::new(config, entropy).expect("it is right"),
@@ -199,6 +206,24 @@ impl Rig {
         self.hear(slot, |out| error.write(out, 0));
     }
 
+    /// A request is refused, and the connection stays.
+    fn refuse(&mut self, slot: usize, id: u32, code: ErrorCode, number: u64) {
+        let error = ErrorFrame { code, closes: false, number, hint: "", message: "no" };
+        self.hear(slot, |out| error.write(out, id));
+    }
+
+    /// The endpoints that are dialled.
+    fn dials(&mut self) -> Vec<(ConnId, String)> {
+        self.core.poll(self.now);
+        let mut dials = Vec::new();
+        while let Some(action) = self.core.next_action() {
+            if let Action::Connect { conn, endpoint } = action {
+                dials.push((conn, endpoint.to_string()));
+            }
+        }
+        dials
+    }
+
     fn done(&mut self) -> Done<Grant> {
         self.core.next_done().expect("a call is answered").1
     }
@@ -251,6 +276,7 @@ fn told(frame: &[u8]) -> Sent {
         RequestBody::Yield => "yield".to_owned(),
         RequestBody::Bye => "bye".to_owned(),
         RequestBody::Ping => "ping".to_owned(),
+        RequestBody::Watch { prefix } => format!("watch {prefix}"),
         other => format!("{other:?}"),
     };
     (request.header.id, text)
