@@ -34,7 +34,7 @@ pub(crate) const NEAR_MAX: usize = 5;
 pub(crate) const STAGES_MAX: usize = 6;
 
 /// Bytes of a configuration that are read at most, as `abele-gateway` has it.
-pub(crate) const CONFIG_LEN_MAX: u64 = 1 << 20;
+pub(crate) const CONFIG_LEN_MAX: u64 = 1 << 23;
 
 /// Interfaces that the doctor looks at where none is named.
 pub(crate) const INTERFACES_MAX: usize = 64;

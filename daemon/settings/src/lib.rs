@@ -38,4 +38,5 @@ pub use number::grouped;
 pub use read::parse;
 pub use read::read_text;
 pub use section::Section;
+pub use size::parse as parse_size;
 pub use size::show as show_size;

@@ -8,7 +8,8 @@ const UNITS: [(&str, u64); 4] = [("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), (
 
 /// Bytes of a size with a unit, such as `256 KiB`. Decimal units are refused: the sizes here are
 /// those of pages and buffers, and a slip between kB and KiB should not pass in silence.
-pub(crate) fn parse(text: &str) -> Option<u64> {
+#[must_use]
+pub fn parse(text: &str) -> Option<u64> {
     let text = text.trim();
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);

@@ -1,8 +1,6 @@
 //! What a configuration wants of the machine. Only the keys that the doctor needs are read, and a
 //! key that is wrong counts as left out: `abele-gateway check` judges the file whole.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use toml::{Table, Value};
@@ -78,9 +76,7 @@ impl Wanted {
     /// Reads a configuration.
     pub(crate) fn read(path: &Path) -> Result<Self, Error> {
         let failed = |source| Error::ConfigUnread { path: path.to_owned(), source };
-        let mut text = String::new();
-        let file = File::open(path).map_err(failed)?;
-        file.take(CONFIG_LEN_MAX).read_to_string(&mut text).map_err(failed)?;
+        let text = settings::read_text(path, CONFIG_LEN_MAX).map_err(failed)?;
         let wrong = |error: toml::de::Error| Error::ConfigMalformed {
             path: path.to_owned(),
             wrong: error.to_string().trim().to_owned(),
@@ -132,19 +128,13 @@ fn size(value: &Value) -> Option<u64> {
     if let Some(bytes) = value.as_integer() {
         return u64::try_from(bytes).ok();
     }
-    let (number, unit) = value.as_str()?.split_once(' ')?;
-    let shift = match unit {
-        "B" => 0,
-        "KiB" => 10,
-        "MiB" => 20,
-        "GiB" => 30,
-        _other => return None,
-    };
-    number.parse::<u64>().ok()?.checked_mul(1 << shift)
+    settings::parse_size(value.as_str()?)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::{Wanted, WantedPages};
 
     fn parsed(text: &str) -> Wanted {
@@ -178,5 +168,22 @@ mod tests {
         let wanted = parsed("interface = 7\n[memory]\nframe_len = \"2 stone\"\nframes = -1\n");
         assert_eq!((wanted.frame_len, wanted.frames), (2_048, 16_384));
         assert!(parsed("[interface]\nkind = \"tap\"\n").is_tap);
+    }
+
+    #[test]
+    fn a_size_is_read_as_the_gateway_reads_it() {
+        assert_eq!(parsed("[memory]\nframe_len = \"4KiB\"\n").frame_len, 4_096);
+    }
+
+    #[test]
+    fn a_file_that_is_longer_than_the_gateway_takes_is_refused_and_not_cut() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.toml");
+        let comment = format!("#{}\n", "a".repeat(1 << 20));
+        fs::write(&file, format!("{comment}[interface]\nkind = \"tap\"\n")).unwrap();
+        assert!(Wanted::read(&file).unwrap().is_tap);
+        fs::write(&file, comment.repeat(9)).unwrap();
+        let wrong = Wanted::read(&file).unwrap_err().to_string();
+        assert!(wrong.contains("it has more than 8388608 bytes"), "{wrong}");
     }
 }

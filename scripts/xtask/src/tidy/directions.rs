@@ -120,7 +120,17 @@ const ROWS: &[Row] = &[
     // `doctor` looks at the machine.
     row(
         "controlplane/ctl",
-        &["base", "memory", "protocol", "client", "counters", "topology", "ethtool", "exposition"],
+        &[
+            "base",
+            "memory",
+            "protocol",
+            "client",
+            "counters",
+            "topology",
+            "ethtool",
+            "exposition",
+            "settings",
+        ],
     ),
     row(
         "bench/rig",
