@@ -121,3 +121,23 @@ fn a_node_sends_as_many_messages_as_it_may() {
     assert_eq!(bed.ask(b, send(&five)), "sent 1 nobody 0 dropped 4");
     assert_eq!(bed.switch.counters().messages_over_rate, 8);
 }
+
+#[test]
+fn a_node_over_its_rate_takes_nothing_from_the_others() {
+    let quota = Quota { messages_per_second: 300, ..Quota::default() };
+    let mut bed = with(AccessEntry { quota, ..open_entry() });
+    let (a, b, c) = (bed.receiver("a", 1), bed.connect("b", 0), bed.connect("c", 0));
+    assert_eq!(bed.ask(a, reg(&["p"], PLAIN)), "reg 1*1");
+    // More than are looked at together, and of the last of those only a part.
+    let numbers: Vec<String> = (0..400).map(|number| number.to_string()).collect();
+    let many: Vec<_> = numbers.iter().map(|number| ("p", number.as_str())).collect();
+    assert_eq!(bed.ask(b, send(&many)), "sent 300 nobody 0 dropped 100");
+    let first: Vec<String> = numbers[..300].iter().map(|number| format!("1:{number}")).collect();
+    assert_eq!(bed.heard(a), [format!("messages {}", first.join(" "))]);
+    // Another connection of the node has no rate of its own; another node has.
+    let again = bed.connect("b", 0);
+    assert_eq!(bed.ask(again, send(&[("p", "x")])), "sent 0 nobody 0 dropped 1");
+    assert_eq!(bed.ask(c, send(&many[..300])), "sent 300 nobody 0 dropped 0");
+    assert_eq!(bed.heard(a), [format!("messages {}", first.join(" "))]);
+    assert_eq!(bed.switch.counters().messages_over_rate, 101);
+}
