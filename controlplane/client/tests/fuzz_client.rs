@@ -33,6 +33,8 @@ struct Bed {
     core: Core,
     now: Instant,
     conns: BTreeSet<ConnId>,
+    /// Whether who says hello is answered at once.
+    is_polite: bool,
     /// What was sent and is not answered.
     asked: VecDeque<(ConnId, Vec<u8>)>,
     /// When the last renewal left.
@@ -55,10 +57,11 @@ impl Bed {
         };
         let entropy = Entropy { session: SessionId([7; 16]), seed: u64::from(input.byte()) };
         let now = Instant::ZERO + Duration::from_secs(60);
-        Self {
+        let mut bed = Self {
             core: Core::new(config, entropy).expect("it is right"),
             now,
             conns: BTreeSet::new(),
+            is_polite: true,
             asked: VecDeque::new(),
             renewed: now,
             is_bent: false,
@@ -67,7 +70,26 @@ impl Bed {
             sequence: 0,
             notice: 1,
             epoch: 5,
+        };
+        for _round in 0..3 {
+            bed.turn();
         }
+        bed.hold(NAMES[0]);
+        bed
+    }
+
+    /// Registers a port and grants it, as a switch does that has nothing else to do.
+    fn hold(&mut self, name: &str) {
+        let call = self.core.register(&[name], RegisterFlags::default(), self.now);
+        self.calls.insert(call.expect("there is room"), false);
+        self.turn();
+        let (conn, frame) = self.asked.pop_back().expect("it was sent");
+        let request = Request::parse(&frame, &Limits::DEFAULT).expect("it was right");
+        let mut out = Vec::new();
+        self.answer_to(&mut out, &request, &mut Input(&[]));
+        self.core.handle_bytes(conn, &out, self.now);
+        self.turn();
+        assert_eq!(self.grants.len(), 1, "it is held");
     }
 
     /// Carries what the core wants, and looks at all that it says.
@@ -104,6 +126,13 @@ impl Bed {
             let request = Request::parse(frame, &Limits::DEFAULT).expect("what is sent is right");
             if let RequestBody::WaitMsg | RequestBody::Relet { .. } = request.body {
                 self.renewed = self.now;
+            }
+            let is_hello = matches!(request.body, RequestBody::Hello(_) | RequestBody::WaitMsg);
+            if is_hello && self.is_polite {
+                let mut out = Vec::new();
+                self.answer_to(&mut out, &request, &mut Input(&[]));
+                self.core.handle_bytes(conn, &out, self.now);
+                continue;
             }
             if self.asked.len() == ASKED_MAX {
                 self.asked.pop_front();
@@ -157,6 +186,7 @@ impl Bed {
             1 => self.now += Duration::from_micros(60),
             2 => self.break_one(input),
             3 => self.push(input),
+            4 if input.byte() % 8 == 7 => self.is_polite = !self.is_polite,
             4..=6 => self.call(input),
             _ => self.answer(input),
         }
@@ -436,7 +466,6 @@ impl Input<'_> {
 fn check(bytes: &[u8]) {
     let mut input = Input(bytes);
     let mut bed = Bed::new(&mut input);
-    bed.turn();
     for _ in 0..ACTIONS_MAX {
         if input.0.is_empty() {
             break;

@@ -34,7 +34,8 @@ fn run<F: Future>(future: F) -> F::Output {
         if let Poll::Ready(done) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
             return done;
         }
-        thread::park_timeout(LONG.checked_sub(begun.elapsed()).expect("it ends in time"));
+        thread::park_timeout(LONG);
+        assert!(begun.elapsed() < LONG, "nothing has woken it");
     }
 }
 

@@ -156,6 +156,21 @@ impl<'a> Cursor<'a> {
         Err(before.malformed(Malformation::LengthForm))
     }
 
+    /// A name and a blob behind it, both below 128 bytes; `None`, and nothing is read, if they are
+    /// not, or not there. It is the common case of a message, which then stays in registers.
+    #[inline(always)]
+    pub(crate) fn short_name_and_blob(&mut self) -> Option<(&'a [u8], &'a [u8])> {
+        let (&name_len, rest) = self.rest().split_first()?;
+        let (name, rest) = rest.split_at_checked(usize::from(name_len))?;
+        let (&blob_len, rest) = rest.split_first()?;
+        let (blob, _rest) = rest.split_at_checked(usize::from(blob_len))?;
+        if name_len == 0 || (name_len | blob_len) & 0x80 != 0 {
+            return None;
+        }
+        self.at += 2 + name.len() + blob.len();
+        Some((name, blob))
+    }
+
     /// Nothing may follow.
     #[inline]
     pub(crate) fn finish(self) -> Result<(), FrameError> {

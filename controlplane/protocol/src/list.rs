@@ -55,6 +55,11 @@ impl<'a, T: Item<'a>> List<'a, T> {
         Ok(Self { bytes: cursor.since(start), count, item: PhantomData })
     }
 
+    /// A list whose entries were all read and checked, and are these bytes.
+    pub(crate) const fn of_checked(bytes: &'a [u8], count: u32) -> Self {
+        Self { bytes, count, item: PhantomData }
+    }
+
     /// A list that begins with its count.
     pub(crate) fn read_counted(cursor: &mut Cursor<'a>) -> Result<Self, FrameError> {
         let count = cursor.u32()?;
@@ -98,6 +103,17 @@ pub struct ListIter<'a, T> {
     cursor: Cursor<'a>,
     count: u32,
     item: PhantomData<T>,
+}
+
+impl<'a, T> ListIter<'a, T> {
+    /// The next entry, if it is a name and a blob in their short form; else nothing is taken.
+    #[inline(always)]
+    pub(crate) fn next_short(&mut self) -> Option<(&'a [u8], &'a [u8])> {
+        let count = self.count.checked_sub(1)?;
+        let item = self.cursor.short_name_and_blob()?;
+        self.count = count;
+        Some(item)
+    }
 }
 
 impl<'a, T: Item<'a>> Iterator for ListIter<'a, T> {

@@ -9,6 +9,7 @@ use super::Switch;
 use super::ports::entry_of;
 use crate::connection::{ConnId, Connections};
 use crate::counters::Counters;
+use crate::limits::BURST;
 use crate::outbox::Pushed;
 use crate::refusal;
 use crate::sessions::{Sessions, State};
@@ -18,6 +19,9 @@ use crate::split::Entry;
 use crate::table::Port;
 
 type Outcome = Result<(), ErrorFrame<'static>>;
+
+/// Messages that are looked at together: four bursts of the table, and 4 KiB of stack.
+const CHUNK: usize = 4 * BURST;
 
 /// Bytes that a message takes beside its blob: a sequence, a length, and its part of a frame.
 const MESSAGE_OVERHEAD: usize = 12;
@@ -33,12 +37,18 @@ impl Switch {
         let allowed = self.within_rate(conn, items.len());
         let mut routes = Routes::new(items.len() - allowed);
         let (shards, mut ends) = self.ends();
-        let entries = items.iter().take(allowed as usize);
-        let entries =
-            entries.map(|SendItem { name, blob }| Entry { name, blob, ..Entry::default() });
-        shards.find(entries, |entry, shard, found| {
-            routes.count(found.map(|port| ends.deliver(shard, port, entry.blob)));
-        });
+        let (mut items, allowed) = (items.iter(), allowed as usize);
+        let mut chunk = [SendItem { name: &[], blob: &[] }; CHUNK];
+        for first in (0..allowed).step_by(CHUNK) {
+            // Lengths are walked once, for names and messages together.
+            let count = items.fill(&mut chunk[..CHUNK.min(allowed - first)]);
+            let entries = chunk[..count].iter();
+            let entries =
+                entries.map(|&SendItem { name, blob }| Entry { name, blob, ..Entry::default() });
+            shards.find(entries, |entry, shard, found| {
+                routes.count(found.map(|port| ends.deliver(shard, port, entry.blob)));
+            });
+        }
         self.finish_sending(conn, RequestKind::Send, id, routes);
         Ok(())
     }
