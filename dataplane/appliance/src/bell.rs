@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use base::Instant;
-use engine::Doze;
+use memory::Doze;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use crate::error::Error;

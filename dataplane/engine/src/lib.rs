@@ -16,13 +16,12 @@
 //! ```
 //!
 //! Several cores are several engines. One that has put something before another says so
-//! ([`Engine::take_reached`]), and [`Doze`] is how their owners agree on who has to be woken.
+//! ([`Engine::take_reached`]), and a `Doze` of the crate `memory` is how their owners agree on
+//! who has to be woken.
 #![forbid(unsafe_code)]
 
-mod doze;
 mod meter;
 mod turn;
 
-pub use doze::Doze;
 pub use meter::{Meter, Stage};
 pub use turn::{Engine, Turn};

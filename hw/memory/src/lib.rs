@@ -41,6 +41,7 @@ compile_error!("memory is written for 64-bit Linux");
 mod arena;
 mod array;
 pub mod counting;
+mod doze;
 mod frame;
 mod hash;
 mod lanes;
@@ -56,6 +57,7 @@ mod sync;
 
 pub use arena::{Arena, ArenaError, PageChoice, Pages};
 pub use array::{Array, Plain};
+pub use doze::Doze;
 pub use frame::{
     CoreArena, DetachedFrame, Frame, FrameArena, FrameGeometry, GeometryError, Lent, Stowed,
 };

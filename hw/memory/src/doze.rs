@@ -10,10 +10,7 @@
 //!   sleeper: flag := asleep ; fence ; rings empty? -> sleep       waker: push ; fence ; flag? -> ring
 //! ```
 
-#[cfg(loom)]
-use loom::sync::atomic::{AtomicBool, Ordering, fence};
-#[cfg(not(loom))]
-use std::sync::atomic::{AtomicBool, Ordering, fence};
+use crate::sync::{AtomicBool, Ordering, fence};
 
 /// Whether one core is asleep, or about to be. Its own and all others' to look at.
 #[derive(Debug, Default)]
@@ -70,9 +67,9 @@ mod tests {
 mod loom_tests {
     use loom::sync::Arc;
     use loom::thread;
-    use memory::{Consumer, ring};
 
     use super::*;
+    use crate::{Consumer, ring};
 
     fn all_empty(rings: &[Consumer<usize>]) -> bool {
         rings.iter().all(Consumer::is_empty)
