@@ -170,3 +170,37 @@ pub(crate) const EPOCH_AHEAD_MS_MAX: u64 = 86_400_000;
 
 /// Seconds of `--for` at most: a year.
 pub(crate) const SECONDS_MAX: f64 = 366.0 * 86_400.0;
+
+/// Workers at most, beside the thread that holds the switch.
+pub(crate) const WORKERS_MAX: u8 = 64;
+
+/// Items of a lane between a worker and the keeper: some rounds of a busy worker, whose items are
+/// whole batches. An item has some 100 bytes and buffers that are bounded below.
+pub(crate) const LANE_CAPACITY: usize = 1_024;
+
+/// Items of one worker that the keeper takes before it is the next one's turn.
+pub(crate) const UPS_PER_ROUND: usize = 256;
+
+/// Bytes of frames of one connection that are on their way to the switch, or wait there; one frame
+/// may be longer. Four rounds of a connection.
+pub(crate) const CONN_UNDER_WAY_LEN: usize = 4 * RECEIVE_LEN;
+
+/// The same of all connections of a worker: 64 that are as busy as one may be.
+pub(crate) const WORKER_UNDER_WAY_LEN: usize = 64 * CONN_UNDER_WAY_LEN;
+
+/// Bytes of one connection that a worker has and that have not left: what one call to send takes.
+pub(crate) const HANDED_LEN_MAX: usize = SEND_LEN;
+
+/// Buffers of either end of a lane that wait for their next use, and bytes of the largest.
+pub(crate) const SPARES_MAX: usize = 64;
+/// See [`SPARES_MAX`].
+pub(crate) const SPARE_LEN_MAX: usize = 1 << 20;
+
+/// For how long the keeper looks after workers that should have ended by then.
+pub(crate) const KEEPER_OUTLIVES: base::Duration = base::Duration::from_millis(500);
+
+/// Between two looks whether a worker has ended: nobody rings for that.
+pub(crate) const LEAVE_LOOK: base::Duration = base::Duration::from_millis(5);
+
+const _: () = assert!(LANE_CAPACITY.is_power_of_two());
+const _: () = assert!(WORKER_UNDER_WAY_LEN >= CONN_UNDER_WAY_LEN);

@@ -9,7 +9,8 @@
 //! the third error when the first two are mended. It then has a task for each connection, which all
 //! fight for one table. Here the file is judged whole before anything is taken, `check` prints what
 //! `run` would take, and everything is taken before `ready`. From then on one thread serves: it owns
-//! the switch alone, so there is no lock; what others want of it they order.
+//! the switch alone, so there is no lock; what others want of it they order. Where one core is not
+//! enough, workers move the bytes, and reach the thread that holds the switch through rings.
 //!
 //! ```text
 //! FILE --config--> Plan --check--> printed
@@ -32,15 +33,21 @@ mod entropy;
 mod error;
 mod hangup;
 mod identity;
+mod keeper;
+mod lane;
 mod limits;
 mod metrics;
 mod notify;
+mod panel;
 mod plan;
 mod reload;
+mod remote;
 mod run;
 mod stop;
 mod summary;
+mod threads;
 mod tls;
+mod traffic;
 mod worker;
 
 use std::io::{self, Write};

@@ -15,12 +15,13 @@ use tracing::warn;
 
 use crate::error::Error;
 use crate::limits::METRICS_SLICE_MS;
-use crate::worker::{Figure, Orders, Told};
+use crate::panel::Panel;
+use crate::worker::{Counters, Figure, Told};
 
 /// What is told besides what is counted.
 #[derive(Clone, Debug)]
 pub(crate) struct About {
-    pub(crate) orders: Orders,
+    pub(crate) panel: Panel,
     /// The switch's name.
     pub(crate) name: String,
     pub(crate) cluster: String,
@@ -80,11 +81,11 @@ fn listen(listener: &Listener, about: &About, is_over: &AtomicBool) {
 fn page(path: &str, about: &About) -> Option<Page> {
     let health = |judge: fn(&Told) -> (bool, String)| {
         let hangs = || (false, "the worker does not answer: it hangs\n".to_owned());
-        let (is_right, text) = about.orders.ask().as_ref().map_or_else(hangs, judge);
+        let (is_right, text) = about.panel.ask().as_ref().map_or_else(hangs, judge);
         if is_right { Page::Text(text) } else { Page::Unavailable(text) }
     };
     match path {
-        "/metrics" => Some(Page::Metrics(exposition(about, about.orders.ask().as_ref()))),
+        "/metrics" => Some(Page::Metrics(exposition(about, about.panel.ask().as_ref()))),
         "/livez" => Some(health(|_told| (true, "the worker turns\n".to_owned()))),
         "/readyz" => Some(health(readiness)),
         "/" => Some(Page::Text("See /metrics, /livez and /readyz.\n".to_owned())),
@@ -140,14 +141,32 @@ fn exposition(about: &About, told: Option<&Told>) -> Exposition {
         let name = format!("bypssd_worker_{name}_total");
         one(&name, Type::Counter, help.trim(), &[], value.to_string());
     }
-    for Figure { name, value, is_counter } in &told.figures {
+    tell_each(&mut all, &told.each);
+    tell_figures(&mut all, &told.figures);
+    all
+}
+
+fn tell_figures(all: &mut Exposition, figures: &[Figure]) {
+    for Figure { name, value, is_counter } in figures {
         // What STATUS answers by the same name.
         let (kind, end) = if *is_counter { (Type::Counter, "_total") } else { (Type::Gauge, "") };
         let help = format!("What STATUS answers as {name}.");
         let name = format!("bypssd_switch_{}{end}", word(name));
-        one(&name, kind, &help, &[], value.to_string());
+        all.family(&name, kind, &help);
+        all.sample(&name, &[], &value.to_string());
     }
-    all
+}
+
+/// What each of several workers has counted, besides what all of them have.
+fn tell_each(all: &mut Exposition, each: &[Counters]) {
+    for (worker, counters) in each.iter().enumerate() {
+        let worker = worker.to_string();
+        for (name, help, value) in counters.each() {
+            let name = format!("bypssd_each_worker_{name}_total");
+            all.family(&name, Type::Counter, help.trim());
+            all.sample(&name, &[("worker", worker.as_str())], &value.to_string());
+        }
+    }
 }
 
 #[cfg(test)]

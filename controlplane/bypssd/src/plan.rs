@@ -160,14 +160,23 @@ impl Plan {
     }
 
     fn show_worker(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Worker { core, idle, spin_us } = self.worker;
+        let Worker { core, count, ref cores, idle, spin_us } = self.worker;
         let core = core.map_or("any core".to_owned(), |core| format!("core {core}"));
         let after = if idle == IdlePolicy::Adaptive {
             format!(" after {spin_us} us")
         } else {
             String::new()
         };
-        writeln!(f, "worker     1 on {core}, idle = \"{}\"{after}", idle.name())
+        let idle = idle.name();
+        if count == 1 {
+            return writeln!(f, "worker     1 on {core}, idle = \"{idle}\"{after}");
+        }
+        let cores: Vec<_> = cores.iter().map(usize::to_string).collect();
+        let cores = match &cores[..] {
+            [] => "any cores".to_owned(),
+            cores => format!("cores {}", cores.join(" ")),
+        };
+        writeln!(f, "workers    {count} on {cores}, the switch on {core}, idle = \"{idle}\"{after}")
     }
 }
 

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use tracing::{error, info, warn};
 
 use crate::config;
+use crate::panel::Panel;
 use crate::plan::Plan;
-use crate::worker::Orders;
 
 /// Reads `file` again in the place of `plan`, and tells what came of it in the log.
-pub(crate) fn reload(plan: &mut Plan, file: &Path, orders: &Orders) {
+pub(crate) fn reload(plan: &mut Plan, file: &Path, panel: &Panel) {
     let new = match config::read_again(file) {
         Ok(new) => new,
         Err(wrong) => {
@@ -29,7 +29,7 @@ pub(crate) fn reload(plan: &mut Plan, file: &Path, orders: &Orders) {
         warn!("[tls] was added or removed: access stays as it is until the next start");
     } else {
         let tls = new.tls.as_ref().map(|tls| Arc::clone(&tls.config));
-        if !orders.change_access(new.access.clone(), tls) {
+        if !panel.change_access(new.access.clone(), tls) {
             return error!("the worker does not answer: nothing has changed");
         }
         plan.access = new.access;

@@ -1,15 +1,12 @@
 //! `run` and `dev`: takes what the plan says from the machine, in the order in which it can fail
-//! cheaply, and looks after the worker until a signal or its time ends it.
+//! cheaply, and looks after the threads until a signal or its time ends it.
 
 use std::io::{self, Write};
 use std::panic;
 use std::path::Path;
 use std::process;
-use std::sync::mpsc::{self, Receiver, TryRecvError};
-use std::thread;
 use std::time::{Duration, Instant};
 
-use core_affinity::CoreId;
 use logging as log;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -17,8 +14,6 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tracing::{error, info, warn};
 
 use crate::args::RunArgs;
-use crate::assembly;
-use crate::clock::Clock;
 use crate::config::{self, Grace};
 use crate::error::Error;
 use crate::hangup::Hangup;
@@ -26,11 +21,13 @@ use crate::identity;
 use crate::limits::{DESCRIPTORS_MIN, HANG_MIN, LEAVE_SLACK};
 use crate::metrics::{About, Metrics};
 use crate::notify::Notify;
+use crate::panel::Panel;
 use crate::plan::Plan;
 use crate::reload;
 use crate::stop::Stop;
 use crate::summary;
-use crate::worker::{self, Counters, Door, Order, Ordered, Orders, Parts, Worker};
+use crate::threads::{Seats, Threads};
+use crate::worker::{Counters, Door};
 
 /// Runs the switch of a file.
 pub(crate) fn run(args: &RunArgs) -> Result<(), Error> {
@@ -54,15 +51,16 @@ pub(crate) fn run_plan(
     let doors = doors.collect::<Result<Vec<_>, _>>()?;
     let addresses = doors.iter().map(Door::address).collect::<Result<Vec<_>, _>>()?;
     let epoch = identity::begin(plan.state_dir.as_deref(), identity::wall_ms())?;
-    let (orders, ordered) = worker::orders()?;
+    let seats = Seats::new(plan.worker.count)?;
+    let panel = seats.panel();
     let about = About {
-        orders: orders.clone(),
+        panel: panel.clone(),
         name: plan.name.clone(),
         cluster: plan.cluster.name.clone(),
         started_at_s: identity::wall_ms() / 1_000,
     };
     let metrics = plan.metrics.map(|address| Metrics::serve(address, about)).transpose()?;
-    let ended = start_worker(&plan, epoch, doors, ordered)?;
+    let threads = Threads::start(&plan, epoch, doors, seats)?;
     let ready = Ready { addresses, metrics: metrics.as_ref().map(|it| it.address), epoch };
     tell_start(&plan, &ready);
     let mut watch = Watch {
@@ -70,8 +68,8 @@ pub(crate) fn run_plan(
         file,
         stop: &stop,
         hangup: &hangup,
-        orders,
-        ended,
+        panel,
+        threads,
         notify: Notify::of_environment(),
         hangs: false,
     };
@@ -132,8 +130,18 @@ impl Ready {
 /// Nothing falls back in silence: what differs from the best is in the log.
 fn tell_start(plan: &Plan, ready: &Ready) {
     let (epoch, name) = (ready.epoch, plan.name.as_str());
-    let (core, idle) = (plan.worker.core, plan.worker.idle.name());
-    info!(name, epoch, cluster = plan.cluster.name.as_str(), ?core, idle, "switch");
+    let config::Worker { core, count, cores, idle, .. } = &plan.worker;
+    let (workers, idle) = (count, idle.name());
+    info!(
+        name,
+        epoch,
+        cluster = plan.cluster.name.as_str(),
+        workers,
+        ?core,
+        ?cores,
+        idle,
+        "switch"
+    );
     match plan.lease.grace {
         Grace::Wait => {
             let millis = plan.lease.exclusion_ms();
@@ -169,70 +177,14 @@ fn raise_descriptors(plan: &Plan) -> Result<(), Error> {
     setrlimit(Resource::RLIMIT_NOFILE, wanted, hard).map_err(Error::errno(failed))
 }
 
-/// How the worker ended.
-type Ended = Result<Counters, Error>;
-
-/// Starts the thread that serves; it tells when it has ended.
-fn start_worker(
-    plan: &Plan,
-    epoch: u64,
-    doors: Vec<Door>,
-    ordered: Ordered,
-) -> Result<Receiver<Ended>, Error> {
-    let core = plan.worker.core;
-    let parts_of = {
-        let bounds = worker::Bounds {
-            connections: plan.bounds.connections,
-            connections_per_source: plan.bounds.connections_per_source,
-            frame_len: plan.bounds.frame_len,
-            partial_len: plan.bounds.partial_len,
-        };
-        let (idle, spin) = (plan.worker.idle, plan.worker.spin_us);
-        let spin = base::Duration::from_micros(spin.into());
-        let tls = plan.tls.as_ref().map(|tls| std::sync::Arc::clone(&tls.config));
-        move |service| Parts { service, doors, tls, ordered, bounds, idle, spin }
-    };
-    let (tell_ready, is_ready) = mpsc::sync_channel(1);
-    let (tell_end, ended) = mpsc::sync_channel(1);
-    let plan = plan.clone();
-    let thread = thread::Builder::new().name("worker".to_owned());
-    // The table is made where it is used, so that its memory lies at that core.
-    let started = thread.spawn(move || {
-        let made = pin(core)
-            .and_then(|()| assembly::assemble(&plan, epoch, Clock::new().now()))
-            .and_then(|service| Worker::new(parts_of(service)));
-        let worker = match made {
-            Ok(worker) => worker,
-            Err(error) => return drop(tell_ready.send(Err(error))),
-        };
-        drop(tell_ready.send(Ok(())));
-        drop(tell_end.send(worker.run()));
-    });
-    started.map_err(Error::io("start a thread"))?;
-    is_ready.recv().map_err(|_ended| Error::ThreadFailed)??;
-    Ok(ended)
-}
-
-/// Keeps the calling thread on a core from now on.
-fn pin(core: Option<usize>) -> Result<(), Error> {
-    let Some(id) = core else { return Ok(()) };
-    if core_affinity::set_for_current(CoreId { id }) {
-        return Ok(());
-    }
-    Err(Error::Lacks {
-        what: format!("the right to run on core {id}"),
-        mend: "choose another worker.core, or allow it with `taskset`".to_owned(),
-    })
-}
-
 /// What the main thread looks after.
 struct Watch<'a> {
     plan: Plan,
     file: Option<&'a Path>,
     stop: &'a Stop,
     hangup: &'a Hangup,
-    orders: Orders,
-    ended: Receiver<Ended>,
+    panel: Panel,
+    threads: Threads,
     notify: Notify,
     hangs: bool,
 }
@@ -258,10 +210,8 @@ impl Watch<'_> {
                 looks_at = Some(now + every);
             }
             // Nobody has told it to end.
-            match self.ended.try_recv() {
-                Ok(ended) => return ended.and(Err(Error::ThreadFailed)),
-                Err(TryRecvError::Disconnected) => return Err(Error::ThreadFailed),
-                Err(TryRecvError::Empty) => {}
+            if let Some(error) = self.threads.failed() {
+                return Err(error);
             }
             let until = [ends_at, looks_at, Some(now + LOOK_AT_WORKER)].into_iter().flatten().min();
             let left = until.map_or(LOOK_AT_WORKER, |at| at.saturating_duration_since(now));
@@ -285,7 +235,7 @@ impl Watch<'_> {
 
     /// Asks the worker for a sign of life, and passes it on.
     fn look(&mut self) {
-        let is_alive = self.orders.ask().is_some();
+        let is_alive = self.panel.ask().is_some();
         if is_alive {
             self.notify.alive();
         }
@@ -304,7 +254,7 @@ impl Watch<'_> {
     fn reload(&mut self) {
         match self.file {
             None => warn!("asked to read the configuration again, and there is none"),
-            Some(file) => reload::reload(&mut self.plan, file, &self.orders),
+            Some(file) => reload::reload(&mut self.plan, file, &self.panel),
         }
     }
 
@@ -313,14 +263,11 @@ impl Watch<'_> {
         let within = self.plan.stop_timeout;
         self.stop.leaves();
         self.notify.stopping(within + LEAVE_SLACK);
-        if !self.orders.give(Order::Leave(within)) {
+        if !self.panel.leave(within) {
             warn!("the worker has too many orders: it is not waited for");
         }
         let most = Duration::from_millis(within.as_millis()) + HANG_MIN;
-        match self.ended.recv_timeout(most) {
-            Ok(ended) => ended,
-            Err(_hangs) => Err(Error::ThreadFailed),
-        }
+        self.threads.wait(most)
     }
 }
 

@@ -18,6 +18,7 @@
 //! A connection has a bounded share of each round, in both directions. One whose answers are not
 //! taken is not read, so that its own kernel stops it.
 
+mod census;
 mod connection;
 mod counters;
 mod deadlines;
@@ -39,6 +40,7 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 use rustls::{ServerConfig, ServerConnection};
 use tracing::warn;
 
+pub(crate) use census::Census;
 pub(crate) use counters::Counters;
 pub(crate) use gate::Door;
 pub(crate) use orders::{Order, Ordered, Orders, Told, orders};
@@ -49,6 +51,7 @@ use crate::error::Error;
 use crate::limits::{
     ACCEPTS_PER_ROUND, EVENTS_MAX, RECEIVE_LEN, SLEEP_MAX, STALL_MIN, TLS_BUFFER_LEN,
 };
+use census::Refused;
 use connection::{Connection, Connections, Key, State};
 use deadlines::{Deadlines, Late};
 use gate::{Arrival, Gate, NO_CONNECTION, Nobody};
@@ -60,6 +63,11 @@ const BELL: u64 = u64::MAX;
 #[derive(Debug)]
 pub(crate) struct Parts<S> {
     pub(crate) service: S,
+    /// Its number among the workers, and how to reach each of them.
+    pub(crate) number: usize,
+    pub(crate) workers: Vec<Orders>,
+    pub(crate) census: Census,
+    /// Where connections come in; the first worker has them.
     pub(crate) doors: Vec<Door>,
     pub(crate) tls: Option<Arc<ServerConfig>>,
     pub(crate) ordered: Ordered,
@@ -72,9 +80,6 @@ pub(crate) struct Parts<S> {
 /// How much it may take.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
-    pub(crate) connections: u32,
-    /// From one address of IPv4, or one /64 of IPv6.
-    pub(crate) connections_per_source: u32,
     /// Bytes of one frame.
     pub(crate) frame_len: u32,
     /// Bytes of partial frames of all connections.
@@ -85,6 +90,9 @@ pub(crate) struct Bounds {
 #[derive(Debug)]
 pub(crate) struct Worker<S> {
     service: S,
+    number: usize,
+    workers: Vec<Orders>,
+    census: Census,
     epoll: Epoll,
     gate: Gate,
     ordered: Ordered,
@@ -110,7 +118,8 @@ pub(crate) struct Worker<S> {
 impl<S: Service> Worker<S> {
     /// A worker that has not begun.
     pub(crate) fn new(parts: Parts<S>) -> Result<Self, Error> {
-        let Parts { service, doors, tls, ordered, bounds, idle, spin } = parts;
+        let Parts { service, number, workers, census, doors, tls, ordered, bounds, idle, spin } =
+            parts;
         let failed = "make an epoll instance";
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(Error::errno(failed))?;
         let gate = Gate::new(doors, tls, &epoll)?;
@@ -123,7 +132,10 @@ impl<S: Service> Worker<S> {
             epoll,
             gate,
             ordered,
-            connections: Connections::new(bounds.connections, bounds.connections_per_source),
+            connections: Connections::new(census.clone(), number),
+            number,
+            workers,
+            census,
             shared: vec![0; RECEIVE_LEN],
             readable: VecDeque::new(),
             sending: VecDeque::new(),
@@ -144,16 +156,26 @@ impl<S: Service> Worker<S> {
     pub(crate) fn run(mut self) -> Result<Counters, Error> {
         let mut events = [EpollEvent::empty(); EVENTS_MAX];
         let mut is_busy = true;
+        let mut woken_at = self.clock.now();
         loop {
             let before = self.clock.now();
+            self.note_stall(woken_at, before, Duration::ZERO);
             let timeout = self.timeout(before, is_busy);
+            let timeout = if timeout == EpollTimeout::ZERO || self.service.lie_down() {
+                timeout
+            } else {
+                EpollTimeout::ZERO
+            };
             let count = match self.epoll.wait(&mut events, timeout) {
                 Ok(count) => count,
                 Err(Errno::EINTR) => 0,
                 Err(errno) => return Err(Error::errno("wait for sockets")(errno)),
             };
+            self.service.rise();
             let after = self.clock.now();
-            self.note_stall(before, after);
+            let may = self.due.map_or(SLEEP_MAX, |due| due.saturating_since(before).min(SLEEP_MAX));
+            self.note_stall(before, after, may);
+            woken_at = after;
             is_busy = self.round(&events[..count], after) || count > 0;
             if self.has_left() {
                 return Ok(self.counters);
@@ -185,7 +207,7 @@ impl<S: Service> Worker<S> {
         }
         let now = self.clock.now();
         let due = self.service.poll(now);
-        self.collect();
+        let has_moved = self.collect();
         for _ in 0..self.sending.len() {
             let Some(index) = self.sending.pop_front() else { break };
             self.transmit(index, now);
@@ -195,16 +217,26 @@ impl<S: Service> Worker<S> {
         self.note_jump(now);
         let others = [self.deadlines.next(), self.gate.poll(&self.epoll, now), self.leaves_at];
         self.due = others.into_iter().chain([due]).flatten().min();
-        !self.readable.is_empty() || !self.sending.is_empty()
+        has_moved || !self.readable.is_empty() || !self.sending.is_empty()
     }
 
-    /// Puts those that have something to send, or are to end, into the list.
-    fn collect(&mut self) {
+    /// Puts those that have something to send, or are to end, or may be read again, into their
+    /// lists; whether there were any.
+    fn collect(&mut self) -> bool {
+        let mut has_moved = false;
+        while let Some(index) = self.service.next_unblocked() {
+            has_moved = true;
+            self.queue_read(index);
+        }
         while let Some(index) = self.service.next_dirty() {
+            has_moved = true;
             // One that takes nothing is not waited for: its time to end begins.
             let is_closing = self.service.is_closing(index);
-            self.queue(index, is_closing);
+            let is_ending = |connection: &mut Connection| connection.state == State::Ending;
+            let has_ended = self.connections.at(index).is_some_and(is_ending);
+            self.queue(index, is_closing || has_ended);
         }
+        has_moved
     }
 
     fn on_event(&mut self, token: u64, flags: EpollFlags, now: Instant) {
@@ -266,7 +298,7 @@ impl<S: Service> Worker<S> {
     }
 
     fn welcome(&mut self, arrival: Arrival, now: Instant) {
-        if self.connections.is_full() {
+        if self.census.is_full() || !self.service.has_room() {
             self.counters.refused_full += 1;
             return;
         }
@@ -274,11 +306,23 @@ impl<S: Service> Worker<S> {
         // One that is gone again fails here: there is nobody to tell.
         let Ok(tls) = tls.map(session).transpose() else { return };
         let Ok(connection) = Connection::new(stream, tls) else { return };
-        if self.connections.is_full_of(connection.source) {
-            self.counters.refused_source += 1;
-            return;
+        let worker = match self.census.enter(connection.source) {
+            Ok(worker) => worker,
+            Err(Refused::Full) => return self.counters.refused_full += 1,
+            Err(Refused::Source) => return self.counters.refused_source += 1,
+        };
+        if worker == self.number {
+            return self.take_in(connection, now);
         }
-        let Some(key) = self.connections.add(connection) else { return };
+        if let Err(connection) = self.workers[worker].hand_over(Box::new(connection)) {
+            self.census.change(worker, self.number);
+            self.take_in(*connection, now);
+        }
+    }
+
+    /// Serves a connection that the census has let in.
+    fn take_in(&mut self, connection: Connection, now: Instant) {
+        let key = self.connections.add(connection);
         let connection = self.connections.at(key.index).expect("it was just put there");
         let flags = EpollFlags::EPOLLIN
             | EpollFlags::EPOLLOUT
@@ -308,6 +352,14 @@ impl<S: Service> Worker<S> {
                 self.gate.set_tls(tls);
                 done.try_send(()).ok();
             }
+            Order::TakeIn(connection) => {
+                if self.leaves_at.is_some() || !self.service.has_room() {
+                    self.counters.refused_full += 1;
+                    self.census.leave(connection.source, self.number);
+                } else {
+                    self.take_in(*connection, now);
+                }
+            }
             Order::Leave(within) => {
                 if self.leaves_at.is_none() {
                     self.gate.close();
@@ -327,6 +379,7 @@ impl<S: Service> Worker<S> {
             grace_left: self.service.grace_left(now),
             is_leaving: self.leaves_at.is_some(),
             figures: self.service.figures(now),
+            each: Vec::new(),
         }
     }
 
@@ -384,12 +437,11 @@ impl<S: Service> Worker<S> {
         }
     }
 
-    /// Tells of a worker that did not run for long: the machine was too busy, or it was stopped.
+    /// Tells of a worker that was away for much longer than it may be, asleep or in a round: the machine was too busy, or it was stopped.
     /// Leases were compared with the time that it is, so nobody owns for longer; but sessions whose
     /// words waited meanwhile may have lapsed.
-    fn note_stall(&mut self, before: Instant, after: Instant) {
+    fn note_stall(&mut self, before: Instant, after: Instant, may: Duration) {
         let away = after.saturating_since(before);
-        let may = self.due.map_or(SLEEP_MAX, |due| due.saturating_since(before).min(SLEEP_MAX));
         if away >= may + STALL_MIN {
             self.counters.stalls += 1;
             let millis = away.as_millis();

@@ -57,7 +57,7 @@ pub(crate) const KEYS: Keys = Keys(&[
             "partial_len",
         ],
     ),
-    ("worker", &["core", "idle", "spin_us"]),
+    ("worker", &["core", "count", "cores", "idle", "spin_us"]),
     ("metrics", &["address", "enabled"]),
     ("stop", &["timeout_ms"]),
     ("log", &["level", "format"]),

@@ -46,8 +46,9 @@ pub(crate) struct Places {
 
 /// Notes what the plan needs and the machine has not.
 pub(crate) fn judge(plan: &Plan, machine: &Machine, places: Places, ledger: &mut Ledger<'_>) {
-    if let (Some(core), Some(cores)) = (plan.worker.core, &machine.cores)
-        && !cores.contains(&core)
+    let named = plan.worker.core.iter().chain(&plan.worker.cores);
+    if let Some(cores) = &machine.cores
+        && let Some(core) = named.into_iter().find(|core| !cores.contains(core))
     {
         let cores: Vec<_> = cores.iter().map(usize::to_string).collect();
         let wrong = format!("this process may not run on core {core}");

@@ -13,7 +13,7 @@ use crate::identity;
 use crate::limits::{
     CONNECTIONS, CONNECTIONS_MAX, ID_LEN_MAX, LEASE_MS, LEASE_MS_MAX, LEASE_MS_MIN, METRICS_PORT,
     PARTIAL_LEN, PLACES, PLACES_MAX, PORTS_MAX, PORTS_PLANNED, RHO_PPM, RHO_PPM_MAX, SPIN_US,
-    SPIN_US_MAX, STOP_MS, STOP_MS_MAX,
+    SPIN_US_MAX, STOP_MS, STOP_MS_MAX, WORKERS_MAX,
 };
 
 /// The group of switches that this one belongs to.
@@ -96,18 +96,23 @@ pub(crate) struct Bounds {
     pub(crate) partial_len: u64,
 }
 
-/// The thread that serves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The threads that serve.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Worker {
-    /// The core it is kept on; any that the process may use if there is none.
+    /// The core that the switch is kept on; any that the process may use if there is none.
     pub(crate) core: Option<usize>,
+    /// Threads that move bytes: one does both.
+    pub(crate) count: u8,
+    /// The cores of several, one each; none: any.
+    pub(crate) cores: Vec<usize>,
     pub(crate) idle: IdlePolicy,
     pub(crate) spin_us: u32,
 }
 
 impl Default for Worker {
     fn default() -> Self {
-        Self { core: None, idle: IdlePolicy::Adaptive, spin_us: SPIN_US }
+        let (idle, spin_us) = (IdlePolicy::Adaptive, SPIN_US);
+        Self { core: None, count: 1, cores: Vec::new(), idle, spin_us }
     }
 }
 
@@ -244,8 +249,39 @@ pub(crate) fn worker(section: Section<'_>, ledger: &mut Ledger<'_>) -> Option<At
     let core = section.maybe_number("core", 0..=CORE_MAX, ledger);
     let idle = section.choice("idle", IdlePolicy::Adaptive, IDLE, ledger);
     let spin = section.number("spin_us", SPIN_US, 0..=SPIN_US_MAX, ledger);
-    let worker = Worker { core: core?, idle: idle?.value, spin_us: spin?.value };
-    Some(At { value: worker, place })
+    let (count, cores) = workers(section, ledger)?;
+    let (idle, spin_us) = (idle?.value, spin?.value);
+    Some(At { value: Worker { core: core?, count, cores, idle, spin_us }, place })
+}
+
+/// How many workers there are, and on which cores.
+fn workers(section: Section<'_>, ledger: &mut Ledger<'_>) -> Option<(u8, Vec<usize>)> {
+    const KEY: &str = "cores";
+    let place = section.find(KEY, ledger).map_or(section.place, |at| at.place);
+    let found_before = ledger.found.len();
+    let cores: Vec<usize> =
+        section.numbers(KEY, 0..=CORE_MAX, ledger).into_iter().map(|at| at.value).collect();
+    let is_read = ledger.found.len() == found_before;
+    let listed = u8::try_from(cores.len()).unwrap_or(u8::MAX);
+    let count = section.number("count", listed.clamp(1, WORKERS_MAX), 1..=WORKERS_MAX, ledger)?;
+    let wrong = if !is_read {
+        return None;
+    } else if listed == 0 {
+        return Some((count.value, Vec::new()));
+    } else if listed > WORKERS_MAX {
+        format!("{} cores", cores.len())
+    } else if listed != count.value {
+        format!("{listed} cores for {} workers", count.value)
+    } else if (1..cores.len()).any(|at| cores[..at].contains(&cores[at])) {
+        "a core is named twice".to_owned()
+    } else if listed == 1 {
+        "one core".to_owned()
+    } else {
+        return Some((count.value, cores));
+    };
+    let right = format!("name one for each worker, 2 to {WORKERS_MAX}; a single one has `core`");
+    ledger.refuse(place, &section.path(KEY), wrong, right);
+    None
 }
 
 /// Reads `[metrics]`; `Some(None)` where there are to be none.

@@ -1,13 +1,15 @@
 //! What is told of a worker that answers, and of one that does not.
 
 use super::*;
+use crate::panel::Panel;
 use crate::worker::{Counters, orders};
 
 fn about() -> About {
     let (orders, ordered) = orders().unwrap();
     drop(ordered);
     let (name, cluster) = ("sw \"1\"".to_owned(), "bypss".to_owned());
-    About { orders, name, cluster, started_at_s: 1_760_000_000 }
+    let panel = Panel::new(orders, Vec::new());
+    About { panel, name, cluster, started_at_s: 1_760_000_000 }
 }
 
 fn told() -> Told {
@@ -22,6 +24,7 @@ fn told() -> Told {
             Figure { name: "ports", value: 42, is_counter: false },
             Figure { name: "ports_granted", value: 2, is_counter: true },
         ],
+        each: Vec::new(),
     }
 }
 
@@ -52,4 +55,18 @@ fn a_switch_is_ready_when_it_grants() {
     let (is_ready, text) = readiness(&grace);
     assert!(!is_ready && text.contains("1500 ms"), "{text}");
     assert!(!readiness(&Told { is_leaving: true, ..told() }).0);
+}
+
+#[test]
+fn several_workers_are_told_each_and_together() {
+    let one = |accepted| Counters { accepted, ..Counters::default() };
+    let told = Told { each: vec![one(3), one(4)], ..told() };
+    let text = exposition(&about(), Some(&told)).text();
+    for line in [
+        "bypssd_worker_accepted_total 7\n",
+        "bypssd_each_worker_accepted_total{worker=\"0\"} 3\n",
+        "bypssd_each_worker_accepted_total{worker=\"1\"} 4\n",
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
 }

@@ -1,12 +1,12 @@
 //! The connections of a worker: a slab whose indices the service knows them by.
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::sys::socket::{setsockopt, sockopt};
 use rustls::ServerConnection;
 
+use super::census::Census;
 use crate::limits::{KEEP_ALIVE_IDLE_S, KEEP_ALIVE_INTERVAL_S, KEEP_ALIVE_PROBES, USER_TIMEOUT_MS};
 
 /// What a connection is doing.
@@ -27,7 +27,7 @@ pub(super) enum State {
 pub(super) struct Source(u128);
 
 impl Source {
-    fn of(address: IpAddr) -> Self {
+    pub(super) fn of(address: IpAddr) -> Self {
         match address {
             IpAddr::V4(address) => Self(u128::from(address.to_bits())),
             IpAddr::V6(address) => Self(address.to_bits() >> 64 << 64),
@@ -37,7 +37,7 @@ impl Source {
 
 /// One of them.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub(crate) struct Connection {
     pub(super) stream: TcpStream,
     pub(super) tls: Option<Box<ServerConnection>>,
     pub(super) source: Source,
@@ -141,17 +141,15 @@ pub(super) struct Connections {
     places: Vec<Place>,
     free: Vec<u32>,
     count: u32,
-    max: u32,
-    /// How many each source has, if it has any.
-    by_source: BTreeMap<Source, u32>,
-    per_source_max: u32,
+    census: Census,
+    /// The worker's number in it.
+    worker: usize,
 }
 
 impl Connections {
-    /// Room for so many, and for so many of one source.
-    pub(super) fn new(max: u32, per_source_max: u32) -> Self {
-        let (places, free, by_source) = (Vec::new(), Vec::new(), BTreeMap::new());
-        Self { places, free, count: 0, max, by_source, per_source_max }
+    /// Those of a worker, which are counted with all others.
+    pub(super) fn new(census: Census, worker: usize) -> Self {
+        Self { places: Vec::new(), free: Vec::new(), count: 0, census, worker }
     }
 
     /// How many there are.
@@ -159,30 +157,16 @@ impl Connections {
         self.count
     }
 
-    /// Whether there is no room for another.
-    pub(super) fn is_full(&self) -> bool {
-        self.count == self.max
-    }
-
-    /// Whether this source has as many as it may have.
-    pub(super) fn is_full_of(&self, source: Source) -> bool {
-        self.by_source.get(&source).is_some_and(|count| *count >= self.per_source_max)
-    }
-
-    /// Puts one in, if there is room.
-    pub(super) fn add(&mut self, connection: Connection) -> Option<Key> {
-        if self.is_full() {
-            return None;
-        }
+    /// Puts one in that the census has let in.
+    pub(super) fn add(&mut self, connection: Connection) -> Key {
         let index = self.free.pop().unwrap_or_else(|| {
             self.places.push(Place::default());
-            u32::try_from(self.places.len() - 1).expect("bounded by `max`")
+            u32::try_from(self.places.len() - 1).expect("the census bounds them")
         });
         self.count += 1;
-        *self.by_source.entry(connection.source).or_default() += 1;
         let place = &mut self.places[index as usize];
         place.connection = Some(connection);
-        Some(Key { index, generation: place.generation })
+        Key { index, generation: place.generation }
     }
 
     /// Takes it out.
@@ -191,12 +175,7 @@ impl Connections {
         let connection = place.connection.take()?;
         place.generation = place.generation.wrapping_add(1) & GENERATION_MASK;
         self.count -= 1;
-        if let Some(count) = self.by_source.get_mut(&connection.source) {
-            *count -= 1;
-            if *count == 0 {
-                self.by_source.remove(&connection.source);
-            }
-        }
+        self.census.leave(connection.source, self.worker);
         self.free.push(index);
         Some(connection)
     }
@@ -222,6 +201,7 @@ impl Connections {
 mod tests {
     use std::net::{TcpListener, TcpStream};
 
+    use super::super::census::Census;
     use super::{Connection, Connections, Key, Source};
 
     fn connection(listener: &TcpListener) -> Connection {
@@ -240,20 +220,23 @@ mod tests {
     #[test]
     fn a_place_is_used_again_and_its_old_key_finds_nobody() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let mut connections = Connections::new(2, 2);
-        let first = connections.add(connection(&listener)).unwrap();
-        let second = connections.add(connection(&listener)).unwrap();
-        assert!(connections.add(connection(&listener)).is_none() && connections.is_full());
+        let census = Census::new(1, 2, 2);
+        let mut connections = Connections::new(census.clone(), 0);
+        let add = |connections: &mut Connections| {
+            let connection = connection(&listener);
+            census.enter(connection.source).map(|_worker| connections.add(connection))
+        };
+        let first = add(&mut connections).unwrap();
+        let second = add(&mut connections).unwrap();
+        assert!(add(&mut connections).is_err());
         assert_eq!(Key::of_token(second.token()), second);
         assert!(connections.remove(first.index).is_some());
         assert!(connections.remove(first.index).is_none());
-        let third = connections.add(connection(&listener)).unwrap();
+        let third = add(&mut connections).unwrap();
         assert_eq!(third.index, first.index);
         assert!(connections.find(first).is_none() && connections.find(third).is_some());
         assert_eq!(connections.count(), 2);
-        let source = connections.at(0).unwrap().source;
-        assert!(connections.is_full_of(source));
         assert!([0, 1].iter().all(|index| connections.remove(*index).is_some()));
-        assert!(!connections.is_full_of(source) && connections.by_source.is_empty());
+        assert!(add(&mut connections).is_ok());
     }
 }

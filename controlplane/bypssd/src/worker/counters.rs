@@ -9,6 +9,11 @@ macro_rules! counters {
         }
 
         impl Counters {
+            /// Adds what another worker has counted.
+            pub(crate) fn add(&mut self, other: &Self) {
+                $(self.$name += other.$name;)+
+            }
+
             /// Each with its name and what it counts.
             pub(crate) fn each(&self) -> Vec<(&'static str, &'static str, u64)> {
                 vec![$((stringify!($name), concat!($($doc),+), self.$name),)+]

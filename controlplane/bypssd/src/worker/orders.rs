@@ -1,29 +1,33 @@
-//! What other threads want of the worker: put into a bounded queue, and the bell is rung.
+//! What other threads want of one: put into a bounded queue, and the bell is rung.
 //!
-//! The worker sleeps in the kernel, so a queue alone would wait for its next packet. The bell is a
+//! A worker sleeps in the kernel, so a queue alone would wait for its next packet. The bell is a
 //! pair of sockets of which the worker watches one end with its other sockets.
 
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{ErrorKind, Read as _};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TrySendError};
 
 use base::Duration;
 use rustls::ServerConfig;
 
+use super::connection::Connection;
 use super::counters::Counters;
 use super::service::Figure;
 use crate::config::Access;
 use crate::error::Error;
+use crate::lane::Bell;
 use crate::limits::{ORDERS_MAX, WORKER_PATIENCE};
 
-/// What the worker is to do.
+/// What a thread is to do.
 #[derive(Debug)]
 pub(crate) enum Order {
     /// To tell what it has counted.
     Tell(SyncSender<Told>),
     /// To let others in, from now on.
     Access { access: Vec<Access>, tls: Option<Arc<ServerConfig>>, done: SyncSender<()> },
+    /// To serve a connection that another worker has let in.
+    TakeIn(Box<Connection>),
     /// To tell everybody that the switch ends, and to end within so long.
     Leave(Duration),
 }
@@ -43,20 +47,22 @@ pub(crate) struct Told {
     pub(crate) is_leaving: bool,
     /// What the service has counted.
     pub(crate) figures: Vec<Figure>,
+    /// What each of several workers has counted; `counters` is their sum then.
+    pub(crate) each: Vec<Counters>,
 }
 
 /// The side of those who order.
 #[derive(Clone, Debug)]
 pub(crate) struct Orders {
     to: SyncSender<Order>,
-    bell: Arc<UnixStream>,
+    bell: Bell,
 }
 
-/// The worker's side.
+/// The side of the thread.
 #[derive(Debug)]
 pub(crate) struct Ordered {
     from: Receiver<Order>,
-    pub(super) bell: UnixStream,
+    pub(crate) bell: UnixStream,
 }
 
 /// Both sides.
@@ -66,16 +72,33 @@ pub(crate) fn orders() -> Result<(Orders, Ordered), Error> {
     for end in [&bell, &rung] {
         end.set_nonblocking(true).map_err(Error::io("make a pair of sockets"))?;
     }
-    Ok((Orders { to, bell: Arc::new(bell) }, Ordered { from, bell: rung }))
+    Ok((Orders { to, bell: Bell::new(bell) }, Ordered { from, bell: rung }))
 }
 
 impl Orders {
     /// Orders something; whether there was room.
     pub(crate) fn give(&self, order: Order) -> bool {
         let is_given = self.to.try_send(order).is_ok();
-        // A bell that is full of rings rings already.
-        (&*self.bell).write_all(b"x").ok();
+        self.bell.ring();
         is_given
+    }
+
+    /// Hands a connection over; it comes back where there is no room for the order.
+    pub(super) fn hand_over(&self, connection: Box<Connection>) -> Result<(), Box<Connection>> {
+        let given = self.to.try_send(Order::TakeIn(connection));
+        self.bell.ring();
+        match given {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Full(order) | TrySendError::Disconnected(order)) => match order {
+                Order::TakeIn(connection) => Err(connection),
+                Order::Tell(_) | Order::Access { .. } | Order::Leave(_) => Ok(()),
+            },
+        }
+    }
+
+    /// What wakes the thread.
+    pub(crate) fn bell(&self) -> &Bell {
+        &self.bell
     }
 
     /// Asks the worker what it has counted; `None` if it does not answer in time.
@@ -106,7 +129,7 @@ impl Orders {
 
 impl Ordered {
     /// Stills the bell.
-    pub(super) fn still(&self) {
+    pub(crate) fn still(&self) {
         let mut rings = [0; 64];
         loop {
             match (&self.bell).read(&mut rings) {
@@ -119,7 +142,7 @@ impl Ordered {
     }
 
     /// The next order.
-    pub(super) fn next(&self) -> Option<Order> {
+    pub(crate) fn next(&self) -> Option<Order> {
         self.from.try_recv().ok()
     }
 }

@@ -208,7 +208,11 @@ impl<S: Service> Worker<S> {
         let now = self.clock.now();
         self.counters.closed_by_peer += 1;
         let Some(connection) = self.connections.at(index) else { return };
-        if connection.state == State::Handshaking || self.service.outgoing(index).is_empty() {
+        if connection.state == State::Handshaking {
+            return self.close(index);
+        }
+        self.service.handle_end(index);
+        if !self.service.has_more(index) {
             return self.close(index);
         }
         connection.state = State::Ending;

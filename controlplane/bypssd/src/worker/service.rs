@@ -29,8 +29,8 @@ pub(crate) trait Service {
     fn handle_opened(&mut self, conn: u32, peer: Peer, now: Instant);
 
     /// Takes whole frames from the front of `bytes`, and returns their length. Less than what is
-    /// whole: the connection has too many answers under way, and is not to be read before it has
-    /// taken some.
+    /// whole: the connection has too much under way, and is not to be read before it has taken some
+    /// of its answers, or [`Service::next_unblocked`] names it.
     fn handle_bytes(&mut self, conn: u32, bytes: &[u8], now: Instant) -> usize;
 
     /// The connection is gone.
@@ -38,6 +38,33 @@ pub(crate) trait Service {
 
     /// Does what is due, and says when it wants to be asked again.
     fn poll(&mut self, now: Instant) -> Option<Instant>;
+
+    /// Whether it takes another connection now.
+    fn has_room(&self) -> bool {
+        true
+    }
+
+    /// The other end of the connection sends no more.
+    fn handle_end(&mut self, _conn: u32) {}
+
+    /// Whether the connection has or will have something to send, although nothing more is received.
+    fn has_more(&self, conn: u32) -> bool {
+        !self.outgoing(conn).is_empty()
+    }
+
+    /// A connection whose frames were not taken for another reason than answers that wait, and may be
+    /// now.
+    fn next_unblocked(&mut self) -> Option<u32> {
+        None
+    }
+
+    /// The thread will sleep; false: there is something to do that the kernel does not know of.
+    fn lie_down(&mut self) -> bool {
+        true
+    }
+
+    /// The thread is awake.
+    fn rise(&mut self) {}
 
     /// A connection that has something to send or is to be closed, each once until it changes.
     fn next_dirty(&mut self) -> Option<u32>;

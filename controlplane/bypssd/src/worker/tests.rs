@@ -1,4 +1,5 @@
-//! A worker between real sockets and a service that only knows lengths.
+//! A worker between real sockets and a service that only knows lengths: in its own thread, and held
+//! by another.
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -10,10 +11,49 @@ use std::time::{Duration as StdDuration, Instant as StdInstant};
 
 use base::{Duration, IdlePolicy, Instant};
 
-use super::{Bounds, Counters, Door, Figure, Order, Orders, Parts, Peer, Service, Worker, orders};
+use super::{Bounds, Census, Counters, Door, Figure, Parts, Peer, Service, Worker, orders};
 use crate::config::{Access, Listener};
+use crate::keeper::{self, Keeper};
+use crate::lane::{Sleeper, lane};
+use crate::limits::LANE_CAPACITY;
+use crate::panel::Panel;
+use crate::remote::Remote;
+use crate::traffic::{KeeperEnds, WorkerEnds};
 
 mod tls;
+
+/// Tests that are made twice: the worker has the service itself, or another thread has it.
+macro_rules! both_ways {
+    ($($name:ident)+) => {
+        mod alone_tests {
+            $(#[test]
+            fn $name() {
+                super::$name(super::alone);
+            })+
+        }
+
+        mod kept_tests {
+            $(#[test]
+            fn $name() {
+                super::$name(super::kept);
+            })+
+        }
+    };
+}
+
+both_ways! {
+    frames_come_back_whole_however_they_are_cut
+    many_small_frames_are_taken_in_few_calls
+    who_does_not_read_is_not_read_and_others_are_served_meanwhile
+    last_words_are_read_although_more_was_sent
+    who_has_sent_everything_still_gets_the_answers
+    one_too_many_is_refused_and_its_place_is_free_again_after_another_left
+    one_address_does_not_take_the_places_of_all
+    partial_frames_are_bounded_together
+    everybody_is_told_of_the_end_and_the_worker_ends_when_they_have_heard
+    who_never_reads_the_last_words_is_not_waited_for
+    a_worker_that_waits_does_not_turn
+}
 
 /// Sends every frame back; a frame of kind 1 asks for the end, and one of kind 2 is answered a
 /// thousandfold.
@@ -50,6 +90,9 @@ impl Service for Echo {
     fn handle_bytes(&mut self, conn: u32, bytes: &[u8], _now: Instant) -> usize {
         let EchoConn { is_open, is_closing, out } = &mut self.conns[conn as usize];
         assert!(*is_open);
+        if *is_closing {
+            return bytes.len();
+        }
         let mut used = 0;
         let mut frames = 0;
         while let Some(header) = bytes.get(used..used + 12) {
@@ -123,29 +166,117 @@ impl Service for Echo {
     }
 }
 
-/// A worker on a thread of its own.
+/// A worker on a thread of its own, and whoever else serves with it.
 struct Served {
     address: SocketAddr,
-    orders: Orders,
-    thread: JoinHandle<Counters>,
+    panel: Panel,
+    threads: Vec<JoinHandle<Counters>>,
     most_in_one_call: Arc<AtomicU64>,
 }
 
-const BOUNDS: Bounds =
-    Bounds { connections: 8, connections_per_source: 8, frame_len: 8 << 20, partial_len: 64 << 20 };
+/// What is allowed in a test.
+#[derive(Clone, Copy)]
+struct Allowed {
+    connections: u32,
+    connections_per_source: u32,
+    frame_len: u32,
+    partial_len: u64,
+}
 
-fn served(bounds: Bounds, tls: Option<Arc<rustls::ServerConfig>>) -> Served {
-    let (orders, ordered) = orders().unwrap();
+const ALLOWED: Allowed = Allowed {
+    connections: 8,
+    connections_per_source: 8,
+    frame_len: 8 << 20,
+    partial_len: 64 << 20,
+};
+
+/// How a worker is started.
+type Start = fn(Allowed, Option<Arc<rustls::ServerConfig>>) -> Served;
+
+/// What both kinds have in common: the parts of a worker, all but its service.
+struct Base {
+    census: Census,
+    door: Door,
+    address: SocketAddr,
+    bounds: Bounds,
+    echo: Echo,
+    most_in_one_call: Arc<AtomicU64>,
+}
+
+fn base(allowed: Allowed, is_tls: bool) -> Base {
     let address = "127.0.0.1:0".parse().unwrap();
-    let door = Door::open(Listener { address, is_tls: tls.is_some() }).unwrap();
+    let door = Door::open(Listener { address, is_tls }).unwrap();
     let address = door.address().unwrap();
-    let service = Echo::default();
-    let most_in_one_call = Arc::clone(&service.most_in_one_call);
-    let (idle, spin) = (IdlePolicy::Wait, Duration::ZERO);
-    let parts = Parts { service, doors: vec![door], tls, ordered, bounds, idle, spin };
-    let worker = Worker::new(parts).unwrap();
-    let thread = thread::spawn(|| worker.run().unwrap());
-    Served { address, orders, thread, most_in_one_call }
+    let Allowed { connections, connections_per_source, frame_len, partial_len } = allowed;
+    let census = Census::new(1, connections, connections_per_source);
+    let echo = Echo::default();
+    let most_in_one_call = Arc::clone(&echo.most_in_one_call);
+    let bounds = Bounds { frame_len, partial_len };
+    Base { census, door, address, bounds, echo, most_in_one_call }
+}
+
+const IDLE: (IdlePolicy, Duration) = (IdlePolicy::Wait, Duration::ZERO);
+
+/// One that has the service itself.
+fn alone(allowed: Allowed, tls: Option<Arc<rustls::ServerConfig>>) -> Served {
+    let Base { census, door, address, bounds, echo: service, most_in_one_call } =
+        base(allowed, tls.is_some());
+    let (orders, ordered) = orders().unwrap();
+    let ((number, workers), (idle, spin)) = ((0, Vec::new()), IDLE);
+    let doors = vec![door];
+    let worker = Worker::new(Parts {
+        service,
+        number,
+        workers,
+        census,
+        doors,
+        tls,
+        ordered,
+        bounds,
+        idle,
+        spin,
+    });
+    let worker = worker.unwrap();
+    let threads = vec![thread::spawn(|| worker.run().unwrap())];
+    Served { address, panel: Panel::new(orders, Vec::new()), threads, most_in_one_call }
+}
+
+/// One whose service another thread has.
+fn kept(allowed: Allowed, tls: Option<Arc<rustls::ServerConfig>>) -> Served {
+    let Base { census, door, address, bounds, echo, most_in_one_call } =
+        base(allowed, tls.is_some());
+    let ((switch, switch_ordered), (orders, ordered)) = (orders().unwrap(), orders().unwrap());
+    let (keeper, own) = (Sleeper::new(switch.bell().clone()), Sleeper::new(orders.bell().clone()));
+    let (up, up_end) = lane(LANE_CAPACITY, &own, &keeper);
+    let (down_end, down) = lane(LANE_CAPACITY, &keeper, &own);
+    let (idle, spin) = IDLE;
+    let kept = Keeper::new(keeper::Parts {
+        service: echo,
+        ends: vec![KeeperEnds { up: up_end, down: down_end }],
+        sleeper: keeper,
+        ordered: switch_ordered,
+        connections: allowed.connections,
+        idle,
+        spin,
+    });
+    let service = Remote::new(WorkerEnds { up, down }, own, allowed.frame_len);
+    let (number, workers, doors) = (0, vec![orders.clone()], vec![door]);
+    let worker = Worker::new(Parts {
+        service,
+        number,
+        workers,
+        census,
+        doors,
+        tls,
+        ordered,
+        bounds,
+        idle,
+        spin,
+    });
+    let worker = worker.unwrap();
+    let threads =
+        vec![thread::spawn(|| kept.run().unwrap()), thread::spawn(|| worker.run().unwrap())];
+    Served { address, panel: Panel::new(switch, vec![orders]), threads, most_in_one_call }
 }
 
 impl Served {
@@ -155,11 +286,14 @@ impl Served {
         let mut greeting = [0; 5];
         stream.read_exact(&mut greeting).unwrap();
         assert_eq!(&greeting, b"hello");
+        // As a HELLO, the first frame is short.
+        stream.write_all(&frame(0, 12)).unwrap();
+        back(&mut stream, &frame(0, 12));
         stream
     }
 
     fn counters(&self) -> Counters {
-        self.orders.ask().expect("it answers").counters
+        self.panel.ask().expect("it answers").counters
     }
 
     /// Waits until something is so.
@@ -172,8 +306,12 @@ impl Served {
     }
 
     fn end(self) -> Counters {
-        assert!(self.orders.give(Order::Leave(Duration::from_secs(5))));
-        self.thread.join().unwrap()
+        assert!(self.panel.leave(Duration::from_secs(5)));
+        self.join()
+    }
+
+    fn join(self) -> Counters {
+        Panel::sum(self.threads.into_iter().map(|thread| thread.join().unwrap()))
     }
 }
 
@@ -190,9 +328,8 @@ fn back(stream: &mut TcpStream, frame: &[u8]) {
     assert!(back == frame, "{} bytes came back otherwise", frame.len());
 }
 
-#[test]
-fn frames_come_back_whole_however_they_are_cut() {
-    let served = served(BOUNDS, None);
+fn frames_come_back_whole_however_they_are_cut(start: Start) {
+    let served = start(ALLOWED, None);
     let mut stream = served.connect();
     let frames = [frame(0, 12), frame(0, 13), frame(0, 5_000), frame(0, 300)].concat();
     for cut in [1, 7, 11, 12, 13, 24, 26, 4_999] {
@@ -214,7 +351,7 @@ fn frames_come_back_whole_however_they_are_cut() {
     });
     back(&mut stream, &both);
     sender.join().unwrap();
-    let kept = served.orders.ask().unwrap().partial_len;
+    let kept = served.panel.ask().unwrap().partial_len;
     assert!(
         kept <= crate::limits::PARTIAL_KEPT_LEN as u64,
         "{kept} bytes are kept of a frame that is gone"
@@ -222,9 +359,8 @@ fn frames_come_back_whole_however_they_are_cut() {
     served.end();
 }
 
-#[test]
-fn many_small_frames_are_taken_in_few_calls() {
-    let served = served(BOUNDS, None);
+fn many_small_frames_are_taken_in_few_calls(start: Start) {
+    let served = start(ALLOWED, None);
     let mut stream = served.connect();
     let frames = frame(0, 20).repeat(5_000);
     stream.write_all(&frames).unwrap();
@@ -236,9 +372,8 @@ fn many_small_frames_are_taken_in_few_calls() {
     served.end();
 }
 
-#[test]
-fn who_does_not_read_is_not_read_and_others_are_served_meanwhile() {
-    let served = served(BOUNDS, None);
+fn who_does_not_read_is_not_read_and_others_are_served_meanwhile(start: Start) {
+    let served = start(ALLOWED, None);
     let mut slow = served.connect();
     slow.set_write_timeout(Some(StdDuration::from_millis(500))).unwrap();
     // Each is answered with a hundred times more than both kernels keep for one who does not read.
@@ -269,9 +404,8 @@ fn who_does_not_read_is_not_read_and_others_are_served_meanwhile() {
     served.end();
 }
 
-#[test]
-fn last_words_are_read_although_more_was_sent() {
-    let served = served(BOUNDS, None);
+fn last_words_are_read_although_more_was_sent(start: Start) {
+    let served = start(ALLOWED, None);
     let mut stream = served.connect();
     let last = frame(1, 40);
     let mut bytes = last.clone();
@@ -285,9 +419,8 @@ fn last_words_are_read_although_more_was_sent() {
     served.end();
 }
 
-#[test]
-fn who_has_sent_everything_still_gets_the_answers() {
-    let served = served(BOUNDS, None);
+fn who_has_sent_everything_still_gets_the_answers(start: Start) {
+    let served = start(ALLOWED, None);
     let mut stream = served.connect();
     let frames = frame(0, 1_000).repeat(2_000);
     let mut writer = stream.try_clone().unwrap();
@@ -303,9 +436,8 @@ fn who_has_sent_everything_still_gets_the_answers() {
     served.end();
 }
 
-#[test]
-fn one_too_many_is_refused_and_its_place_is_free_again_after_another_left() {
-    let served = served(Bounds { connections: 2, ..BOUNDS }, None);
+fn one_too_many_is_refused_and_its_place_is_free_again_after_another_left(start: Start) {
+    let served = start(Allowed { connections: 2, ..ALLOWED }, None);
     let (first, mut second) = (served.connect(), served.connect());
     for _ in 0..50 {
         let mut refused = TcpStream::connect(served.address).unwrap();
@@ -323,9 +455,8 @@ fn one_too_many_is_refused_and_its_place_is_free_again_after_another_left() {
     assert_eq!((counters.refused_full, counters.accepted), (50, 3));
 }
 
-#[test]
-fn one_address_does_not_take_the_places_of_all() {
-    let served = served(Bounds { connections_per_source: 3, ..BOUNDS }, None);
+fn one_address_does_not_take_the_places_of_all(start: Start) {
+    let served = start(Allowed { connections_per_source: 3, ..ALLOWED }, None);
     let streams: Vec<_> = (0..3).map(|_| served.connect()).collect();
     let mut fourth = TcpStream::connect(served.address).unwrap();
     assert!(matches!(fourth.read(&mut [0; 8]), Ok(0) | Err(_)));
@@ -336,22 +467,23 @@ fn one_address_does_not_take_the_places_of_all() {
     served.end();
 }
 
-#[test]
-fn partial_frames_are_bounded_together() {
-    let served = served(Bounds { partial_len: 1 << 20, ..BOUNDS }, None);
+fn partial_frames_are_bounded_together(start: Start) {
+    let served = start(Allowed { partial_len: 1 << 20, ..ALLOWED }, None);
     let mut streams: Vec<_> = (0..4).map(|_| served.connect()).collect();
     for stream in &mut streams {
         // Some are closed while they write.
         stream.write_all(&frame(0, 4 << 20)[..700 << 10]).ok();
     }
     served.until("some are closed", |counters| counters.closed_partial_full >= 2);
-    assert!(served.orders.ask().unwrap().partial_len <= 1 << 20);
+    assert!(served.panel.ask().unwrap().partial_len <= 1 << 20);
     served.end();
 }
 
 #[test]
 fn a_length_beyond_the_longest_ends_the_connection() {
-    let served = served(Bounds { frame_len: 1 << 20, ..BOUNDS }, None);
+    // A switch of another thread refuses it by its header.
+    let start = alone;
+    let served = start(Allowed { frame_len: 1 << 20, ..ALLOWED }, None);
     let mut stream = served.connect();
     stream.write_all(&frame(0, 2 << 20)[..100]).unwrap();
     assert!(matches!(stream.read(&mut [0; 8]), Ok(0) | Err(_)));
@@ -359,12 +491,10 @@ fn a_length_beyond_the_longest_ends_the_connection() {
     served.end();
 }
 
-#[test]
-fn everybody_is_told_of_the_end_and_the_worker_ends_when_they_have_heard() {
-    let served = served(BOUNDS, None);
+fn everybody_is_told_of_the_end_and_the_worker_ends_when_they_have_heard(start: Start) {
+    let served = start(ALLOWED, None);
     let mut streams: Vec<_> = (0..3).map(|_| served.connect()).collect();
-    let orders = served.orders.clone();
-    assert!(orders.give(Order::Leave(Duration::from_secs(10))));
+    assert!(served.panel.leave(Duration::from_secs(10)));
     for stream in &mut streams {
         let mut last = Vec::new();
         stream.read_to_end(&mut last).unwrap();
@@ -372,33 +502,32 @@ fn everybody_is_told_of_the_end_and_the_worker_ends_when_they_have_heard() {
     }
     let begun = StdInstant::now();
     drop(streams);
-    served.thread.join().unwrap();
+    let address = served.address;
+    served.join();
     assert!(begun.elapsed() < StdDuration::from_secs(5), "nobody is left to wait for");
-    assert!(TcpStream::connect(served.address).is_err());
+    assert!(TcpStream::connect(address).is_err());
 }
 
-#[test]
-fn who_never_reads_the_last_words_is_not_waited_for() {
-    let served = served(BOUNDS, None);
+fn who_never_reads_the_last_words_is_not_waited_for(start: Start) {
+    let served = start(ALLOWED, None);
     let mut slow = served.connect();
     for _ in 0..20 {
         slow.write_all(&frame(2, 8_192)).unwrap();
     }
     served.until("it does not read", |counters| counters.blocked > 0);
-    assert!(served.orders.give(Order::Leave(Duration::from_millis(200))));
+    assert!(served.panel.leave(Duration::from_millis(200)));
     let begun = StdInstant::now();
-    served.thread.join().unwrap();
+    served.join();
     assert!(begun.elapsed() < StdDuration::from_secs(5));
 }
 
-#[test]
-fn a_worker_that_waits_does_not_turn() {
-    let served = served(BOUNDS, None);
+fn a_worker_that_waits_does_not_turn(start: Start) {
+    let served = start(ALLOWED, None);
     let _stream = served.connect();
     let before = served.counters().rounds;
     thread::sleep(StdDuration::from_millis(300));
     let rounds = served.counters().rounds - before;
-    // The question itself is one, and the longest sleep another.
-    assert!(rounds < 6, "{rounds} rounds in 300 ms of silence");
+    // The question itself is one of each thread, and the longest sleep another.
+    assert!(rounds < 12, "{rounds} rounds in 300 ms of silence");
     served.end();
 }

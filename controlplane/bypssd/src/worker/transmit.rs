@@ -119,7 +119,7 @@ impl<S: Service> Worker<S> {
     /// Ends a connection that is to end and has nothing to send.
     fn end_if_done(&mut self, index: u32, now: Instant) {
         let is_closing = self.service.is_closing(index);
-        let is_sent = self.service.outgoing(index).is_empty();
+        let is_sent = !self.service.has_more(index);
         let Some(connection) = self.connections.at(index) else { return };
         let is_flushed = connection.tls.as_ref().is_none_or(|tls| !tls.wants_write());
         match connection.state {

@@ -27,6 +27,13 @@ pub(crate) struct Registered {
     pub(crate) failures: Vec<(u32, RegisterCode)>,
 }
 
+/// What became of one name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Granted {
+    Now(u64),
+    Not(RegisterCode),
+}
+
 pub(crate) struct Client<S = TcpStream> {
     pub(crate) stream: S,
     received: Vec<u8>,
@@ -182,6 +189,22 @@ impl<S: Read + Write> Client<S> {
     }
 
     pub(crate) fn register(&mut self, names: &[&str]) -> Result<Registered, Told> {
+        let mut registered = Registered { first: 0, granted: 0, failures: Vec::new() };
+        for (item, outcome) in (0..).zip(self.register_each(names)?) {
+            match outcome {
+                Granted::Now(sequence) => {
+                    let is_first = registered.granted == 0;
+                    registered.first = if is_first { sequence } else { registered.first };
+                    registered.granted += 1;
+                }
+                Granted::Not(code) => registered.failures.push((item, code)),
+            }
+        }
+        Ok(registered)
+    }
+
+    /// Registers names: what became of each.
+    pub(crate) fn register_each(&mut self, names: &[&str]) -> Result<Vec<Granted>, Told> {
         let mut bytes = Vec::new();
         let flags = RegisterFlags::default();
         let mut batch = Batch::register(&mut bytes, 4, flags, &Limits::DEFAULT);
@@ -194,15 +217,14 @@ impl<S: Read + Write> Client<S> {
                 return Err(error(body));
             };
             let mut outcomes = answer.outcomes(names.iter().map(|name| name.as_bytes()), shards);
-            let grants = outcomes.by_ref().filter_map(|outcome| match outcome {
-                Outcome::Granted(sequence) => Some(sequence.to_bits()),
-                Outcome::Failed(_) | Outcome::Unanswered => None,
+            let each = outcomes.by_ref().map(|outcome| match outcome {
+                Outcome::Granted(sequence) => Granted::Now(sequence.to_bits()),
+                Outcome::Failed(failure) => Granted::Not(failure.code),
+                Outcome::Unanswered => panic!("{answer:?} leaves one out"),
             });
-            let grants: Vec<u64> = grants.collect();
-            let (first, granted) = (grants.first().copied().unwrap_or(0), grants.len());
+            let each = each.collect();
             assert!(outcomes.is_whole(), "grants of nothing: {answer:?}");
-            let failures = answer.failures.iter().map(|failure| (failure.item, failure.code));
-            Ok(Registered { first, granted, failures: failures.collect() })
+            Ok(each)
         })
     }
 

@@ -22,6 +22,7 @@ pub(crate) const FREE: &str = if IS_SPREAD {
     planned = 16384\n\
     shards = 5\n\
     [worker]\n\
+    count = 2\n\
     idle = \"wait\"\n"
 } else {
     "\
@@ -35,7 +36,7 @@ pub(crate) const FREE: &str = if IS_SPREAD {
     idle = \"wait\"\n"
 };
 
-/// Whether the tests are those of a switch that spreads its names over shards: they are built twice.
+/// Whether the tests are those of a switch with several shards and workers: they are built twice.
 pub(crate) const IS_SPREAD: bool = env!("CARGO_CRATE_NAME").len() > "served".len();
 
 /// A lease that is over soon enough for a test, and long enough for a busy machine.

@@ -6,6 +6,7 @@ mod daemon;
 mod access;
 mod cli;
 mod ends;
+mod history;
 mod operated;
 mod ports;
 mod python;

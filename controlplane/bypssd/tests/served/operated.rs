@@ -8,7 +8,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::client::Client;
-use crate::daemon::{Daemon, FREE, NO_GRACE, PATIENCE, bypssd, folder};
+use crate::daemon::{Daemon, FREE, IS_SPREAD, NO_GRACE, PATIENCE, bypssd, folder};
 
 #[test]
 fn metrics_are_families_with_a_type_and_a_help_each_told_once() {
@@ -44,6 +44,29 @@ fn metrics_are_families_with_a_type_and_a_help_each_told_once() {
     assert!(daemon.page("/livez").0.starts_with("HTTP/1.1 200 "));
     assert!(daemon.page("/readyz").0.starts_with("HTTP/1.1 200 "));
     assert!(daemon.page("/other").0.starts_with("HTTP/1.1 404 "));
+}
+
+#[test]
+fn connections_are_spread_over_the_workers_and_all_of_them_are_one_switch() {
+    let daemon = Daemon::with("");
+    let mut clients: Vec<_> = ["a", "b", "c", "d", "e", "f"]
+        .iter()
+        .map(|node| Client::session(daemon.address, node))
+        .collect();
+    let first = clients[0].register(&["port"]).unwrap().first;
+    assert!(clients.iter_mut().all(|client| client.holder("port") == "a"));
+    let accepted = |worker: usize| {
+        daemon.metric(&format!("bypssd_each_worker_accepted_total{{worker=\"{worker}\"}}"))
+    };
+    if IS_SPREAD {
+        assert_eq!([accepted(0), accepted(1)], [3, 3]);
+    }
+    assert_eq!(daemon.metric("bypssd_worker_accepted_total"), 6);
+    assert_eq!(daemon.metric("bypssd_connections"), 6);
+    assert_eq!(daemon.metric("bypssd_switch_connections"), 6);
+    assert_eq!(clients[0].unregister("port", first), 0);
+    clients.truncate(2);
+    daemon.until("they are gone", |daemon| daemon.metric("bypssd_switch_connections") == 2);
 }
 
 #[test]

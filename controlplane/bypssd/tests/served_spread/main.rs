@@ -1,4 +1,4 @@
-//! Everything that `served` tests, of a switch that spreads its names over several shards.
+//! Everything that `served` tests, of a switch with several shards and several workers.
 
 #[path = "../served/client.rs"]
 mod client;
@@ -11,6 +11,8 @@ mod access;
 mod cli;
 #[path = "../served/ends.rs"]
 mod ends;
+#[path = "../served/history.rs"]
+mod history;
 #[path = "../served/operated.rs"]
 mod operated;
 #[path = "../served/ports.rs"]

@@ -10,7 +10,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair,
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-use super::{BOUNDS, frame, served};
+use super::{ALLOWED, alone, frame};
 use crate::tls::{TlsFiles, load};
 
 /// An authority and what it has signed.
@@ -93,7 +93,7 @@ fn greeted(client: &mut Client, wanted: &[u8]) {
 #[test]
 fn frames_come_back_through_tls_and_a_certificate_names_its_node() {
     let (authority, folder) = (Authority::new(), tempfile::tempdir().unwrap());
-    let served = served(BOUNDS, Some(server(&authority, folder.path())));
+    let served = alone(ALLOWED, Some(server(&authority, folder.path())));
     let mut nobody = client(served.address, authority.roots(), None);
     greeted(&mut nobody, b"hello");
     let frames = [frame(0, 12), frame(0, 40_000), frame(0, 700_000)].concat();
@@ -124,7 +124,7 @@ fn frames_come_back_through_tls_and_a_certificate_names_its_node() {
 #[test]
 fn a_stranger_s_certificate_garbage_and_silence_end_at_the_handshake() {
     let (authority, folder) = (Authority::new(), tempfile::tempdir().unwrap());
-    let served = served(BOUNDS, Some(server(&authority, folder.path())));
+    let served = alone(ALLOWED, Some(server(&authority, folder.path())));
     let (certificate, key) = Authority::new().sign(vec![dns("web-1")]);
     let own = Some((certificate.der().clone(), key));
     let mut stranger = client(served.address, authority.roots(), own);
@@ -145,7 +145,7 @@ fn a_stranger_s_certificate_garbage_and_silence_end_at_the_handshake() {
 #[test]
 fn a_slow_reader_through_tls_is_not_read_and_gets_everything_later() {
     let (authority, folder) = (Authority::new(), tempfile::tempdir().unwrap());
-    let served = served(BOUNDS, Some(server(&authority, folder.path())));
+    let served = alone(ALLOWED, Some(server(&authority, folder.path())));
     let mut slow = client(served.address, authority.roots(), None);
     greeted(&mut slow, b"hello");
     let request = frame(2, 8_192);

@@ -1,0 +1,223 @@
+//! One worker as the keeper sees it: its connections, what of them is under way, and who is next.
+
+use std::collections::VecDeque;
+
+use base::Instant;
+
+use crate::limits::HANDED_LEN_MAX;
+use crate::traffic::{Down, KeeperEnds, Spares};
+use crate::worker::Service;
+
+/// No connection.
+const NONE: u32 = u32::MAX;
+
+/// The numbers under which the switch knows connections, and whose they are.
+#[derive(Debug)]
+pub(super) struct Numbers {
+    owners: Vec<Option<(usize, u32)>>,
+    free: Vec<u32>,
+    max: u32,
+}
+
+impl Numbers {
+    /// Numbers below `max`.
+    pub(super) fn new(max: u32) -> Self {
+        Self { owners: Vec::new(), free: Vec::new(), max }
+    }
+
+    /// A number for the connection of a worker.
+    pub(super) fn take(&mut self, worker: usize, conn: u32) -> u32 {
+        let number = self.free.pop().unwrap_or_else(|| {
+            self.owners.push(None);
+            u32::try_from(self.owners.len() - 1).expect("bounded by `max`")
+        });
+        assert!(number < self.max, "the census lets in at most {}", self.max);
+        self.owners[number as usize] = Some((worker, conn));
+        number
+    }
+
+    /// Whose number it is.
+    pub(super) fn find(&self, number: u32) -> Option<(usize, u32)> {
+        self.owners[number as usize]
+    }
+
+    /// The connection is gone.
+    pub(super) fn put_back(&mut self, number: u32) {
+        self.owners[number as usize] = None;
+        self.free.push(number);
+    }
+}
+
+#[derive(Debug)]
+struct Conn {
+    number: u32,
+    generation: u32,
+    /// Frames that the switch has not taken.
+    waiting: Vec<u8>,
+    /// Bytes that were taken and of which the worker was not told.
+    taken: usize,
+    /// Bytes of what is outgoing that the worker has.
+    handed: usize,
+    /// The other end sends no more: the worker is told when all is answered.
+    has_ended: bool,
+    /// The worker was told to close it.
+    is_closing_told: bool,
+    is_touched: bool,
+}
+
+/// See the file's first words.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) ends: KeeperEnds,
+    conns: Vec<Conn>,
+    /// Connections of which the worker may have to be told something.
+    touched: VecDeque<u32>,
+    spares: Spares,
+}
+
+impl Line {
+    /// A worker without connections.
+    pub(super) fn new(ends: KeeperEnds) -> Self {
+        let (conns, touched) = (Vec::new(), VecDeque::new());
+        Self { ends, conns, touched, spares: Spares::default() }
+    }
+
+    /// A connection is there.
+    pub(super) fn open(&mut self, conn: u32, number: u32, generation: u32) {
+        while self.conns.len() <= conn as usize {
+            self.conns.push(Conn::none());
+        }
+        let own = &mut self.conns[conn as usize];
+        assert!(own.number == NONE, "connection {conn} is open");
+        *own = Conn { number, generation, is_touched: own.is_touched, ..Conn::none() };
+    }
+
+    /// The connection is gone; its number.
+    pub(super) fn close(&mut self, conn: u32) -> u32 {
+        let own = &mut self.conns[conn as usize];
+        assert!(own.number != NONE, "connection {conn} is closed");
+        let is_touched = own.is_touched;
+        std::mem::replace(own, Conn { is_touched, ..Conn::none() }).number
+    }
+
+    /// Frames came: the switch takes what it takes now. True: the rest waits for answers to leave.
+    pub(super) fn take(
+        &mut self,
+        conn: u32,
+        bytes: Vec<u8>,
+        service: &mut impl Service,
+        now: Instant,
+    ) -> bool {
+        let own = &mut self.conns[conn as usize];
+        if own.waiting.is_empty() {
+            let used = service.handle_bytes(own.number, &bytes, now);
+            own.taken += used;
+            own.waiting.extend_from_slice(&bytes[used..]);
+        } else {
+            own.waiting.extend_from_slice(&bytes);
+        }
+        self.spares.put(bytes);
+        let is_waiting = !own.waiting.is_empty();
+        self.touch(conn);
+        is_waiting
+    }
+
+    /// Some of what the worker has has left.
+    pub(super) fn handle_sent(
+        &mut self,
+        conn: u32,
+        (len, spare): (usize, Vec<u8>),
+        service: &mut impl Service,
+        now: Instant,
+    ) {
+        self.spares.put(spare);
+        let own = &mut self.conns[conn as usize];
+        // Of one that took its time the switch has dropped what was outgoing.
+        let len = len.min(own.handed).min(service.outgoing(own.number).len());
+        if len > 0 {
+            own.handed -= len;
+            service.handle_sent(own.number, len, now);
+        }
+        if !own.waiting.is_empty() {
+            let used = service.handle_bytes(own.number, &own.waiting, now);
+            own.waiting.drain(..used);
+            own.taken += used;
+            if own.waiting.is_empty() {
+                own.waiting = Vec::new();
+            }
+        }
+        self.touch(conn);
+    }
+
+    /// The other end sends no more.
+    pub(super) fn end(&mut self, conn: u32) {
+        self.conns[conn as usize].has_ended = true;
+        self.touch(conn);
+    }
+
+    /// The worker may have to be told something of a connection.
+    pub(super) fn touch(&mut self, conn: u32) {
+        let own = &mut self.conns[conn as usize];
+        if !std::mem::replace(&mut own.is_touched, true) {
+            self.touched.push_back(conn);
+        }
+    }
+
+    /// Tells the worker what there is to tell, as far as there is room in its lane.
+    pub(super) fn hand_all(&mut self, service: &impl Service) {
+        while let Some(conn) = self.touched.pop_front() {
+            if !self.hand(conn, service) {
+                return self.touched.push_front(conn);
+            }
+            self.conns[conn as usize].is_touched = false;
+        }
+    }
+
+    /// Tells the worker of one connection; false: there was no room.
+    fn hand(&mut self, conn: u32, service: &impl Service) -> bool {
+        let own = &mut self.conns[conn as usize];
+        if own.number == NONE {
+            return true;
+        }
+        let outgoing = service.outgoing(own.number);
+        let rest = outgoing.get(own.handed..).unwrap_or_default();
+        let part = &rest[..rest.len().min(HANDED_LEN_MAX.saturating_sub(own.handed))];
+        let has_left = outgoing.is_empty();
+        let is_closing = has_left && service.is_closing(own.number);
+        let is_whole = own.has_ended && has_left && own.waiting.is_empty();
+        let is_news = is_closing && !own.is_closing_told || is_whole;
+        if part.is_empty() && own.taken == 0 && !is_news {
+            return true;
+        }
+        let mut bytes = self.spares.take();
+        bytes.extend_from_slice(part);
+        let spare = self.spares.take();
+        let Conn { generation, taken, .. } = *own;
+        let down = Down { conn, generation, taken, bytes, spare, is_whole, is_closing };
+        let len = part.len();
+        if let Err(Down { bytes, spare, .. }) = self.ends.down.push(down) {
+            self.spares.put(bytes);
+            self.spares.put(spare);
+            return false;
+        }
+        own.handed += len;
+        own.taken = 0;
+        own.is_closing_told = is_closing;
+        true
+    }
+}
+
+impl Conn {
+    fn none() -> Self {
+        Self {
+            number: NONE,
+            generation: 0,
+            waiting: Vec::new(),
+            taken: 0,
+            handed: 0,
+            has_ended: false,
+            is_closing_told: false,
+            is_touched: false,
+        }
+    }
+}
