@@ -41,9 +41,10 @@ use crate::report::{Figures, Peer, Ratios, Report};
 use crate::stop::Stop;
 
 /// What is compared, in the order of importance.
-const COMPARED: [&str; 5] = [
+const COMPARED: [&str; 6] = [
     "messages_per_s_core",
     "messages_per_cpu_s",
+    "messages_per_process_cpu_s",
     "request_p50_ns",
     "request_blocking_p50_ns",
     "stalled_others_per_s_core",

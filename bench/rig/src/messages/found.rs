@@ -108,7 +108,7 @@ impl Found {
         let mut notes = vec![format!(
             "server on core {}, client on core {}; a rate is by the wall clock, with one core for the \
              server; *_per_cpu_s is by the CPU-seconds of that core (/proc/stat: programs, interrupts, \
-             softirqs); *_per_process_cpu_s leaves out other programs and softirqs; every message was \
+             softirqs); *_per_process_cpu_s leaves out other programs; every message was \
              counted at both ends, and its bytes, its receiver and its order looked at",
             server.id, client.id,
         )];
