@@ -5,10 +5,13 @@ use std::io::{BufRead as _, BufReader, Lines};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+
+/// Of a switch that is told nothing else.
+const LEASE: Duration = Duration::from_secs(3);
 
 struct Switch {
     child: Child,
@@ -30,7 +33,11 @@ fn program() -> Option<PathBuf> {
 
 impl Switch {
     fn dev() -> Option<Self> {
-        let args = ["dev", "--listen", "127.0.0.1:0", "--for", "60", "--ports", "1024"];
+        Self::listening("127.0.0.1:0")
+    }
+
+    fn listening(address: &str) -> Option<Self> {
+        let args = ["dev", "--listen", address, "--for", "60", "--ports", "1024"];
         let mut command = Command::new(program()?);
         let child = command.args(args).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
         let mut child = child.expect("it runs");
@@ -40,6 +47,14 @@ impl Switch {
         let address = ready.split([' ', ',', '=']).find(|word| word.starts_with("127.0.0.1:"));
         let address = address.expect("it says where").to_owned();
         Some(Self { child, address })
+    }
+
+    /// Another of the same address, after the one before was killed.
+    fn again(&mut self) {
+        self.child.kill().expect("it lives");
+        self.child.wait().expect("it ends");
+        let again = Self::listening(&self.address).expect("it was there before");
+        *self = again;
     }
 
     fn run(&self, args: &[&str]) -> (Option<i32>, String, String) {
@@ -119,9 +134,29 @@ fn signal(child: &Child, signal: Signal) {
     kill(Pid::from_raw(pid), signal).expect("it lives");
 }
 
+/// Waits until a port is held.
+fn until_held(switch: &Switch, port: &str) {
+    for _look in 0..200 {
+        if switch.run(&["port", port]).0 == Some(0) {
+            return;
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    panic!("{port} is never held");
+}
+
+/// Waits until so many watch.
+fn until_watching(switch: &Switch, count: u64) {
+    until_figure(switch, "watchers", count);
+}
+
 /// Waits until the switch says that so many have come to wait for ports.
 fn until_waiting(switch: &Switch, count: u64) {
-    let wanted = format!("\"register_waiting\":{count},");
+    until_figure(switch, "register_waiting", count);
+}
+
+fn until_figure(switch: &Switch, figure: &str, count: u64) {
+    let wanted = format!("\"{figure}\":{count},");
     for _look in 0..200 {
         let (code, stdout, stderr) = switch.run(&["status", "-o", "json"]);
         assert_eq!(code, Some(0), "{stderr}");
@@ -130,7 +165,7 @@ fn until_waiting(switch: &Switch, count: u64) {
         }
         thread::sleep(Duration::from_millis(20));
     }
-    panic!("there are never {count} who wait: {}", switch.run(&["status"]).1);
+    panic!("{figure} is never {count}: {}", switch.run(&["status"]).1);
 }
 
 #[test]
@@ -173,6 +208,114 @@ fn who_waits_for_a_lock_ends_at_once_by_a_signal_and_with_its_session() {
     assert_eq!(waiter.wait().expect("it ends").code(), Some(3));
     signal(&holder, Signal::SIGTERM);
     assert_eq!(holder.wait().expect("it ends").code(), Some(0));
+}
+
+#[test]
+fn a_command_is_ended_when_an_operator_takes_its_lock_away() {
+    let Some(switch) = Switch::dev() else { return };
+    let script = "echo held; trap 'echo told; exit 0' TERM; while :; do sleep 0.05; done";
+    let args = ["lock", "q", "--node", "w", "--", "sh", "-c", script];
+    let (mut lock, mut lines) = spawn(&switch, &args);
+    assert_eq!(next(&mut lines), "held");
+    assert_eq!(switch.run(&["drop-node", "w"]).0, Some(0));
+    assert_eq!(lock.wait().expect("it ends").code(), Some(5));
+    // Nothing is left of the lease, so it may be killed before it has heard of it.
+    let rest: Vec<_> = lines.map_while(Result::ok).collect();
+    assert!(rest.is_empty() || rest == ["told"], "{rest:?}");
+}
+
+#[test]
+fn a_command_is_ended_before_the_lease_is_when_the_switch_dies() {
+    let Some(mut switch) = Switch::dev() else { return };
+    let script = "echo held $$; trap 'echo told; exit 0' TERM; while :; do sleep 0.05; done";
+    let (mut lock, mut lines) = spawn(&switch, &["lock", "q", "--", "sh", "-c", script]);
+    let held = next(&mut lines);
+    let stubborn = "echo held; trap '' TERM; while :; do sleep 0.05; done";
+    let (mut other, mut others) = spawn(&switch, &["lock", "r", "--", "sh", "-c", stubborn]);
+    assert_eq!(next(&mut others), "held");
+    let begun = Instant::now();
+    switch.child.kill().expect("it lives");
+    switch.child.wait().expect("it ends");
+    assert_eq!(next(&mut lines), "told", "SIGTERM comes first");
+    assert_eq!(lock.wait().expect("it ends").code(), Some(5));
+    assert_eq!(other.wait().expect("it ends").code(), Some(5), "SIGKILL comes then");
+    assert!(begun.elapsed() < LEASE, "{:?} after the switch was killed", begun.elapsed());
+    let pid = held.trim_start_matches("held ").parse().expect("a process's id");
+    assert!(kill(Pid::from_raw(pid), None).is_err(), "the command is gone");
+}
+
+#[test]
+fn a_signal_to_the_lock_goes_on_to_the_command() {
+    let Some(switch) = Switch::dev() else { return };
+    let script = "echo held; trap 'exit 9' TERM; while :; do sleep 0.05; done";
+    let (mut lock, mut lines) = spawn(&switch, &["lock", "q", "--", "sh", "-c", script]);
+    assert_eq!(next(&mut lines), "held");
+    signal(&lock, Signal::SIGTERM);
+    assert_eq!(lock.wait().expect("it ends").code(), Some(9));
+    let (mut lock, mut lines) =
+        spawn(&switch, &["lock", "q", "--", "sh", "-c", "echo held; kill -KILL $$"]);
+    assert_eq!(next(&mut lines), "held");
+    assert_eq!(lock.wait().expect("it ends").code(), Some(128 + 9));
+    let (code, _stdout, stderr) = switch.run(&["lock", "q", "--", "/"]);
+    assert_eq!(code, Some(126), "{stderr}");
+}
+
+#[test]
+fn messages_are_sent_to_who_listens_and_nobody_is_told_of() {
+    let Some(switch) = Switch::dev() else { return };
+    let (code, stdout, stderr) = switch.run(&["send", "a", "hello", "-o", "jsonl"]);
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(
+        stdout.contains("\"nobody\":1") && stderr.contains("switch port a"),
+        "{stdout}{stderr}"
+    );
+    let (mut listener, mut lines) = spawn(&switch, &["listen", "a", "b", "--node", "l"]);
+    until_held(&switch, "b");
+    for (port, message) in [("a", "hello"), ("b", "there")] {
+        let (code, stdout, stderr) = switch.run(&["send", port, message]);
+        assert!(code == Some(0) && stdout.contains("delivered"), "{stdout}{stderr}");
+        assert_eq!(next(&mut lines), format!("{port}: {message}"));
+    }
+    let (code, _stdout, stderr) = switch.run(&["listen", "a"]);
+    assert!(code == Some(1) && stderr.contains("1 of 1"), "it is held: {stderr}");
+    signal(&listener, Signal::SIGINT);
+    assert_eq!(listener.wait().expect("it ends").code(), Some(0));
+    let (mut listener, mut lines) = spawn(&switch, &["listen", "c", "-o", "jsonl", "--node", "l"]);
+    until_held(&switch, "c");
+    assert_eq!(switch.run(&["send", "c", "\"quoted\""]).0, Some(0));
+    assert_eq!(next(&mut lines), r#"{"message":"\"quoted\"","port":"c"}"#);
+    assert_eq!(switch.run(&["drop-node", "l"]).0, Some(0));
+    let code = listener.wait().expect("it ends").code();
+    assert!(matches!(code, Some(1 | 3)), "its session was ended: {code:?}");
+}
+
+#[test]
+fn a_watch_tells_what_happens_to_ports_and_ends_well() {
+    let Some(mut switch) = Switch::dev() else { return };
+    let (mut watch, mut lines) = spawn(&switch, &["watch", "w:", "-o", "jsonl"]);
+    let (mut table, mut rows) = spawn(&switch, &["watch"]);
+    until_watching(&switch, 2);
+    let (mut holder, mut held) =
+        spawn(&switch, &["register", "w:1", "x", "--node", "h", "-o", "jsonl"]);
+    next(&mut held);
+    let registered = next(&mut lines);
+    for part in ["\"event\":\"registered\"", "\"port\":\"w:1\"", "\"node\":\"h\""] {
+        assert!(registered.contains(part), "{registered}");
+    }
+    let mut both = [next(&mut rows), next(&mut rows)];
+    both.sort();
+    assert!(both[0].starts_with("registered w:1 h "), "{both:?}");
+    assert!(both[1].starts_with("registered x h "), "{both:?}");
+    signal(&holder, Signal::SIGTERM);
+    assert_eq!(holder.wait().expect("it ends").code(), Some(0));
+    let released = next(&mut lines);
+    assert!(released.contains("\"released\"") && released.contains("w:1"), "{released}");
+    signal(&watch, Signal::SIGINT);
+    assert_eq!(watch.wait().expect("it ends").code(), Some(0));
+    // One that is started anew in its place is no switch of this cluster, and says nothing of it.
+    switch.again();
+    let (code, rest) = (table.wait().expect("it ends").code(), rows.map_while(Result::ok));
+    assert_eq!(code, Some(3), "{:?}", rest.collect::<Vec<_>>());
 }
 
 #[test]

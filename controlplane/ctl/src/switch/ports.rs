@@ -108,7 +108,8 @@ pub(super) fn send(
     message: &str,
     out: &mut dyn Write,
 ) -> Result<(), Error> {
-    let client = connect(to, Role::Observer)?;
+    // Who only looks may send nothing.
+    let client = connect(to, Role::Node)?;
     let sent = client.send_counted(&[(name, message.as_bytes())], to.timeout);
     let sent = sent.map_err(|error| failed(to, error))?;
     let row = vec![json!(sent.delivered), json!(sent.nobody), json!(sent.dropped)];
