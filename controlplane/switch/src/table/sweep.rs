@@ -2,7 +2,7 @@
 
 use super::burst::{hash_of, is_free};
 use super::{Deaths, Flags, Gone, Port, PortTable, Slot, port_of};
-use crate::limits::{NAME_LEN_MAX, SWEEP_BATCH};
+use crate::limits::{NAME_LEN_MAX, SWEEP_BATCH, SWEEP_LOOKS_PER_PORT};
 
 /// Whoever looks at a port and its name.
 pub type Visit<'a> = &'a mut dyn FnMut(Port, &[u8]);
@@ -27,7 +27,7 @@ impl PortTable {
     }
 
     /// Looks at up to `looks_max` cells, rounded up to batches of some, and takes the ports of dead
-    /// sessions out. `told` hears of those that have marks. It goes round for as long as a dead
+    /// sessions out, each of which counts as [`SWEEP_LOOKS_PER_PORT`] looks more. `told` hears of those that have marks. It goes round for as long as a dead
     /// session has a port, and costs nothing when none has.
     pub fn sweep(
         &mut self,
@@ -46,8 +46,8 @@ impl PortTable {
         told: &mut impl FnMut(Gone),
         mut show: Option<Visit<'_>>,
     ) -> Swept {
-        let (mut looks, mut ports) = (0, 0);
-        while looks < looks_max && self.slots.ending() > 0 {
+        let (mut looks, mut ports) = (0, 0_u32);
+        while looks + ports * SWEEP_LOOKS_PER_PORT < looks_max && self.slots.ending() > 0 {
             if self.sweep_cursor >= self.cells.high_water() {
                 self.sweep_cursor = 0;
             }
@@ -100,5 +100,43 @@ impl PortTable {
             }
         }
         u32::try_from(count).expect("a batch")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use memory::PageChoice;
+
+    use super::super::{Plan, PortTable, Registrant, Slot};
+    use crate::limits::{SWEEP_BATCH, SWEEP_LOOKS, SWEEP_LOOKS_PER_PORT};
+
+    #[test]
+    fn a_step_takes_few_ports_out_where_all_are_dead_and_looks_at_many_cells_where_none_is() {
+        let (count, slots) = (100_000, 2);
+        let plan = Plan { shard: 0, ports_planned: count, ports_max: count, slots, key: [7; 32] };
+        let mut table = PortTable::new(&plan, PageChoice::Base).expect("a proper plan");
+        let names: Vec<[u8; 4]> = (0..count).map(u32::to_le_bytes).collect();
+        let names: Vec<&[u8]> = names.iter().map(<[u8; 4]>::as_slice).collect();
+        let mut dead = [false; 2];
+        let (live, dying) = names.split_at(60_000);
+        for (names, slot) in [(live, Slot(0)), (dying, Slot(1))] {
+            let by = Registrant { slot, grants_max: count };
+            table.register(names, by, &dead[..], &mut |_, what| panic!("{what:?}"));
+        }
+        dead[1] = true;
+        table.end(Slot(1));
+        let mut step = || table.sweep(SWEEP_LOOKS, &dead[..], &mut |gone| panic!("{gone:?}"));
+        assert_eq!((step().looks, step().ports), (SWEEP_LOOKS, 0));
+        let mut swept = 0;
+        loop {
+            let step = step();
+            swept += step.ports;
+            let ports_max = SWEEP_LOOKS / SWEEP_LOOKS_PER_PORT + SWEEP_BATCH;
+            assert!(step.ports <= ports_max, "{step:?}");
+            if step.is_done {
+                break;
+            }
+        }
+        assert_eq!(swept, 40_000);
     }
 }
