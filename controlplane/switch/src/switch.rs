@@ -57,9 +57,8 @@ pub struct Switch {
     is_leaving: bool,
     reign: Reign,
     lists: Lists,
-    /// A fault on purpose: of so many notices one is forgotten.
     #[cfg(test)]
-    dropped_every: Option<u64>,
+    forgets: Option<notices::Forgets>,
 }
 
 /// Lists that one request needs, kept for the next.
@@ -125,7 +124,7 @@ impl Switch {
             reign: Reign::new(now + config.grace),
             lists: Lists::default(),
             #[cfg(test)]
-            dropped_every: None,
+            forgets: None,
             config,
             identity,
         })

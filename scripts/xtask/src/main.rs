@@ -10,6 +10,7 @@
 //! cargo xtask miri      undefined behaviour, or AddressSanitizer
 //! cargo xtask fuzz      every fuzz target for some minutes
 //! cargo xtask sim       seeded networks of stacks in virtual time
+//! cargo xtask notices   a million ports change hands, and nobody is left with an old owner
 //! cargo xtask deb       the Debian packages, with manual and completions
 //! ```
 //!
@@ -23,6 +24,7 @@ mod error;
 mod fuzz;
 mod loom;
 mod miri;
+mod notices;
 mod process;
 mod sim;
 mod tidy;
@@ -56,6 +58,8 @@ enum Command {
     Fuzz(fuzz::Arguments),
     /// Run seeded networks of stacks in virtual time; exit 1 on any violation.
     Sim(sim::Arguments),
+    /// Let a million ports of the switch change hands; exit 1 if a subscriber is not told.
+    Notices(notices::Arguments),
     /// Make the Debian packages of gateway, abelectl and benchmarks, with manual and completions.
     Deb,
 }
@@ -68,6 +72,7 @@ fn main() -> ExitCode {
         Command::Miri => miri::run().map(|outcome| outcome != Outcome::Failed),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Sim(arguments) => sim::run(&arguments),
+        Command::Notices(arguments) => notices::run(&arguments),
         Command::Deb => deb::run(),
     };
     exit(&result)

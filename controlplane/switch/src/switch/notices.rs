@@ -16,6 +16,21 @@ use crate::slots::Over;
 /// Bytes that an item of a notice takes besides its name, with a frame of its own.
 const NOTICE_OVERHEAD: usize = 64;
 
+/// A fault on purpose.
+#[cfg(test)]
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Forgets {
+    /// Of so many notices one is forgotten.
+    Every(u64),
+    /// To this session the notice is forgotten before which there are so many, itself included.
+    Once {
+        /// As the switch numbers it.
+        session: u32,
+        /// Notices until then.
+        left: u64,
+    },
+}
+
 impl Switch {
     /// Delivers what the shards want told.
     #[inline]
@@ -29,7 +44,7 @@ impl Switch {
         while let Some((at, event)) = self.shards.next_event() {
             match event {
                 #[cfg(test)]
-                Event::Gone { .. } if self.is_forgotten() => {}
+                Event::Gone { session, .. } if self.is_forgotten(session) => {}
                 Event::Gone { session, over, sequence, name } => {
                     let name = self.shards.name(at, name);
                     let sequence = Sequence::from_bits(sequence);
@@ -72,12 +87,20 @@ impl Switch {
 
     /// Whether a notice is to be forgotten on purpose.
     #[cfg(test)]
-    fn is_forgotten(&mut self) -> bool {
-        let Some(every) = self.dropped_every else {
-            return false;
-        };
-        self.counters.gone_told += 1;
-        self.counters.gone_told.is_multiple_of(every)
+    fn is_forgotten(&mut self, to: u32) -> bool {
+        match &mut self.forgets {
+            None => false,
+            Some(Forgets::Every(every)) => {
+                self.counters.gone_told += 1;
+                self.counters.gone_told.is_multiple_of(*every)
+            }
+            Some(Forgets::Once { session, left }) => {
+                if to == *session {
+                    *left = left.wrapping_sub(1);
+                }
+                to == *session && *left == 0
+            }
+        }
     }
 
     /// Tells the session to forget everything; nothing that it subscribed to stands any more.

@@ -2,6 +2,7 @@
 
 mod bed;
 mod beginning;
+mod changing;
 mod following;
 mod life;
 mod messages;
@@ -11,3 +12,9 @@ mod operating;
 mod ports;
 mod sharded;
 mod shown;
+
+/// A number that the environment gives.
+#[expect(clippy::disallowed_methods, reason = "a knob of a test, not of the switch")]
+fn given(name: &str) -> Option<u64> {
+    std::env::var(name).ok().and_then(|text| text.parse().ok())
+}

@@ -9,13 +9,10 @@ mod run;
 
 use base::Rng;
 
+use super::given;
+
 /// Items that go through the switch in the ordinary test: `ABELE_MODEL_ITEMS` names another count.
 const ITEMS: u64 = 1_000_000;
-
-#[expect(clippy::disallowed_methods, reason = "a knob of a test, not of the switch")]
-fn given(name: &str) -> Option<u64> {
-    std::env::var(name).ok().and_then(|text| text.parse().ok())
-}
 
 #[test]
 fn a_million_random_items_are_answered_as_the_rules_say() {

@@ -19,6 +19,7 @@ use crate::access::AccessEntry;
 use crate::config::SwitchConfig;
 use crate::connection::ConnId;
 use crate::quota::Quota;
+use crate::switch::notices::Forgets;
 use crate::table::Port;
 
 const NODES: [&str; 4] = ["a", "b", "c", "d"];
@@ -50,7 +51,7 @@ fn run(seed: u64, shards: u8, dropped_every: Option<u64>) -> Result<[u64; 2], St
     let access = vec![AccessEntry { quota, ..open_entry() }];
     let config = SwitchConfig { access, shards, connections_max: 1 << 18, ..config() };
     let mut bed = Bed::with(config);
-    bed.switch.dropped_every = dropped_every;
+    bed.switch.forgets = dropped_every.map(Forgets::Every);
     let names = (0..30).map(|number| format!("{number:0>700}")).collect();
     let rng = Rng::seeded(seed);
     let mut history = History { bed, rng, names, believers: Vec::new(), ends: [0; 2] };
