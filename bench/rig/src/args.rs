@@ -17,6 +17,7 @@ use crate::limits::{
 use crate::listing::args::{ListerArgs, ListingArgs};
 use crate::messages::args::MessagesArgs;
 use crate::ports::args::PortsArgs;
+use crate::ports::death::args::DeathArgs;
 use crate::report;
 use crate::table::args::TableArgs;
 
@@ -57,6 +58,8 @@ pub(crate) enum Command {
     Ports(PortsArgs),
     /// Messages a core of the switch routes in a second, and requests one by one: and nats-server
     Messages(MessagesArgs),
+    /// A node dies that holds millions of ports: when they are free, and what others wait meanwhile
+    Death(DeathArgs),
     /// The process that runs the tool of `listing`; started by it, not by hand
     #[command(hide = true)]
     Lister(ListerArgs),

@@ -176,6 +176,37 @@ pub(crate) const PORTS_INPUT_MAX: usize = 64 << 20;
 pub(crate) const PORTS_SILENCE_MAX: std::time::Duration = std::time::Duration::from_secs(30);
 /// Above this part of the time a client with work is called the limit.
 pub(crate) const PORTS_CLIENT_BUSY_MAX: f64 = 0.9;
+
+/// Most ports of `death`: what one session may hold.
+pub(crate) const DEATH_PORTS_MAX: u64 = 1 << 31;
+/// Fewest: with fewer there are not twice as many as names that are tried.
+pub(crate) const DEATH_PORTS_MIN: u64 = 4_000;
+/// Names that the heir takes at the instant of the death, in one request of 100 us.
+pub(crate) const DEATH_SAMPLE: u64 = 1_000;
+/// Ports of the daemon's plan beyond those of the dead: what the others and the heir hold.
+pub(crate) const DEATH_PORTS_SPARE: u64 = 65_536;
+/// Most others: each has two connections.
+pub(crate) const DEATH_OTHERS_MAX: u32 = 1_024;
+/// Most requests of all others together in a second: what one spinning client can send one by one.
+pub(crate) const DEATH_RATE_MAX: u32 = 1_000_000;
+/// Ports that one of the others holds at a time.
+pub(crate) const DEATH_HELD_MAX: usize = 64;
+/// Unanswered requests of one of the others at a time: at the default rate the server has not
+/// answered for seconds then, and the run is no measure.
+pub(crate) const DEATH_PENDING_MAX: usize = 1 << 16;
+/// How often the heir tries a name while the dead client's session stands, and how long before its
+/// end it tries without a pause, in microseconds.
+pub(crate) const DEATH_TRY_EVERY_US: u64 = 1_000;
+/// See [`DEATH_TRY_EVERY_US`].
+pub(crate) const DEATH_TRY_AT_ONCE_US: u64 = 5_000;
+/// How often the figures of the sweep are asked for, in microseconds.
+pub(crate) const DEATH_STATUS_EVERY_US: u64 = 2_000;
+/// How long the sweep may take at most, in seconds: a hundred times what ten million ports take.
+pub(crate) const DEATH_SWEEP_S_MAX: u64 = 60;
+/// By how much the sweep may move the others' p99, in nanoseconds.
+pub(crate) const DEATH_P99_MOVE_NS_GOAL: f64 = 1e6;
+const _: () = assert!(DEATH_PORTS_MIN >= 2 * DEATH_SAMPLE && PORTS_QUICK_MAX >= DEATH_PORTS_MIN);
+
 const _: () = assert!(PORTS_QUICK_MAX < 1 << (4 * PORTS_NAME_BYTES_MIN));
 
 /// Most ports of `messages`: the client counts each sender's messages to each of them.

@@ -20,6 +20,7 @@
 //!        > table             the switch's ports, alone
 //!        > ports             a client of the switch's daemon, and of Redis
 //!        > messages          the same daemon, and nats-server
+//!        > death             many clients of the switch's daemon, one of which dies
 //!        > machine_limits    l2: frames there and back
 //!        > forwarder         the impaired wire; measures nothing
 //! ```
@@ -128,6 +129,11 @@ fn run(cli: Cli) -> Result<ExitCode, Error> {
             let (args, stop) = (args.settled()?, Stop::on_signals()?);
             let is_json = args.json;
             finish(&messages::run(args, &stop)?, is_json)
+        }
+        Command::Death(args) => {
+            let (args, stop) = (args.settled(), Stop::on_signals()?);
+            let is_json = args.json;
+            finish(&ports::death::run(args, &stop)?, is_json)
         }
         Command::Lister(args) => listing::list(&args).map(|()| ExitCode::SUCCESS),
         Command::IdleHolder(args) => http::idle::hold(&args).map(|()| ExitCode::SUCCESS),

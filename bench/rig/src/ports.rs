@@ -10,6 +10,7 @@
 
 pub(crate) mod args;
 pub(crate) mod bypss;
+pub(crate) mod death;
 pub(crate) mod dialect;
 pub(crate) mod engine;
 mod etcd;

@@ -11,7 +11,7 @@ pub(crate) mod args;
 mod bed;
 mod memory_use;
 mod names;
-mod stalls;
+pub(crate) mod stalls;
 
 use std::time::Duration;
 

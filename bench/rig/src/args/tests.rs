@@ -22,6 +22,7 @@ fn rr(line: &str) -> RrArgs {
         | Command::Table(_)
         | Command::Ports(_)
         | Command::Messages(_)
+        | Command::Death(_)
         | Command::ConnectKernelServer(_)
         | Command::VethServer(_)
         | Command::RrKernelServer(_) => panic!("`{line}` is an rr"),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use protocol::{
     Answer, Batch, FrameError, FrameWriter, Framing, Grants, Incoming, IncomingBody, Limits, Name,
-    Push, RegisterFlags, RequestKind, SendAnswer, Sequence, SessionId, shard_of, write_bare,
+    Push, RegisterFlags, RequestKind, Role, SendAnswer, Sequence, SessionId, shard_of, write_bare,
     write_relet,
 };
 
@@ -17,7 +17,7 @@ use super::dialect::{Dialect, End, One, nonsense};
 use super::ledger::Ledger;
 use super::load::{Load, index};
 use crate::error::Error;
-use crate::ports::bypss::session::{Agreed, Receive, chosen_id};
+use crate::ports::bypss::session::{Agreed, Conn, chosen_id};
 use crate::ports::engine::open;
 
 /// The protocol between nodes and the switch, as all of them speak it.
@@ -71,12 +71,7 @@ impl Bypss {
     }
 
     /// Registers the receiver's ports on its receive connection.
-    fn register(
-        &mut self,
-        receive: &mut Receive,
-        agreed: &Agreed,
-        number: u32,
-    ) -> Result<(), Error> {
+    fn register(&mut self, receive: &mut Conn, agreed: &Agreed, number: u32) -> Result<(), Error> {
         let ports: Vec<u32> = self.load.ports_of(number).collect();
         let mut out = Vec::new();
         let mut batch = Batch::register(&mut out, 3, PLAIN, &agreed.limits);
@@ -137,15 +132,15 @@ impl Dialect for Bypss {
     const TELLS: bool = true;
 
     fn open_sender(&mut self, address: SocketAddr, number: u32) -> Result<TcpStream, Error> {
-        let mut receive = Receive::new(open(address, None)?);
-        receive.greet(&format!("sender-{number}"), SessionId::NONE)?;
+        let mut receive = Conn::new(open(address, None)?);
+        receive.greet(&format!("sender-{number}"), SessionId::NONE, Role::Node)?;
         receive.into_stream()
     }
 
     fn open_receiver(&mut self, address: SocketAddr, number: u32) -> Result<TcpStream, Error> {
-        let mut receive = Receive::new(open(address, None)?);
+        let mut receive = Conn::new(open(address, None)?);
         let begin = Instant::now();
-        let agreed = receive.greet(&format!("receiver-{number}"), chosen_id()?)?;
+        let agreed = receive.greet(&format!("receiver-{number}"), chosen_id()?, Role::Node)?;
         let mut out = Vec::new();
         write_bare(&mut out, RequestKind::WaitMsg, 2);
         receive.say(&out)?;

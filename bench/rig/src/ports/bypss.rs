@@ -24,7 +24,7 @@ use crate::error::Error;
 #[derive(Debug)]
 pub(super) struct Bypss {
     ports: Ports,
-    session: Session,
+    pub(super) session: Session,
     /// The grant of each port, by its number; of a port that nobody holds, the one that is over.
     sequences: Vec<Sequence>,
     /// What was granted since they were looked at.
@@ -35,10 +35,15 @@ pub(super) struct Bypss {
 impl Bypss {
     /// Begins a session at the switch.
     pub(super) fn begin(ports: Ports, address: SocketAddr) -> Result<Self, Error> {
+        Self::begin_as(NODE, ports, address)
+    }
+
+    /// Begins a session of that node.
+    pub(super) fn begin_as(node: &str, ports: Ports, address: SocketAddr) -> Result<Self, Error> {
         let count = usize::try_from(ports.count).expect("a table of them fits memory");
         Ok(Self {
             ports,
-            session: Session::begin(address)?,
+            session: Session::begin(address, node)?,
             sequences: vec![Sequence::NONE; count],
             grants: Vec::new(),
             wrong: Wrong::default(),
@@ -89,8 +94,8 @@ impl Bypss {
     }
 
     fn on_queried(&mut self, batch: Batch, answer: QueryPortAnswer<'_>) {
-        let is_one =
-            answer.owners.len() == 1 && answer.owners.iter().all(|owner| owner.node == NODE);
+        let is_one = answer.owners.len() == 1
+            && answer.owners.iter().all(|owner| owner.node == self.session.node());
         if !is_one || answer.sequences.len() != index(u64::from(batch.count)) {
             self.wrong.mismatched += u64::from(batch.count);
             return;

@@ -14,20 +14,20 @@ const GOAL: Duration = Duration::from_micros(TABLE_STALL_US_GOAL);
 
 /// The longest calls so far.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Stalls {
+pub(crate) struct Stalls {
     /// On the wall: other programs' time and the host's included.
-    pub(super) wall: Duration,
+    pub(crate) wall: Duration,
     /// On the core: the kernel's page faults included, and what the host took meanwhile.
-    pub(super) core: Duration,
+    pub(crate) core: Duration,
     /// Calls that took the core longer than the goal.
-    pub(super) long: u64,
+    pub(crate) long: u64,
     /// Time of the core in all calls.
-    pub(super) busy: Duration,
+    pub(crate) busy: Duration,
 }
 
 impl Stalls {
     /// Runs one call and remembers its length; gives its time of the core.
-    pub(super) fn time(&mut self, call: impl FnOnce()) -> Result<Duration, Error> {
+    pub(crate) fn time(&mut self, call: impl FnOnce()) -> Result<Duration, Error> {
         let (wall, core) = (Instant::now(), thread_time()?);
         call();
         let core = thread_time()?.saturating_sub(core);
@@ -42,7 +42,7 @@ impl Stalls {
         self.busy += core;
     }
 
-    pub(super) fn and(self, other: Self) -> Self {
+    pub(crate) fn and(self, other: Self) -> Self {
         Self {
             wall: self.wall.max(other.wall),
             core: self.core.max(other.core),
@@ -52,7 +52,7 @@ impl Stalls {
     }
 
     /// Calls beyond the goal in each second of the core.
-    pub(super) fn long_per_s(&self) -> f64 {
+    pub(crate) fn long_per_s(&self) -> f64 {
         #[allow(clippy::cast_precision_loss, reason = "calls of a run")]
         let long = self.long as f64;
         long / self.busy.as_secs_f64().max(1e-9)
@@ -60,7 +60,7 @@ impl Stalls {
 }
 
 /// Time that this thread has had a core.
-pub(super) fn thread_time() -> Result<Duration, Error> {
+pub(crate) fn thread_time() -> Result<Duration, Error> {
     let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)
         .map_err(Error::errno("read the thread's time"))?;
     Ok(Duration::from(time))
@@ -68,7 +68,7 @@ pub(super) fn thread_time() -> Result<Duration, Error> {
 
 /// Runs `work` while another core, if there is one, does nothing but read the clocks, and what the
 /// longest was that it went without: it is what the machine itself does to a program.
-pub(super) fn beside_spinner<T>(
+pub(crate) fn beside_spinner<T>(
     core: Option<CoreId>,
     work: impl FnOnce() -> T,
 ) -> (T, Option<Stalls>) {

@@ -16,33 +16,37 @@ use crate::limits::PORTS_SILENCE_MAX;
 use crate::ports::dialect::nonsense;
 use crate::ports::engine::{Input, is_for_later, open};
 
-/// The node that this client is.
-pub(super) const NODE: &str = "abele-bench";
+/// The node that this client is where there is but one.
+pub(crate) const NODE: &str = "abele-bench";
 
 /// A session that holds its lease.
 #[derive(Debug)]
-pub(super) struct Session {
-    pub(super) shards: u8,
-    pub(super) limits: Limits,
+pub(crate) struct Session {
+    pub(crate) shards: u8,
+    pub(crate) limits: Limits,
+    node: String,
     id: SessionId,
-    receive: Receive,
-    lease: Duration,
+    receive: Conn,
+    /// How long the session may act after the sending of a `RELET` that was answered.
+    pub(crate) lease: Duration,
+    /// How long the switch keeps its ports after it received one.
+    pub(crate) exclusion: Duration,
     /// When the last `RELET` that was answered was sent.
-    pub(super) renewed_at: Instant,
+    pub(crate) renewed_at: Instant,
     /// The `RELET` that is under way: its number and when it was sent.
     under_way: Option<(u64, Instant)>,
     relets: u64,
 }
 
-/// The receive connection.
+/// One connection, and what came on it.
 #[derive(Debug)]
-pub(crate) struct Receive {
+pub(crate) struct Conn {
     stream: TcpStream,
     input: Input,
     blocks: bool,
 }
 
-impl Receive {
+impl Conn {
     /// On a stream that blocks.
     pub(crate) fn new(stream: TcpStream) -> Self {
         Self { stream, input: Input::new(), blocks: true }
@@ -50,12 +54,12 @@ impl Receive {
 }
 
 impl Session {
-    /// Opens the receive connection and begins a session on it.
-    pub(super) fn begin(address: SocketAddr) -> Result<Self, Error> {
+    /// Opens the receive connection of a node and begins a session on it.
+    pub(crate) fn begin(address: SocketAddr, node: &str) -> Result<Self, Error> {
         let id = chosen_id()?;
-        let mut receive = Receive::new(open(address, None)?);
+        let mut receive = Conn::new(open(address, None)?);
         let begin = Instant::now();
-        let agreed = receive.greet(NODE, id)?;
+        let agreed = receive.greet(node, id, Role::Node)?;
         let mut out = Vec::new();
         write_bare(&mut out, RequestKind::WaitMsg, 2);
         receive.say(&out)?;
@@ -66,9 +70,11 @@ impl Session {
         Ok(Self {
             shards: agreed.shards,
             limits: agreed.limits,
+            node: node.to_owned(),
             id,
             receive,
             lease: agreed.lease,
+            exclusion: agreed.exclusion,
             renewed_at: begin,
             under_way: None,
             relets: 0,
@@ -76,13 +82,26 @@ impl Session {
     }
 
     /// Begins another connection of the session.
-    pub(super) fn greet(&self, stream: &mut TcpStream) -> Result<(), Error> {
+    pub(crate) fn greet(&self, stream: &mut TcpStream) -> Result<(), Error> {
         let stream = stream.try_clone().map_err(Error::io("share a connection"))?;
-        Receive::new(stream).greet(NODE, self.id).map(|_agreed| ())
+        Conn::new(stream).greet(&self.node, self.id, Role::Node).map(|_agreed| ())
+    }
+
+    /// Whose session it is.
+    pub(crate) fn node(&self) -> &str {
+        &self.node
+    }
+
+    /// Opens another connection of the session, which does not block.
+    pub(crate) fn open(&self, address: SocketAddr) -> Result<Conn, Error> {
+        let mut conn = Conn::new(open(address, None)?);
+        conn.greet(&self.node, self.id, Role::Node)?;
+        conn.set_blocks(false)?;
+        Ok(conn)
     }
 
     /// Renews the lease as often as it must be; fails once it is over.
-    pub(super) fn keep(&mut self, now: Instant) -> Result<(), Error> {
+    pub(crate) fn keep(&mut self, now: Instant) -> Result<(), Error> {
         let due = self.renewed_at + self.lease / 3;
         if now < due {
             return Ok(());
@@ -99,7 +118,7 @@ impl Session {
         };
         self.receive.read()?;
         if self.receive.has_frame(&self.limits)? {
-            self.receive.use_frame(&self.limits, "RELET", |body| match body {
+            self.receive.use_frame(&self.limits, "RELET", |_id, body| match body {
                 IncomingBody::Answer(Answer::Relet(answer)) => {
                     (answer.relet == relet).then_some(())
                 }
@@ -112,7 +131,7 @@ impl Session {
     }
 
     /// Gives back every port at once, and ends.
-    pub(super) fn end(mut self) -> Result<(), Error> {
+    pub(crate) fn end(mut self) -> Result<(), Error> {
         self.receive.set_blocks(true)?;
         let mut out = Vec::new();
         write_bare(&mut out, RequestKind::Yield, 4);
@@ -151,11 +170,17 @@ pub(crate) struct Agreed {
     pub(crate) shards: u8,
     pub(crate) limits: Limits,
     pub(crate) lease: Duration,
+    pub(crate) exclusion: Duration,
 }
 
-impl Receive {
+impl Conn {
     /// Hears `GREETING`, says `HELLO`, hears `WELCOME`; the stream blocks.
-    pub(crate) fn greet(&mut self, node: &str, session: SessionId) -> Result<Agreed, Error> {
+    pub(crate) fn greet(
+        &mut self,
+        node: &str,
+        session: SessionId,
+        role: Role,
+    ) -> Result<Agreed, Error> {
         self.stream.set_read_timeout(Some(PORTS_SILENCE_MAX)).map_err(Error::io("bound a wait"))?;
         let limits = Limits::BEFORE_WELCOME;
         let (cluster, epoch) = self.next(&limits, "a connection", |body| {
@@ -163,7 +188,8 @@ impl Receive {
             Some((greeting.cluster, greeting.epoch))
         })?;
         let mut out = Vec::new();
-        hello(node, session, cluster, epoch).write(&mut out, 1, None);
+        let hello = hello(node, session, (cluster, epoch), role);
+        hello.write(&mut out, 1, None);
         self.say(&out)?;
         self.next(&limits, "HELLO", |body| {
             let IncomingBody::Answer(Answer::Welcome(welcome)) = body else { return None };
@@ -186,32 +212,32 @@ impl Receive {
         while !self.has_frame(limits)? {
             self.read()?;
         }
-        self.use_frame(limits, to, use_it)
+        self.use_frame(limits, to, |_id, body| use_it(body))
     }
 
-    fn has_frame(&self, limits: &Limits) -> Result<bool, Error> {
+    pub(crate) fn has_frame(&self, limits: &Limits) -> Result<bool, Error> {
         let framing = Framing::find(self.input.filled(), limits.incoming_len_max());
         Ok(matches!(framing.map_err(bad_frame)?, Framing::Whole { .. }))
     }
 
-    fn use_frame<T>(
+    pub(crate) fn use_frame<T>(
         &mut self,
         limits: &Limits,
         to: &str,
-        use_it: impl FnOnce(&IncomingBody<'_>) -> Option<T>,
+        use_it: impl FnOnce(u32, &IncomingBody<'_>) -> Option<T>,
     ) -> Result<T, Error> {
         let framing = Framing::find(self.input.filled(), limits.incoming_len_max());
         let Framing::Whole { frame, .. } = framing.map_err(bad_frame)? else {
             return Err(nonsense::<Bypss>("less than a frame"));
         };
-        let body = Incoming::parse(frame, limits).map_err(bad_frame)?.body;
-        let used = use_it(&body).ok_or_else(|| unexpected(to, &body))?;
+        let Incoming { header, body } = Incoming::parse(frame, limits).map_err(bad_frame)?;
+        let used = use_it(header.id, &body).ok_or_else(|| unexpected(to, &body))?;
         let len = frame.len();
         self.input.on_taken(len);
         Ok(used)
     }
 
-    fn read(&mut self) -> Result<(), Error> {
+    pub(crate) fn read(&mut self) -> Result<(), Error> {
         let room = self.input.room().ok_or_else(|| nonsense::<Bypss>("a frame without end"))?;
         match self.stream.read(room) {
             Ok(0) => Err(nonsense::<Bypss>("it closed the receive connection")),
@@ -234,16 +260,21 @@ impl Receive {
         Err(nonsense::<Bypss>("it said more than it was asked for"))
     }
 
-    fn set_blocks(&mut self, blocks: bool) -> Result<(), Error> {
+    pub(crate) fn set_blocks(&mut self, blocks: bool) -> Result<(), Error> {
         self.blocks = blocks;
         self.stream.set_nonblocking(!blocks).map_err(Error::io("set how a connection waits"))
     }
 }
 
-fn hello(node: &str, session: SessionId, cluster: ClusterId, epoch_seen: Epoch) -> Hello<'_> {
+fn hello(
+    node: &str,
+    session: SessionId,
+    (cluster, epoch_seen): (ClusterId, Epoch),
+    role: Role,
+) -> Hello<'_> {
     Hello {
         version: VERSION,
-        role: Role::Node,
+        role,
         features: 0,
         cluster,
         epoch_seen,
@@ -261,6 +292,7 @@ fn agreed(welcome: &Welcome<'_>) -> Agreed {
         shards: welcome.shards,
         limits: welcome.limits,
         lease: Duration::from_millis(welcome.lease_ms.into()),
+        exclusion: Duration::from_millis(welcome.exclusion_ms.into()),
     }
 }
 
