@@ -6,6 +6,8 @@
 
 mod rules;
 mod run;
+mod slow;
+mod watched;
 
 use base::Rng;
 
@@ -53,6 +55,9 @@ fn converse(shards: u8) {
         counters.register_draining,
         counters.unregister_stale,
         counters.messages_no_receiver,
+        counters.notices_overflowed,
+        counters.events_told,
+        run.slow.flushed,
     ];
     assert!(reached.iter().all(|&count| count > 10), "{reached:?}");
 }

@@ -27,7 +27,7 @@ pub(super) struct Session {
     pub(super) sender: ConnId,
     renewed_at: (Instant, u64),
     pub(super) notice: u64,
-    is_noticed: bool,
+    pub(super) is_noticed: bool,
     pub(super) is_lost: bool,
 }
 
@@ -341,7 +341,7 @@ impl Rules {
         true
     }
 
-    fn unsubscribe_all(&mut self, session: usize) {
+    pub(super) fn unsubscribe_all(&mut self, session: usize) {
         for port in self.ports.values_mut() {
             port.subscribers.remove(&session);
         }

@@ -6,14 +6,21 @@ use protocol::{
     RequestKind, SendItem, Sequence, SessionId,
 };
 
-use super::super::bed::{Bed, bare, config, hello, relet};
+use super::super::bed::{Bed, bare, config, hello, open_entry, relet};
 use super::super::shown::show;
 use super::rules::{Notice, Rules, Session, State};
+use super::slow::{self, Slow};
+use super::watched::Watcher;
 use crate::config::SwitchConfig;
 use crate::connection::ConnId;
 
-const NODES: [&str; 5] = ["a", "b", "c", "d", "e"];
+/// The last of them reads slowly; see [`super::slow`].
+const NODES: [&str; 6] = ["a", "b", "c", "d", "e", "slow"];
+/// Those that register, wait and send.
+const OTHERS: usize = 5;
 const NAMES: u64 = 60;
+/// Names from here on are long, so that a few hundred notices of them fill a queue.
+const LONG_FROM: u64 = 45;
 
 pub(super) struct Run {
     pub(super) bed: Bed,
@@ -21,23 +28,29 @@ pub(super) struct Run {
     rules: Rules,
     rng: Rng,
     ids: [u32; NODES.len()],
+    pub(super) slow: Slow,
+    watcher: Watcher,
 }
 
 /// What came on one connection.
 #[derive(Default)]
-struct Heard {
-    answers: Vec<String>,
+pub(super) struct Heard {
+    pub(super) answers: Vec<String>,
     messages: Vec<(u64, String)>,
-    notices: Vec<(Notice, u64)>,
+    pub(super) notices: Vec<(Notice, u64)>,
 }
 
 impl Run {
     pub(super) fn new(rng: Rng, shards: u8) -> Self {
+        let access = vec![slow::entry(), open_entry()];
         let (connections_max, sessions_max) = (1 << 18, 64);
-        let bed = Bed::with(SwitchConfig { shards, connections_max, sessions_max, ..config() });
+        let config = SwitchConfig { access, shards, connections_max, sessions_max, ..config() };
+        let mut bed = Bed::with(config);
+        let watcher = Watcher::begin(&mut bed);
         let next = (0..shards).map(|shard| Sequence::new(shard, 1).to_bits()).collect();
         let rules = Rules { next, ..Rules::default() };
-        let mut run = Self { bed, items: 0, rules, rng, ids: [0; NODES.len()] };
+        let (ids, slow) = ([0; NODES.len()], Slow::default());
+        let mut run = Self { bed, items: 0, rules, rng, ids, slow, watcher };
         (0..NODES.len()).for_each(|node| run.begin(node));
         run
     }
@@ -45,14 +58,20 @@ impl Run {
     /// One random thing happens, and everything is compared.
     pub(super) fn step(&mut self) {
         let node = self.below(NODES.len());
-        match self.below(1_000) {
+        let what = match self.below(1_000) {
+            // What fills the slow node's queue takes time in which it stays.
+            0..64 if NODES[node] == slow::NODE && self.below(32) > 0 => 999,
+            what => what,
+        };
+        match what {
             0..8 => self.begin(node),
             8..25 => self.go_away(node),
             25..60 => self.come_back(node),
             60..64 => self.drop_node(node),
             64..72 => self.give_up(node),
             72..90 => self.pass(1_200),
-            90..260 => self.pass(120),
+            90..258 => self.pass(120),
+            258..260 => self.read_slowly(),
             260..420 => self.keep_alive(node),
             _ => self.request(node),
         }
@@ -71,9 +90,14 @@ impl Run {
 
     fn names(&mut self) -> Vec<String> {
         let count = 1 + self.below(12);
-        let names = (0..count).map(|_| format!("name {}", self.rng.below(NAMES))).collect();
+        let names = (0..count).map(|_| name_of(self.rng.below(NAMES))).collect();
         self.items += count as u64;
         names
+    }
+
+    fn long_names(&mut self) -> Vec<String> {
+        let names = NAMES - LONG_FROM;
+        (0..6).map(|_| name_of(LONG_FROM + self.rng.below(names))).collect()
     }
 
     /// A new session of the node, which evicts the one before.
@@ -90,12 +114,31 @@ impl Run {
         self.rules.sessions[session].sender = self.connect(NODES[node], id);
         self.bed.say(receiver, |out| bare(out, RequestKind::WaitMsg));
         self.expect_answer(receiver, "wait_msg New next 1");
+        self.slow_down(session);
+    }
+
+    /// The slow node's receive connection is read no more, except now and then.
+    fn slow_down(&mut self, session: usize) {
+        let Session { ref node, receiver, .. } = self.rules.sessions[session];
+        if node == slow::NODE
+            && let Some(conn) = receiver
+        {
+            self.bed.stop_reading(conn);
+        }
+    }
+
+    fn read_slowly(&mut self) {
+        if let Some(session) = self.rules.live(slow::NODE) {
+            let len = (self.below(4) > 0).then(|| self.below(3_000));
+            self.slow.read((&mut self.bed, &mut self.rules), session, len);
+        }
     }
 
     fn go_away(&mut self, node: usize) {
         if let Some(session) = self.rules.live(NODES[node])
             && let Some(conn) = self.rules.sessions[session].receiver.take()
         {
+            self.slow.hear_unread((&mut self.bed, &self.rules), session, conn);
             self.bed.break_off(conn);
         }
     }
@@ -104,10 +147,14 @@ impl Run {
         let Some(session) = self.rules.live(NODES[node]) else {
             return self.begin(node);
         };
+        if let Some(before) = self.rules.sessions[session].receiver {
+            self.slow.hear_unread((&mut self.bed, &self.rules), session, before);
+        }
         let conn = self.connect(NODES[node], self.rules.sessions[session].id);
         let expected = self.rules.resume(session, conn, self.bed.now);
         self.bed.say(conn, |out| bare(out, RequestKind::WaitMsg));
         self.expect_answer(conn, &expected);
+        self.slow_down(session);
     }
 
     fn drop_node(&mut self, node: usize) {
@@ -133,10 +180,11 @@ impl Run {
     }
 
     fn pass(&mut self, ms_max: u64) {
+        self.keep_alive(NODES.len() - 1);
         self.bed.now += Duration::from_millis(self.rng.below(ms_max));
         let (next, taken_back) = (self.rules.next.clone(), self.rules.taken_back);
         self.rules.expire(self.bed.now);
-        let node = self.below(NODES.len());
+        let node = self.below(OTHERS);
         if self.below(2) == 0 || self.rules.taken_back > taken_back {
             return;
         }
@@ -158,6 +206,10 @@ impl Run {
         if let Some(conn) = self.rules.sessions[session].receiver {
             self.bed.say(conn, relet(7));
             self.rules.renew(session, self.bed.now);
+            if NODES[node] == slow::NODE {
+                self.slow.relets += 1;
+                return;
+            }
             self.expect_answer(conn, "relet 7 3000");
         }
     }
@@ -175,6 +227,9 @@ impl Run {
     }
 
     fn request(&mut self, node: usize) {
+        if NODES[node] == slow::NODE {
+            return self.subscribe_slowly(node);
+        }
         match self.below(12) {
             0..4 => self.register(node),
             4..6 => self.unregister(node),
@@ -204,6 +259,12 @@ impl Run {
         let subscribe = self.below(2) == 0;
         let write = |out: &mut Vec<u8>| fill(Batch::query(out, 9, subscribe, &LIMITS), &names);
         self.ask(node, write, |rules, session| rules.query(session, &names, subscribe));
+    }
+
+    fn subscribe_slowly(&mut self, node: usize) {
+        let names = self.long_names();
+        let write = |out: &mut Vec<u8>| fill(Batch::query(out, 9, true, &LIMITS), &names);
+        self.ask(node, write, |rules, session| rules.query(session, &names, true));
     }
 
     fn unfollow(&mut self, node: usize) {
@@ -313,6 +374,10 @@ impl Run {
     fn compare(&mut self) {
         self.bed.settle();
         for (conn, expected) in std::mem::take(&mut self.rules.ended) {
+            if self.bed.clients[conn.0 as usize].reads.is_some() {
+                self.bed.resume_reading(conn);
+                self.slow.forget();
+            }
             let client = &mut self.bed.clients[conn.0 as usize];
             assert!(client.is_closed, "{conn:?} was to end with {expected}");
             let answers = heard(&std::mem::take(&mut client.inbox)).answers;
@@ -324,6 +389,12 @@ impl Run {
             let Some(conn) = self.rules.sessions[index].receiver else {
                 continue;
             };
+            if self.bed.clients[conn.0 as usize].reads.is_some() {
+                let told = notices.extract_if(.., |(session, _)| *session == index);
+                let told = told.map(|(_, notice)| notice).collect();
+                self.slow.expect((&self.bed.switch, &mut self.rules), index, told);
+                continue;
+            }
             let bytes = std::mem::take(&mut self.bed.clients[conn.0 as usize].inbox);
             let heard = heard(&bytes);
             assert!(heard.answers.is_empty(), "session {index}: {:?}", heard.answers);
@@ -343,6 +414,7 @@ impl Run {
         assert!(notices.is_empty(), "not told: {notices:?}");
         let unknown = self.rules.ports.iter().find(|(_, port)| port.sequence.is_none());
         assert!(unknown.is_none(), "not granted: {unknown:?}");
+        self.watcher.compare(&mut self.bed, &self.rules);
     }
 
     fn compare_notices(
@@ -373,6 +445,11 @@ impl Run {
 
 const LIMITS: Limits = Limits::DEFAULT;
 
+fn name_of(number: u64) -> String {
+    let len = if number < LONG_FROM { 0 } else { 900 };
+    format!("name {number}{:-<len$}", "")
+}
+
 fn fill<'a>(mut batch: Batch<'_, Name<'a>>, names: &'a [String]) {
     for name in names {
         assert!(batch.push(Name(name.as_bytes())), "it fits");
@@ -380,7 +457,7 @@ fn fill<'a>(mut batch: Batch<'_, Name<'a>>, names: &'a [String]) {
     batch.finish();
 }
 
-fn frames(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(super) fn frames(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::from_fn(move || {
         let Ok(Framing::Whole { frame, rest, .. }) = Framing::find(bytes, u32::MAX) else {
             assert!(bytes.is_empty(), "{} bytes are no frame", bytes.len());
@@ -400,7 +477,7 @@ fn without_answers(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// Reads a stream; notices must be numbered without a gap.
-fn heard(bytes: &[u8]) -> Heard {
+pub(super) fn heard(bytes: &[u8]) -> Heard {
     let mut heard = Heard::default();
     let mut next = None;
     for frame in frames(bytes) {
