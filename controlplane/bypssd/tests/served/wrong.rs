@@ -58,6 +58,102 @@ fn garbage_and_frames_that_are_too_long_are_told_and_end_only_their_connection()
     }
 }
 
+/// A whole frame of this kind, with those flags and that reserved field, and this body.
+fn whole(kind: u8, flags: u8, reserved: u16, body: &[u8]) -> Vec<u8> {
+    let mut bytes = frame(u32::try_from(12 + body.len()).expect("short"), kind, 12);
+    bytes[5] = flags;
+    bytes[6..8].copy_from_slice(&reserved.to_le_bytes());
+    bytes[8] = 7;
+    bytes.extend_from_slice(body);
+    bytes
+}
+
+/// One name, in the list of a request.
+fn list_of_one(name: &[u8]) -> Vec<u8> {
+    let mut body = vec![1, 0, 0, 0];
+    let len = u16::try_from(name.len()).expect("short");
+    match len {
+        ..0x80 => body.push(len.to_le_bytes()[0]),
+        _ => body.extend([0x80 | len.to_be_bytes()[0], len.to_be_bytes()[1]]),
+    }
+    body.extend_from_slice(name);
+    body
+}
+
+#[test]
+fn a_wrong_frame_of_one_who_is_in_is_told_and_changes_nothing_for_others() {
+    let daemon = Daemon::with("");
+    let mut good = Client::session(daemon.address, "good");
+    assert_eq!(good.register(&["kept"]).unwrap().granted, 1);
+    let reg = |name: &[u8]| whole(4, 0, 0, &list_of_one(name));
+    let cases: [(&str, Vec<u8>, ErrorCode, bool); 13] = [
+        ("a kind that nobody knows", whole(0x3f, 0, 0, &[]), ErrorCode::Unsupported, false),
+        ("a flag that must be known", whole(0x10, 0x80, 0, &[]), ErrorCode::Unsupported, false),
+        ("something reserved", whole(0x10, 0, 1, &[]), ErrorCode::Malformed, true),
+        ("bytes behind the body", whole(0x10, 0, 0, &[0]), ErrorCode::Malformed, true),
+        ("an answer", whole(0x84, 0, 0, &[0; 12]), ErrorCode::Unsupported, false),
+        ("a list without an entry", whole(4, 0, 0, &[0; 4]), ErrorCode::Malformed, true),
+        ("a list that is cut", whole(6, 0, 0, &[9, 0, 0, 0, 1, b'a']), ErrorCode::Malformed, true),
+        ("a name without a byte", reg(b""), ErrorCode::BadName, false),
+        ("a name that is too long", reg(&[b'a'; 1_025]), ErrorCode::BadName, false),
+        ("a name that is no UTF-8", reg(b"\xff\xfe"), ErrorCode::BadName, false),
+        ("a second HELLO", hello_again(), ErrorCode::State, false),
+        ("RELET without a session", whole(3, 0, 0, &[0; 8]), ErrorCode::NoSession, false),
+        ("REG_PORT without a session", reg(b"port"), ErrorCode::NoSession, false),
+    ];
+    for (what, bytes, code, closes) in cases {
+        let mut wrong = Client::enter(daemon.address, "wrong");
+        wrong.send(&bytes);
+        let told = wrong.refusal();
+        assert_eq!((told.code, told.closes), (code, closes), "{what}");
+        if !closes {
+            wrong.ping();
+        }
+        good.ping();
+    }
+    let mut other = Client::session(daemon.address, "good-too");
+    let mut sender = Client::enter(daemon.address, "good-too");
+    assert_eq!(sender.relet().unwrap_err().code, ErrorCode::State, "not on a send connection");
+    assert_eq!(other.holder("kept"), "good");
+    good.relet().unwrap();
+}
+
+fn hello_again() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    hello("wrong").write(&mut bytes, 7, None);
+    bytes
+}
+
+#[test]
+fn random_bodies_of_every_kind_end_at_most_their_own_connection() {
+    let daemon = Daemon::with("");
+    let mut good = Client::session(daemon.address, "good");
+    assert_eq!(good.register(&["kept"]).unwrap().granted, 1);
+    let seed = 0x2545_f491_4f6c_dd1d_u64;
+    println!("ABELE_SEED={seed}");
+    let mut random = seed;
+    let mut next = || {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        random.to_le_bytes()[3]
+    };
+    for round in 0..300 {
+        let mut noisy = Client::enter(daemon.address, "noisy");
+        // All kinds of requests but YIELD and BYE, which may be said.
+        let kind = [1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 15, 32, 33, 34, 35, 36][round % 17];
+        let body: Vec<u8> = (0..next()).map(|_| next()).collect();
+        noisy.send(&whole(kind, next() & 3, 0, &body));
+        noisy.stream.shutdown(std::net::Shutdown::Write).unwrap();
+        // It is answered, refused or ended; nothing that comes is no frame.
+        while noisy.next(|_id, _body| ()).unwrap_or(None).is_some() {}
+        if round % 20 == 0 {
+            good.relet().unwrap();
+        }
+    }
+    assert_eq!(good.holder("kept"), "good");
+}
+
 #[test]
 fn a_frame_that_never_comes_whole_hinders_nobody_and_leaves_nothing() {
     let daemon = Daemon::with("");
