@@ -202,21 +202,23 @@ impl Shards {
         released
     }
 
-    /// Looks the names of entries up. `tell` hears of each with its shard: those of one shard after
-    /// each other, in their order.
+    /// Looks names up, each of which has something beside it. `tell` hears of each with that and its
+    /// shard: those of one shard after each other, in their order.
     pub(crate) fn find<'a>(
         &mut self,
-        entries: impl Iterator<Item = Entry<'a>> + Clone,
+        names: impl Iterator<Item = &'a [u8]> + Clone,
+        beside: impl Iterator<Item = Entry<'a>> + Clone,
         mut tell: impl FnMut(&Entry<'a>, &Shard, Option<Port>),
     ) {
         if let [only] = &self.all[..] {
-            let mut told = entries.clone();
-            only.find(entries.map(|entry| entry.name), |_name, found| {
-                let entry = told.next().expect("as many as there are names");
+            let mut beside = beside;
+            only.find(names, |_name, found| {
+                let entry = beside.next().expect("as many as there are names");
                 tell(&entry, only, found);
             });
             return;
         }
+        let entries = names.zip(beside).map(|(name, entry)| Entry { name, ..entry });
         let sorted = self.split.sort(entries, self.count());
         for (at, shard) in self.all.iter().enumerate() {
             let own = sorted.of(at);

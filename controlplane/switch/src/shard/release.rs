@@ -31,8 +31,9 @@ impl Shard {
             let mut sequences = [0_u64; CHUNK];
             let mut numbers = [0_u32; CHUNK];
             let mut count = 0;
-            for (item, name, sequence) in items.by_ref().take(CHUNK) {
-                (numbers[count], names[count], sequences[count]) = (item, name, sequence);
+            let places = numbers.iter_mut().zip(&mut names).zip(&mut sequences);
+            for (((number, name), sequence), item) in places.zip(&mut items) {
+                (*number, *name, *sequence) = item;
                 count += 1;
             }
             released +=

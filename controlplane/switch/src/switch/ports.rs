@@ -95,9 +95,8 @@ impl Switch {
         let owners = &mut self.owners;
         owners.begin();
         holders.resize(query.names.len() as usize, (Sequence::NONE, nobody));
-        let entries = (0..).zip(query.names.iter());
-        let entries = entries.map(|(item, name)| Entry { item, name, ..Entry::default() });
-        self.shards.find(entries, |entry, shard, found| {
+        let items = (0..).map(|item| Entry { item, ..Entry::default() });
+        self.shards.find(query.names.iter(), items, |entry, shard, found| {
             let Some(port) = found else { return };
             let holder = Holder::Owner(owners.place(shard.session(port.slot)));
             holders[entry.item as usize] = (Sequence::from_bits(port.sequence), holder);

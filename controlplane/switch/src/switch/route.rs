@@ -42,10 +42,10 @@ impl Switch {
         for first in (0..allowed).step_by(CHUNK) {
             // Lengths are walked once, for names and messages together.
             let count = items.fill(&mut chunk[..CHUNK.min(allowed - first)]);
-            let entries = chunk[..count].iter();
-            let entries =
-                entries.map(|&SendItem { name, blob }| Entry { name, blob, ..Entry::default() });
-            shards.find(entries, |entry, shard, found| {
+            let names = chunk[..count].iter().map(|item| item.name);
+            let blobs = chunk[..count].iter();
+            let blobs = blobs.map(|&SendItem { blob, .. }| Entry { blob, ..Entry::default() });
+            shards.find(names, blobs, |entry, shard, found| {
                 routes.count(found.map(|port| ends.deliver(shard, port, entry.blob)));
             });
         }
@@ -68,9 +68,8 @@ impl Switch {
         let allowed = self.within_rate(conn, many.names.len());
         let mut routes = Routes::new(many.names.len() - allowed);
         let (shards, mut ends) = self.ends();
-        let entries = many.names.iter().take(allowed as usize);
-        let entries = entries.map(|name| Entry { name, ..Entry::default() });
-        shards.find(entries, |_entry, shard, found| {
+        let names = many.names.iter().take(allowed as usize);
+        shards.find(names, std::iter::repeat(Entry::default()), |_entry, shard, found| {
             routes.count(found.map(|port| ends.deliver(shard, port, many.blob)));
         });
         self.finish_sending(conn, RequestKind::SendMany, id, routes);
