@@ -2,12 +2,12 @@
 //!
 //! # Why it is built this way
 //!
-//! Of the time of a server that registers ten million names a second two thirds go to sockets: the
-//! calls, the copies, TCP itself. The naive way to use more cores is a lock around the table, or a
-//! table for each worker with sessions that all of them have to agree on. Here the switch stays one
-//! state machine with one writer, so that everything it promises (who is told before whom, which
-//! session is over, in which order messages arrive) holds as it does with one thread, and what takes
-//! the time is given away: workers own the connections, and reach the switch through bounded lanes.
+//! Where requests are small most of a server's time goes to sockets: the calls, the copies, TCP
+//! itself; and with TLS to ciphers. The naive way to use more cores is a lock around the table. Here
+//! the switch stays one state machine with one writer, so that everything it promises (who is told
+//! before whom, which session is over, in which order messages arrive) holds as it does with one
+//! thread, and the rest is given away: workers own the connections, and reach the switch through
+//! bounded lanes.
 //!
 //! ```text
 //! for each worker: lane --Up--> service --dirty--> part of what is outgoing --Down--> lane
@@ -177,7 +177,10 @@ impl<S: Service> Keeper<S> {
             Up::Opened { conn, generation, peer } => {
                 let number = numbers.take(worker, conn);
                 line.open(conn, number, generation);
-                service.handle_opened(number, peer, now);
+                match number {
+                    Some(number) => service.handle_opened(number, peer, now),
+                    None => counters.refused_full += 1,
+                }
             }
             Up::Bytes { conn, bytes } => {
                 if line.take(conn, bytes, service, now) {
@@ -187,9 +190,10 @@ impl<S: Service> Keeper<S> {
             Up::Sent { conn, len, spare } => line.handle_sent(conn, (len, spare), service, now),
             Up::Ended { conn } => line.end(conn),
             Up::Closed { conn } => {
-                let number = line.close(conn);
-                service.handle_closed(number, now);
-                numbers.put_back(number);
+                if let Some(number) = line.close(conn) {
+                    service.handle_closed(number, now);
+                    numbers.put_back(number);
+                }
             }
         }
     }

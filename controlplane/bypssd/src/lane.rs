@@ -124,7 +124,7 @@ impl<T: Send> Receiver<T> {
         self.consumer.pop()
     }
 
-    /// Enough was taken in this round: who waits for room hears of it.
+    /// Nothing more is taken at the moment: who waits for room hears of it.
     pub(crate) fn rest(&self) {
         if self.room.must_be_woken() {
             self.from.ring();

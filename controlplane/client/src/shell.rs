@@ -360,7 +360,12 @@ impl Shared {
             } else {
                 continue;
             };
-            match (state.acquiring.remove(&name), port) {
+            let acquiring = state.acquiring.remove(&name);
+            if let Some(answer) = &acquiring {
+                // That it waits may be answered after the grant was pushed, and is no news then.
+                state.answers.retain(|_request, other| !Arc::ptr_eq(other, answer));
+            }
+            match (acquiring, port) {
                 (Some(answer), Ok(guard)) => {
                     answer.put(Done::Registered(vec![Registered::Granted(guard)]));
                 }

@@ -13,6 +13,13 @@ use switch::{LONG, Switch};
 
 const SECOND: Duration = Duration::from_secs(1);
 
+/// Several shards and several workers.
+const SPREAD: &str = "\
+    listener = [{ address = \"127.0.0.1:0\" }]\n\
+    ports = { planned = 1024, shards = 5 }\n\
+    worker = { count = 2 }\n\
+    lease = { grace = \"none\" }\n";
+
 fn hold(client: &Client, name: &str) -> PortGuard {
     let ports = client.register(&[name], RegisterFlags::default(), LONG).expect("it answers");
     match ports.into_iter().next() {
@@ -25,7 +32,38 @@ fn hold(client: &Client, name: &str) -> PortGuard {
 fn a_port_has_one_owner_who_is_found_and_gets_messages() {
     let Some(switch) = Switch::dev() else { return };
     let (one, two) = (switch.client("one"), switch.client("two"));
-    let guard = hold(&one, "orders");
+    find_and_send(&one, &two);
+}
+
+#[test]
+fn ports_of_several_shards_have_one_owner_each_who_is_found_and_gets_messages() {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let Some(switch) = Switch::run(folder.path(), SPREAD) else { return };
+    let (one, two) = (switch.client("one"), switch.client("two"));
+    find_and_send(&one, &two);
+    let client = switch.client("three");
+    let names: Vec<String> = (0..100).map(|number| format!("many/{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let ports = client.register(&names, RegisterFlags::default(), LONG).expect("it answers");
+    let guards: Vec<_> = ports
+        .into_iter()
+        .map(|port| match port {
+            Registered::Granted(guard) => guard,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert!(guards.len() == 100 && guards.iter().all(PortGuard::is_owner));
+    for (name, guard) in names.iter().zip(&guards) {
+        match client.owner(name, LONG).expect("it answers") {
+            Holder::Owner(owner) => assert_eq!(owner.token, guard.token(), "{name}"),
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+}
+
+/// One holds a port; two finds it, sends to it, and has it next.
+fn find_and_send(one: &Client, two: &Client) {
+    let guard = hold(one, "orders");
     assert!(guard.is_owner() && guard.remaining() > SECOND);
     let ports = two.register(&["orders"], RegisterFlags::default(), LONG).expect("it answers");
     let Registered::Failed { code: RegisterCode::Held, owner: Some(owner) } = &ports[0] else {

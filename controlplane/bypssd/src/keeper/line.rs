@@ -8,9 +8,6 @@ use crate::limits::HANDED_LEN_MAX;
 use crate::traffic::{Down, KeeperEnds, Spares};
 use crate::worker::Service;
 
-/// No connection.
-const NONE: u32 = u32::MAX;
-
 /// The numbers under which the switch knows connections, and whose they are.
 #[derive(Debug)]
 pub(super) struct Numbers {
@@ -25,15 +22,19 @@ impl Numbers {
         Self { owners: Vec::new(), free: Vec::new(), max }
     }
 
-    /// A number for the connection of a worker.
-    pub(super) fn take(&mut self, worker: usize, conn: u32) -> u32 {
-        let number = self.free.pop().unwrap_or_else(|| {
-            self.owners.push(None);
-            u32::try_from(self.owners.len() - 1).expect("bounded by `max`")
-        });
-        assert!(number < self.max, "the census lets in at most {}", self.max);
+    /// A number for the connection of a worker. There is none where one has been let in for another
+    /// that is gone, whose own worker has not been heard yet.
+    pub(super) fn take(&mut self, worker: usize, conn: u32) -> Option<u32> {
+        let number = match self.free.pop() {
+            Some(number) => number,
+            None => {
+                let number = u32::try_from(self.owners.len()).ok().filter(|it| *it < self.max)?;
+                self.owners.push(None);
+                number
+            }
+        };
         self.owners[number as usize] = Some((worker, conn));
-        number
+        Some(number)
     }
 
     /// Whose number it is.
@@ -50,7 +51,9 @@ impl Numbers {
 
 #[derive(Debug)]
 struct Conn {
-    number: u32,
+    is_open: bool,
+    /// Under which the switch knows it. None: it is refused.
+    number: Option<u32>,
     generation: u32,
     /// Frames that the switch has not taken.
     waiting: Vec<u8>,
@@ -82,20 +85,24 @@ impl Line {
         Self { ends, conns, touched, spares: Spares::default() }
     }
 
-    /// A connection is there.
-    pub(super) fn open(&mut self, conn: u32, number: u32, generation: u32) {
+    /// A connection is there. Without a number it is to be closed.
+    pub(super) fn open(&mut self, conn: u32, number: Option<u32>, generation: u32) {
         while self.conns.len() <= conn as usize {
             self.conns.push(Conn::none());
         }
         let own = &mut self.conns[conn as usize];
-        assert!(own.number == NONE, "connection {conn} is open");
-        *own = Conn { number, generation, is_touched: own.is_touched, ..Conn::none() };
+        assert!(!own.is_open, "connection {conn} is open");
+        let is_touched = own.is_touched;
+        *own = Conn { is_open: true, number, generation, is_touched, ..Conn::none() };
+        if number.is_none() {
+            self.touch(conn);
+        }
     }
 
     /// The connection is gone; its number.
-    pub(super) fn close(&mut self, conn: u32) -> u32 {
+    pub(super) fn close(&mut self, conn: u32) -> Option<u32> {
         let own = &mut self.conns[conn as usize];
-        assert!(own.number != NONE, "connection {conn} is closed");
+        assert!(own.is_open, "connection {conn} is closed");
         let is_touched = own.is_touched;
         std::mem::replace(own, Conn { is_touched, ..Conn::none() }).number
     }
@@ -109,8 +116,12 @@ impl Line {
         now: Instant,
     ) -> bool {
         let own = &mut self.conns[conn as usize];
+        let Some(number) = own.number else {
+            self.spares.put(bytes);
+            return false;
+        };
         if own.waiting.is_empty() {
-            let used = service.handle_bytes(own.number, &bytes, now);
+            let used = service.handle_bytes(number, &bytes, now);
             own.taken += used;
             own.waiting.extend_from_slice(&bytes[used..]);
         } else {
@@ -132,14 +143,15 @@ impl Line {
     ) {
         self.spares.put(spare);
         let own = &mut self.conns[conn as usize];
+        let Some(number) = own.number else { return };
         // Of one that took its time the switch has dropped what was outgoing.
-        let len = len.min(own.handed).min(service.outgoing(own.number).len());
+        let len = len.min(own.handed).min(service.outgoing(number).len());
         if len > 0 {
             own.handed -= len;
-            service.handle_sent(own.number, len, now);
+            service.handle_sent(number, len, now);
         }
         if !own.waiting.is_empty() {
-            let used = service.handle_bytes(own.number, &own.waiting, now);
+            let used = service.handle_bytes(number, &own.waiting, now);
             own.waiting.drain(..used);
             own.taken += used;
             if own.waiting.is_empty() {
@@ -176,14 +188,14 @@ impl Line {
     /// Tells the worker of one connection; false: there was no room.
     fn hand(&mut self, conn: u32, service: &impl Service) -> bool {
         let own = &mut self.conns[conn as usize];
-        if own.number == NONE {
+        if !own.is_open {
             return true;
         }
-        let outgoing = service.outgoing(own.number);
+        let outgoing = own.number.map_or(&[][..], |number| service.outgoing(number));
         let rest = outgoing.get(own.handed..).unwrap_or_default();
         let part = &rest[..rest.len().min(HANDED_LEN_MAX.saturating_sub(own.handed))];
         let has_left = outgoing.is_empty();
-        let is_closing = has_left && service.is_closing(own.number);
+        let is_closing = has_left && own.number.is_none_or(|number| service.is_closing(number));
         let is_whole = own.has_ended && has_left && own.waiting.is_empty();
         let is_news = is_closing && !own.is_closing_told || is_whole;
         if part.is_empty() && own.taken == 0 && !is_news {
@@ -210,7 +222,8 @@ impl Line {
 impl Conn {
     fn none() -> Self {
         Self {
-            number: NONE,
+            is_open: false,
+            number: None,
             generation: 0,
             waiting: Vec::new(),
             taken: 0,

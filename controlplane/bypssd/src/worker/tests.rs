@@ -243,6 +243,11 @@ fn alone(allowed: Allowed, tls: Option<Arc<rustls::ServerConfig>>) -> Served {
 
 /// One whose service another thread has.
 fn kept(allowed: Allowed, tls: Option<Arc<rustls::ServerConfig>>) -> Served {
+    kept_with(allowed, allowed.connections, tls)
+}
+
+/// The same where that thread has so many numbers of connections.
+fn kept_with(allowed: Allowed, connections: u32, tls: Option<Arc<rustls::ServerConfig>>) -> Served {
     let Base { census, door, address, bounds, echo, most_in_one_call } =
         base(allowed, tls.is_some());
     let ((switch, switch_ordered), (orders, ordered)) = (orders().unwrap(), orders().unwrap());
@@ -255,7 +260,7 @@ fn kept(allowed: Allowed, tls: Option<Arc<rustls::ServerConfig>>) -> Served {
         ends: vec![KeeperEnds { up: up_end, down: down_end }],
         sleeper: keeper,
         ordered: switch_ordered,
-        connections: allowed.connections,
+        connections,
         idle,
         spin,
     });
@@ -530,4 +535,25 @@ fn a_worker_that_waits_does_not_turn(start: Start) {
     // The question itself is one of each thread, and the longest sleep another.
     assert!(rounds < 12, "{rounds} rounds in 300 ms of silence");
     served.end();
+}
+
+#[test]
+fn one_that_comes_before_the_end_of_another_was_heard_is_refused_and_nobody_else_is() {
+    // The keeper has heard of fewer ends than the census, which lets in eight.
+    let served = kept_with(ALLOWED, 1, None);
+    let mut first = served.connect();
+    for _ in 0..3 {
+        let mut refused = TcpStream::connect(served.address).unwrap();
+        refused.set_read_timeout(Some(StdDuration::from_secs(5))).unwrap();
+        refused.write_all(&frame(0, 12)).unwrap();
+        assert!(matches!(refused.read(&mut [0; 8]), Ok(0) | Err(_)));
+    }
+    first.write_all(&frame(0, 77)).unwrap();
+    back(&mut first, &frame(0, 77));
+    drop(first);
+    served.until("all are gone", |counters| counters.closed == 4);
+    let mut next = served.connect();
+    next.write_all(&frame(0, 78)).unwrap();
+    back(&mut next, &frame(0, 78));
+    assert_eq!(served.end().refused_full, 3);
 }
