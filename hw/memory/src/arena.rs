@@ -1,12 +1,15 @@
 //! One mapping: anonymous, or a named file on hugetlbfs or tmpfs.
 
+mod ahead;
 mod error;
 #[cfg_attr(miri, path = "arena/heap.rs")]
 mod map;
 #[cfg(test)]
 mod tests;
 
-use std::{fmt, path::Path, ptr::NonNull, sync::atomic::AtomicU64};
+use std::{fmt, num::NonZeroUsize, path::Path, ptr::NonNull, sync::atomic::AtomicU64};
+
+use self::ahead::{Ahead, Mapping};
 
 pub use error::ArenaError;
 #[cfg(not(miri))]
@@ -59,6 +62,8 @@ pub struct Arena {
     /// Bytes mapped: what was asked for, rounded up to whole pages.
     len: usize,
     touched: usize,
+    /// Who touches what comes next, if somebody does.
+    ahead: Option<Ahead>,
     pages: Pages,
 }
 
@@ -88,8 +93,10 @@ impl Arena {
         }
     }
 
-    /// Maps `len_max` bytes of zeroed memory of which the first `len` are on the pages of `choice`
-    /// and the others on base pages. Of those beyond `len` only address space is taken.
+    /// Maps `len_max` bytes of zeroed memory of which the first `len` are on the pages of `choice`.
+    /// Of those beyond `len` only address space is taken. Unless base pages were chosen, a thread
+    /// makes them present before they are needed, on huge pages where it can; what is touched
+    /// before it has come is on base pages.
     pub(crate) fn growable(
         len: usize,
         len_max: usize,
@@ -97,12 +104,18 @@ impl Arena {
     ) -> Result<Self, ArenaError> {
         let huge_len = rounded(len.max(1), HUGE_PAGE_LEN)?;
         let whole = rounded(len_max, HUGE_PAGE_LEN)?;
-        match choice {
-            PageChoice::RequireHuge => map::partly_huge(huge_len, whole),
+        let mut arena = match choice {
+            PageChoice::RequireHuge => map::partly_huge(huge_len, whole)?,
             PageChoice::Best if len >= HUGE_PAGE_LEN => map::partly_huge(huge_len, whole)
-                .or_else(|_no_pool| map::partly_transparent(huge_len, whole)),
-            PageChoice::Best | PageChoice::Base => map::base(rounded(len_max, BASE_PAGE_LEN)?),
-        }
+                .or_else(|_no_pool| map::partly_transparent(huge_len, whole))?,
+            PageChoice::Best => map::base_aligned(whole)?,
+            PageChoice::Base => return map::base(rounded(len_max, BASE_PAGE_LEN)?),
+        };
+        let base = NonZeroUsize::new(arena.base.as_ptr().expose_provenance());
+        let mapping = base.map(|base| Mapping { base, len: arena.len });
+        // Miri's memory is all present.
+        arena.ahead = mapping.filter(|_mapping| cfg!(not(miri))).and_then(Ahead::start);
+        Ok(arena)
     }
 
     /// Maps `len` bytes of the file at `path`, which lies on hugetlbfs or tmpfs, shared with every
@@ -161,10 +174,25 @@ impl Arena {
         assert!(len <= self.len, "touch_to {len} of {} bytes", self.len);
         let end = len.next_multiple_of(BASE_PAGE_LEN);
         if end > self.touched {
-            map::touch(self, self.touched, end)?;
+            let present = self.ahead.as_ref().map_or(0, Ahead::present).max(self.touched);
+            if end > present {
+                map::touch(self, present, end)?;
+            }
             self.touched = end;
+            if let Some(ahead) = &self.ahead {
+                ahead.on_touched(end);
+            }
         }
         Ok(())
+    }
+
+    /// Asks for the first `len` bytes, or as many as there are, to be touched by another thread, and
+    /// gives how many are. `None`: there is no such thread.
+    pub(crate) fn ask_ahead(&mut self, len: usize) -> Option<usize> {
+        let len = len.min(self.len);
+        let ahead = self.ahead.as_mut()?;
+        ahead.ask(len);
+        Some(ahead.present())
     }
 
     /// The whole mapping as 64-bit atomics, which is sound whoever else maps the file.
@@ -180,8 +208,18 @@ impl Arena {
 
 impl Drop for Arena {
     fn drop(&mut self) {
+        if let Some(ahead) = &mut self.ahead {
+            ahead.end();
+        }
         map::unmap(self);
     }
+}
+
+/// Bytes of memory that [`PageChoice::Best`] takes for `len` bytes where the machine has huge pages.
+#[must_use]
+pub fn len_on_pages(len: u64) -> u64 {
+    let page = if len < HUGE_PAGE_LEN as u64 { BASE_PAGE_LEN } else { HUGE_PAGE_LEN };
+    len.next_multiple_of(page as u64)
 }
 
 /// `len` rounded up to whole pages of `page` bytes.

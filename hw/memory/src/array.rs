@@ -68,7 +68,8 @@ impl<T: Plain> Array<T> {
     }
 
     /// An array that shows `len` zeroed records, every page of them touched, and can grow to
-    /// `len_max`. `choice` is for the pages of the first `len`; what comes later is on base pages,
+    /// `len_max`. `choice` is for the pages of the first `len`. What comes later is made present by
+    /// a thread, if it is asked to: see [`Array::ask_ahead`]. What is shown before is on base pages,
     /// so that growing by a few of them costs the caller microseconds: a huge page is zeroed as a
     /// whole, which takes some hundred.
     ///
@@ -114,6 +115,14 @@ impl<T: Plain> Array<T> {
         self.arena.touch_to(len * size_of::<T>())?;
         self.len = len;
         Ok(())
+    }
+
+    /// Asks for the memory of the first `len` records, or of as many as there can be, to be made
+    /// present by another thread. Whether it is by now: [`Array::grow_to`] then costs nothing.
+    /// `None`: no thread does, because the array was made full or on base pages.
+    pub fn ask_ahead(&mut self, len: usize) -> Option<bool> {
+        let bytes = len.min(self.len_max) * size_of::<T>();
+        self.arena.ask_ahead(bytes).map(|present| present >= bytes)
     }
 
     /// Records that the reservation holds.

@@ -55,7 +55,7 @@ mod shared;
 mod slab;
 mod sync;
 
-pub use arena::{Arena, ArenaError, PageChoice, Pages};
+pub use arena::{Arena, ArenaError, PageChoice, Pages, len_on_pages};
 pub use array::{Array, Plain};
 pub use doze::Doze;
 pub use frame::{

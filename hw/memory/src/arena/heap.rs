@@ -4,6 +4,7 @@ use std::{alloc::Layout, path::Path, ptr::NonNull};
 
 use nix::errno::Errno;
 
+use super::ahead::Mapping;
 use super::{Arena, ArenaError, PageChoice, Pages};
 use crate::limits::{BASE_PAGE_LEN, HUGE_PAGE_LEN};
 
@@ -24,13 +25,21 @@ pub(super) fn partly_transparent(_len: usize, whole: usize) -> Result<Arena, Are
     base(whole)
 }
 
+pub(super) fn base_aligned(whole: usize) -> Result<Arena, ArenaError> {
+    base(whole)
+}
+
+pub(super) fn touch_huge(_mapping: Mapping, _start: usize, _end: usize) -> bool {
+    true
+}
+
 pub(super) fn base(len: usize) -> Result<Arena, ArenaError> {
     let layout = Layout::from_size_align(len, BASE_PAGE_LEN);
     let layout = layout.map_err(|_too_long| ArenaError::ConfigLen { len })?;
     // SAFETY: callers have refused a length of zero.
     let base = NonNull::new(unsafe { std::alloc::alloc_zeroed(layout) });
     let base = base.ok_or(ArenaError::ResourceMap { len, source: Errno::ENOMEM })?;
-    Ok(Arena { base, len, touched: 0, pages: Pages::Base })
+    Ok(Arena { base, len, touched: 0, ahead: None, pages: Pages::Base })
 }
 
 pub(super) fn named(path: &Path, _len: usize, _choice: PageChoice) -> Result<Arena, ArenaError> {

@@ -18,6 +18,7 @@ use nix::{
     },
 };
 
+use super::ahead::Mapping;
 use super::{Arena, ArenaError, PageChoice, Pages};
 use crate::limits::{BASE_PAGE_LEN, HUGE_PAGE_LEN};
 
@@ -26,7 +27,7 @@ use crate::limits::{BASE_PAGE_LEN, HUGE_PAGE_LEN};
 pub(super) fn huge(len: usize) -> Result<Arena, ArenaError> {
     let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_HUGETLB | MapFlags::MAP_HUGE_2MB;
     match anonymous(len, flags) {
-        Ok(base) => Ok(Arena { base, len, touched: 0, pages: Pages::Huge }),
+        Ok(base) => Ok(Arena { base, len, touched: 0, ahead: None, pages: Pages::Huge }),
         Err(source) => {
             let needed = len / HUGE_PAGE_LEN;
             Err(ArenaError::ResourceHugePages { len, needed, total: pool_total(needed), source })
@@ -92,7 +93,7 @@ fn aligned(len: usize) -> Result<Arena, ArenaError> {
     unmap_range(base.wrapping_add(len), HUGE_PAGE_LEN - front);
     let base = NonNull::new(base).ok_or(refused(Errno::ENOMEM))?;
     // From here on the arena owns the mapping, also when a later call fails.
-    Ok(Arena { base, len, touched: 0, pages: Pages::Base })
+    Ok(Arena { base, len, touched: 0, ahead: None, pages: Pages::Base })
 }
 
 /// Base pages from byte `start` of the arena on, also where the administrator set transparent pages
@@ -108,11 +109,18 @@ fn without_huge(arena: &Arena, start: usize) {
     debug_assert!(matches!(advised, Ok(()) | Err(Errno::EINVAL)), "madvise: {advised:?}");
 }
 
+/// `whole` bytes, whole huge pages, that begin where a huge page may, on base pages.
+pub(super) fn base_aligned(whole: usize) -> Result<Arena, ArenaError> {
+    let arena = aligned(whole)?;
+    without_huge(&arena, 0);
+    Ok(arena)
+}
+
 /// `len` bytes of base pages.
 pub(super) fn base(len: usize) -> Result<Arena, ArenaError> {
     let base = anonymous(len, MapFlags::MAP_PRIVATE)
         .map_err(|source| ArenaError::ResourceMap { len, source })?;
-    let arena = Arena { base, len, touched: 0, pages: Pages::Base };
+    let arena = Arena { base, len, touched: 0, ahead: None, pages: Pages::Base };
     without_huge(&arena, 0);
     Ok(arena)
 }
@@ -154,7 +162,7 @@ pub(super) fn named(path: &Path, len: usize, choice: PageChoice) -> Result<Arena
     // SAFETY: no address is asked for, so no existing mapping is replaced.
     let base = unsafe { mmap(None, length, prot, MapFlags::MAP_SHARED, file.as_fd(), 0) };
     let base = base.and_then(|base| undumped(base.cast(), len)).map_err(refused)?;
-    Ok(Arena { base, len, touched: 0, pages })
+    Ok(Arena { base, len, touched: 0, ahead: None, pages })
 }
 
 /// The first `len` bytes of an open file, shared; never to be written unless `may_write`.
@@ -165,7 +173,13 @@ pub(crate) fn shared(file: &File, len: usize, may_write: bool) -> Result<Arena, 
     let prot = ProtFlags::PROT_READ | write;
     // SAFETY: no address is asked for, so no existing mapping is replaced.
     let base = unsafe { mmap(None, length, prot, MapFlags::MAP_SHARED, file.as_fd(), 0) };
-    Ok(Arena { base: undumped(base?.cast(), len)?, len, touched: 0, pages: Pages::Base })
+    Ok(Arena {
+        base: undumped(base?.cast(), len)?,
+        len,
+        touched: 0,
+        ahead: None,
+        pages: Pages::Base,
+    })
 }
 
 /// Gives the file its length and its memory, so that no later access is a bus error.
@@ -199,6 +213,25 @@ pub(super) fn touch(arena: &mut Arena, start: usize, end: usize) -> Result<(), A
         }
         Err(source) => Err(ArenaError::ResourceTouch { len, source }),
     }
+}
+
+/// Makes the kernel supply `start..end` of a mapping, which lie in one huge page, as that if it has
+/// one. False if it has no memory.
+pub(super) fn touch_huge(mapping: Mapping, start: usize, end: usize) -> bool {
+    let base = std::ptr::with_exposed_provenance_mut::<u8>(mapping.base.get());
+    let page = base.wrapping_add(start - start % HUGE_PAGE_LEN);
+    let page_len =
+        end.next_multiple_of(HUGE_PAGE_LEN).min(mapping.len) - (start - start % HUGE_PAGE_LEN);
+    if let Some(page) = NonNull::new(page) {
+        // SAFETY: the range lies in a mapping that outlives this call (its arena ends the thread
+        // before it unmaps), and the advice does not change its content. A kernel without
+        // transparent pages, or hugetlbfs, refuses it: the pages then are what they are.
+        let _refused = unsafe { madvise(page.cast(), page_len, MmapAdvise::MADV_HUGEPAGE) };
+    }
+    let first = base.wrapping_add(start);
+    // SAFETY: as above, and populating changes no content.
+    let populated = unsafe { libc::madvise(first.cast(), end - start, libc::MADV_POPULATE_WRITE) };
+    Errno::result(populated).is_ok()
 }
 
 /// Writes to every page, atomically, because a named mapping may have other writers.

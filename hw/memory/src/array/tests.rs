@@ -94,3 +94,42 @@ fn required_huge_pages_of_a_growable_array_are_there_or_named() {
         Err(refused) => assert!(refused.to_string().contains("nr_hugepages"), "{refused}"),
     }
 }
+
+#[cfg(not(miri))]
+#[test]
+fn what_was_asked_for_ahead_comes_without_the_owner_and_is_zero() {
+    let (planned, most) = (1_000, 3_000_000);
+    let mut array = Array::<u64>::growable(planned, most, PageChoice::Best).unwrap();
+    array[planned - 1] = 7;
+    let begun = std::time::Instant::now();
+    while array.ask_ahead(most) != Some(true) {
+        assert!(begun.elapsed().as_secs() < 30, "the thread touches nothing");
+        std::thread::yield_now();
+    }
+    assert_eq!(array.len(), planned, "nothing is shown before the owner says so");
+    array.grow_to(most).unwrap();
+    assert_eq!((array[planned - 1], array[planned], array[most - 1]), (7, 0, 0));
+}
+
+#[cfg(not(miri))]
+#[test]
+fn owner_may_be_ahead_of_the_thread_and_drop_the_array_meanwhile() {
+    for _ in 0..20 {
+        let mut array = Array::<u64>::growable(1, 4_000_000, PageChoice::Best).unwrap();
+        for len in (0..1_000_000).step_by(10_000) {
+            array.ask_ahead(len + 500_000);
+            array.grow_to(len.max(1)).unwrap();
+            let last = array.len() - 1;
+            assert_eq!(array[last], 0);
+            array[last] = 1;
+        }
+    }
+}
+
+#[test]
+fn nobody_goes_ahead_of_an_array_on_base_pages_or_one_that_is_full() {
+    for (len, choice) in [(1, PageChoice::Base), (2_000, PageChoice::Best)] {
+        let mut array = Array::<u64>::growable(len, 2_000, choice).unwrap();
+        assert_eq!(array.ask_ahead(2_000), None);
+    }
+}
