@@ -4,14 +4,19 @@
 //! and nobody outside can choose collisions. A removal moves what follows back: there are no marks
 //! of what was deleted, and so no day on which they have to be cleaned up.
 
-/// Marks a place that is not used; no key has this value.
-const EMPTY: u64 = u64::MAX;
+/// No key has this value.
+const NO_KEY: u64 = u64::MAX;
+
+/// A place that is not used, as it is kept: keys are kept inverted, so that a new table is all zeros
+/// and takes memory only where keys come.
+const EMPTY: u64 = !NO_KEY;
 
 /// The odd number next to 2^64 divided by the golden ratio (Knuth, vol. 3, section 6.4).
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// See the file's first words.
 pub(crate) struct KeyIndex {
+    /// Inverted.
     keys: Vec<u64>,
     values: Vec<u32>,
     mask: usize,
@@ -34,7 +39,7 @@ impl KeyIndex {
     fn place(&self, key: u64) -> Option<usize> {
         let mut at = self.home(key);
         while self.keys[at] != EMPTY {
-            if self.keys[at] == key {
+            if self.keys[at] == !key {
                 return Some(at);
             }
             at = (at + 1) & self.mask;
@@ -49,12 +54,12 @@ impl KeyIndex {
 
     /// Adds a key that is not there.
     pub(crate) fn insert(&mut self, key: u64, value: u32) {
-        debug_assert!(key != EMPTY && self.place(key).is_none(), "key {key:#x} is there already");
+        debug_assert!(key != NO_KEY && self.place(key).is_none(), "key {key:#x} is there already");
         let mut at = self.home(key);
         while self.keys[at] != EMPTY {
             at = (at + 1) & self.mask;
         }
-        self.keys[at] = key;
+        self.keys[at] = !key;
         self.values[at] = value;
     }
 
@@ -69,7 +74,7 @@ impl KeyIndex {
                 break;
             }
             // What lies at `at` may move into the hole unless its home is behind the hole.
-            let distance = at.wrapping_sub(self.home(self.keys[at])) & self.mask;
+            let distance = at.wrapping_sub(self.home(!self.keys[at])) & self.mask;
             if distance >= (at.wrapping_sub(hole) & self.mask) {
                 self.keys[hole] = self.keys[at];
                 self.values[hole] = self.values[at];
