@@ -15,33 +15,42 @@ pub const SLOTS_MAX: u32 = 1 << 24;
 /// have outstanding; of 16, 32 and 64 it was the fastest or even with it.
 pub const BURST: usize = 32;
 
-/// How full the index is when a plan is full, in percent. A bucket has ten entries; at 88 % a name
-/// that is not there costs 1.25 cache lines in an index that was filled once, and 1.45 after all of
-/// it has been replaced twice; at 92 % these would be 1.4 and 1.85. A port then takes 39.3 bytes, of
-/// which its cell has 32; what is left to 40 pays for slots and whatever else there is.
-pub const FILL_PERCENT: usize = 88;
+/// How full the index is when a plan is full, and when it begins to grow, in percent. A bucket has ten
+/// entries; at 85 % a name that is not there costs 1.2 cache lines in an index that was filled once,
+/// and 1.3 after all of it has been replaced twice; at 92 % these would be 1.4 and 1.85. A port then
+/// takes 39.5 bytes, of which its cell has 32; what is left to 40 pays for slots and whatever else
+/// there is.
+pub const FILL_PERCENT: usize = 85;
 
-/// The index grows by a quarter: its fill falls from 84 % to 75 %, with what came meanwhile. A
+/// The index grows by a quarter: its fill falls from 85 % to 76 %, with what came meanwhile. A
 /// smaller step would move every entry more often for each that comes.
 pub(crate) const GROWTH_DIVISOR: usize = 4;
 
 /// Home buckets that are moved for each name that may come, while the index grows. All n of them
 /// have moved after n names, in which time the part that has not been moved goes from 85 % to 95 %;
-/// there one entry in some hundred thousand finds no room near its home. A burst of 32 names then
-/// takes some 10 us of its core, far below the 100 us that a call may; a call of 256 takes up to 150,
-/// so who registers more while the table grows does so in several calls.
+/// there two entries in a million find no room near their home; they would be a hundred if it began
+/// at 88 %. A burst of 32 names then takes some 10 us of its core.
 pub const MOVES_PER_NAME: usize = 1;
 
 /// Home buckets that one burst moves at most.
 pub const MOVES_MAX: usize = MOVES_PER_NAME * BURST;
 
-/// Bytes of cells that growing makes present at a time: two pages, 256 short names. A page costs the
-/// kernel 0.3 to 9 us, the latter where a host must find it.
+/// Bytes of cells that growing shows at a time: two pages, 256 short names. Where no thread has made
+/// them present, a page costs the kernel 0.3 to 9 us, the latter where a host must find it.
 pub(crate) const TOUCH_CELLS_LEN: usize = 2 * 4_096;
 
-/// Bytes of the index that growing makes present for each burst: one page, so that a call of 256
-/// names touches eight, and a next scale is there after 1.3 % more entries.
+/// Bytes of cells that another thread makes present beyond those that are shown: four huge pages,
+/// which take it one or two milliseconds, and the fastest registration more than ten.
+pub(crate) const AHEAD_CELLS_LEN: usize = 8 << 20;
+
+/// Bytes of the index that growing makes present for each burst, where no thread does: one page, so
+/// that a call of 256 names touches eight, and a next scale is there after 1.3 % more entries.
 pub(crate) const TOUCH_INDEX_LEN: usize = 4_096;
+
+/// How full the index is when it waits no longer for the thread that makes the next scale present,
+/// and does so itself. For a hundred million ports 180 MB are to come, which take the thread some
+/// fifty milliseconds, or half a percent.
+pub(crate) const FILL_WAITING_PERCENT: usize = 86;
 
 /// Entries that found no room within reach of their home: some hundred at the end of a step of
 /// growth of a hundred million, else none. When the room for one home's entries is all that is left,
@@ -63,6 +72,7 @@ pub(crate) const SHARD_SLACK_DEVIATIONS: u32 = 4;
 pub(crate) const SEQUENCE_BITS: u32 = 56;
 
 const _: () = assert!(FILL_PERCENT < 100 && GROWTH_DIVISOR > 0);
+const _: () = assert!(FILL_PERCENT < FILL_WAITING_PERCENT && FILL_WAITING_PERCENT < 90);
 const _: () = assert!(MOVES_PER_NAME >= 1 && MOVES_MAX <= BURST);
 const _: () = assert!(BURST.is_power_of_two());
 

@@ -266,6 +266,15 @@ impl PortTable {
         })
     }
 
+    /// Bytes that a table takes and touches at its start on huge pages, for so many ports planned and
+    /// so many at most: its cells, and the index over them.
+    #[must_use]
+    pub fn len_at_start(ports_planned: u32, ports_max: u32) -> u64 {
+        let cells = u64::from(ports_planned) * size_of::<Cell>() as u64;
+        let index = Index::len_at_start(ports_planned, ports_max);
+        [cells, index].into_iter().map(memory::len_on_pages).sum()
+    }
+
     /// The port of a handle that the caller kept, if there is one; the caller compares its sequence
     /// with what it knows.
     #[must_use]

@@ -35,7 +35,7 @@ impl PortTable {
         assert!(!deaths.is_dead(by.slot), "{:?} is dead and registers", by.slot);
         for (burst, names) in names.chunks(BURST).enumerate() {
             self.grow(names.len());
-            let probes = self.probe(names);
+            let probes = self.probe(names, true);
             let before = grants_left;
             for ((&name, &probe), item) in names.iter().zip(&probes).zip(burst * BURST..) {
                 let by = Registrant { slot: by.slot, grants_max: grants_left };
@@ -76,7 +76,7 @@ impl PortTable {
         let mut released = 0;
         for (burst, names) in names.chunks(BURST).enumerate() {
             let begin = burst * BURST;
-            let probes = self.probe(names);
+            let probes = self.probe(names, false);
             for probe in &probes[..names.len()] {
                 self.index.prefetch_strays(probe.hash);
             }
@@ -104,7 +104,7 @@ impl PortTable {
         told: &mut impl FnMut(usize, Found),
     ) {
         for (burst, names) in names.chunks(BURST).enumerate() {
-            let probes = self.probe(names);
+            let probes = self.probe(names, false);
             for ((&name, &probe), item) in names.iter().zip(&probes).zip(burst * BURST..) {
                 let place = self.place(name, probe);
                 let port = place.map(|place| port_of(place.value, self.cells.at(place.value)));
@@ -218,9 +218,10 @@ impl PortTable {
         self.index.find(probe.hash, |value| self.cells.is_named(value, name, probe.word))
     }
 
-    /// Hashes a burst and brings what its names need towards the cache.
+    /// Hashes a burst and brings what its names need towards the cache, also to be added if
+    /// `may_add`.
     #[inline]
-    fn probe(&self, names: &[&[u8]]) -> [Probe; BURST] {
+    fn probe(&self, names: &[&[u8]], may_add: bool) -> [Probe; BURST] {
         let mut probes = [Probe { word: 0, hash: 0 }; BURST];
         for (&name, probe) in names.iter().zip(&mut probes) {
             let len = name.len();
@@ -237,6 +238,7 @@ impl PortTable {
                     strays[strays_len] = item;
                     strays_len += 1;
                 }
+                Ahead::Nothing if may_add => self.index.prefetch_room(probe.hash),
                 Ahead::Nothing => (),
             }
         }

@@ -7,7 +7,7 @@
 use memory::{ArenaError, Array, PageChoice};
 
 use super::cell::{Cell, FREE_ENTRIES, HEAD, INLINE, NONE, PIECE};
-use crate::limits::{NAME_LEN_MAX, TOUCH_CELLS_LEN};
+use crate::limits::{AHEAD_CELLS_LEN, NAME_LEN_MAX, TOUCH_CELLS_LEN};
 
 /// There is no cell left, or none that the machine has memory for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,6 +174,7 @@ impl Cells {
     fn show_more(&mut self) -> bool {
         let (len, len_max) = (self.cells.len(), self.cells.len_max());
         let more = (TOUCH_CELLS_LEN / size_of::<Cell>()).min(len_max - len);
+        self.cells.ask_ahead(len + AHEAD_CELLS_LEN / size_of::<Cell>());
         more > 0 && self.cells.grow_to(len + more).is_ok()
     }
 

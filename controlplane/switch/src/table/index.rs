@@ -176,7 +176,7 @@ pub(super) struct Index {
 impl Index {
     /// An index that is [`FILL_PERCENT`] full with `planned` entries, and can grow for `max`.
     pub(super) fn new(planned: u32, max: u32, pages: PageChoice) -> Result<Self, ArenaError> {
-        let (count, count_max) = (buckets_for(planned), buckets_for(max));
+        let (count, count_max) = Self::counts(planned, max);
         let buckets = Array::growable(count + DISTANCE_MAX, count_max + DISTANCE_MAX, pages)?;
         Ok(Self {
             buckets,
@@ -188,6 +188,17 @@ impl Index {
             spill: Vec::with_capacity(SPILL_MAX),
             moves: 0,
         })
+    }
+
+    /// Buckets at the start, and at most.
+    fn counts(planned: u32, max: u32) -> (usize, usize) {
+        (buckets_for(planned), buckets_for(max))
+    }
+
+    /// Bytes of a new index.
+    pub(super) fn len_at_start(planned: u32, max: u32) -> u64 {
+        let (count, _) = Self::counts(planned, max);
+        ((count + DISTANCE_MAX) * size_of::<Bucket>()) as u64
     }
 
     pub(super) fn len(&self) -> usize {
@@ -213,6 +224,18 @@ impl Index {
         self.buckets.prefetch(self.home(hash));
     }
 
+    /// Asks for where an entry goes whose home bucket, which is there by now, is full; the first of
+    /// these may be full too.
+    #[inline]
+    pub(super) fn prefetch_room(&self, hash: u64) {
+        let home = self.home(hash);
+        if self.buckets[home].matches(EMPTY) == 0 {
+            for probe in 1..=PROBES_AHEAD {
+                self.buckets.prefetch(home + distance(probe));
+            }
+        }
+    }
+
     /// Asks for what a removal under `hash` may bring back to its home bucket, which is there by now.
     #[inline]
     pub(super) fn prefetch_strays(&self, hash: u64) {
@@ -232,10 +255,6 @@ impl Index {
             return Ahead::Value(bucket.values[bits.trailing_zeros() as usize]);
         }
         if bucket.strays.of_class(print) == 0 {
-            if bucket.matches(EMPTY) == 0 {
-                // Where it goes if it is inserted.
-                self.buckets.prefetch(home + distance(1));
-            }
             return Ahead::Nothing;
         }
         for probe in 1..=bucket.strays.reach().min(PROBES_AHEAD) {

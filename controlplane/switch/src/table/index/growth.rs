@@ -5,9 +5,11 @@ use memory::prefetch;
 
 use super::{
     DISTANCE_MAX, EMPTY, ENTRIES, Index, MOVED_MAX, PROBE_FAR, PROBES, REACH_SPILL, Strays,
-    distance, scaled,
+    distance, print_of, scaled,
 };
-use crate::limits::{FILL_PERCENT, GROWTH_DIVISOR, MOVES_PER_NAME, SPILL_MAX, TOUCH_INDEX_LEN};
+use crate::limits::{
+    FILL_PERCENT, FILL_WAITING_PERCENT, GROWTH_DIVISOR, MOVES_PER_NAME, SPILL_MAX, TOUCH_INDEX_LEN,
+};
 
 /// Homes whose records are asked for together before they move: some 36 records.
 const MOVED_TOGETHER: usize = 4;
@@ -24,7 +26,7 @@ impl Index {
         hash_of: &impl Fn(u32) -> u64,
     ) {
         if self.count_next == self.count {
-            let is_filled = self.len * 100 >= self.count * ENTRIES * FILL_PERCENT;
+            let is_filled = self.is_filled_to(FILL_PERCENT);
             if !is_filled || self.count == self.count_max || !self.make_present() {
                 return;
             }
@@ -33,21 +35,32 @@ impl Index {
         self.move_homes(names * MOVES_PER_NAME, ask, hash_of);
     }
 
+    #[inline]
+    fn is_filled_to(&self, percent: usize) -> bool {
+        self.len * 100 >= self.count * ENTRIES * percent
+    }
+
     fn count_larger(&self) -> usize {
         (self.count + self.count.div_ceil(GROWTH_DIVISOR)).min(self.count_max)
     }
 
-    /// Whether all buckets of the next scale are present; if not, a few
-    /// more are now. The first to
-    /// move goes to the far end, so all must be there before. Where the machine has no page left it
-    /// is tried again with the next names, and until then the index fills up.
+    /// Whether all buckets of the next scale are present; if not, another thread is at it, or a few
+    /// more are now. The first to move goes to the far end, so all must be there before. Where the
+    /// machine has no page left it is tried again with the next names, and until then the index fills
+    /// up.
     #[cold]
     fn make_present(&mut self) -> bool {
         let (shown, wanted) = (self.buckets.len(), self.count_larger() + DISTANCE_MAX);
         if shown >= wanted {
             return true;
         }
-        let more = (TOUCH_INDEX_LEN / size_of::<super::Bucket>()).min(wanted - shown);
+        let more = match self.buckets.ask_ahead(wanted) {
+            Some(true) => wanted - shown,
+            Some(false) if !self.is_filled_to(FILL_WAITING_PERCENT) => return false,
+            Some(false) | None => {
+                (TOUCH_INDEX_LEN / size_of::<super::Bucket>()).min(wanted - shown)
+            }
+        };
         self.buckets.grow_to(shown + more).is_ok() && self.buckets.len() >= wanted
     }
 
@@ -73,14 +86,24 @@ impl Index {
         }
     }
 
-    /// Asks for the records of the few homes below `cursor`, and for the buckets below those.
+    /// Asks for the records of the few homes below `cursor`, for the buckets below those, and for
+    /// where these go.
     fn ask_ahead(&self, cursor: usize, end: usize, ask: &impl Fn(u32)) {
-        for home in cursor.saturating_sub(MOVED_TOGETHER).max(end)..cursor {
-            let bucket = &self.buckets[home];
-            let mut held = bucket.held() & bucket.of_probe(0);
-            while held != 0 {
-                ask(bucket.values[held.trailing_zeros() as usize]);
-                held &= held - 1;
+        let first = cursor.saturating_sub(MOVED_TOGETHER).max(end);
+        let goes_to = first * self.count_next / self.count;
+        for to in goes_to..goes_to + MOVED_TOGETHER + MOVED_TOGETHER / GROWTH_DIVISOR {
+            self.buckets.prefetch(to);
+        }
+        for home in first..cursor {
+            let reach = self.buckets[home].strays.reach().min(PROBE_FAR - 1);
+            // The buckets of strays were come by a while ago.
+            for probe in 0..=reach {
+                let bucket = &self.buckets[home + distance(probe)];
+                let mut held = bucket.held() & bucket.of_probe(probe);
+                while held != 0 {
+                    ask(bucket.values[held.trailing_zeros() as usize]);
+                    held &= held - 1;
+                }
             }
             if let Some(later) = home.checked_sub(2 * MOVED_TOGETHER) {
                 prefetch(&self.buckets[later]);
@@ -96,11 +119,37 @@ impl Index {
         self.buckets[home].strays = Strays::NONE;
         self.cursor = home;
         self.moves += 1;
-        for &(hash, value) in &moved {
-            self.place_again(hash, value);
-        }
+        self.place_together(&moved);
         if is_spilled {
             self.move_spilled(home);
+        }
+    }
+
+    /// Gives entries of one old home their place under the new scale: nearly all go to two buckets,
+    /// whose empty entries are looked for once.
+    fn place_together(&mut self, moved: &[(u64, u32)]) {
+        let (mut last, mut empty) = (usize::MAX, 0);
+        let (mut before, mut before_empty) = (usize::MAX, 0);
+        for &(hash, value) in moved {
+            let home = self.home(hash);
+            if home != last {
+                (last, before) = (before, last);
+                (empty, before_empty) = (before_empty, empty);
+                if home != last {
+                    (last, empty) = (home, self.buckets[home].matches(EMPTY));
+                }
+            }
+            if empty == 0 {
+                self.place_again(hash, value);
+                // The stray may have gone to either.
+                (last, before) = (usize::MAX, usize::MAX);
+                continue;
+            }
+            let bucket = &mut self.buckets[home];
+            let slot = empty.trailing_zeros() as usize;
+            bucket.tags[slot] = print_of(hash);
+            bucket.values[slot] = value;
+            empty &= empty - 1;
         }
     }
 

@@ -84,7 +84,7 @@ fn planned_fill_is_borne_with_nearly_one_line_a_look_also_after_churn() {
     }
     let (miss, hit) = index.lines(&hashes);
     println!("filled: {miss:.3} lines a miss, {hit:.3} a hit");
-    assert!(miss < 1.27 && hit < 1.21, "{miss} a miss, {hit} a hit");
+    assert!(miss < 1.22 && hit < 1.18, "{miss} a miss, {hit} a hit");
     for _ in 0..2 * planned {
         let value = u32::try_from(rng.below(u64::from(planned))).unwrap();
         let hash = &mut hashes[value as usize];
@@ -95,7 +95,7 @@ fn planned_fill_is_borne_with_nearly_one_line_a_look_also_after_churn() {
     }
     let (miss, hit) = index.lines(&hashes);
     println!("after churn: {miss:.3} lines a miss, {hit:.3} a hit");
-    assert!(miss < 1.5 && hit < 1.35, "{miss} a miss, {hit} a hit");
+    assert!(miss < 1.4 && hit < 1.28, "{miss} a miss, {hit} a hit");
     assert_eq!(index.spilled(), 0);
     index.check(&|value| hashes[value as usize]);
 }
