@@ -204,3 +204,13 @@ pub(crate) const LEAVE_LOOK: base::Duration = base::Duration::from_millis(5);
 
 const _: () = assert!(LANE_CAPACITY.is_power_of_two());
 const _: () = assert!(WORKER_UNDER_WAY_LEN >= CONN_UNDER_WAY_LEN);
+
+/// Bytes of a process that holds nothing: the program, its threads, and the libraries that it shares
+/// with others.
+pub(crate) const PROCESS_LEN: u64 = 4 << 20;
+
+/// Bytes that the lists of the switch take at their start for each session that there may be, and
+/// those that each of its shards takes for it.
+pub(crate) const SESSION_LEN: u64 = 24;
+/// See [`SESSION_LEN`].
+pub(crate) const SESSION_SHARD_LEN: u64 = 60;

@@ -7,9 +7,11 @@ use std::path::PathBuf;
 use base::{Duration, IdlePolicy};
 use logging::Log;
 use settings::{grouped, show_size};
+use switch::tables_len_at_start;
 
 use crate::config::{Access, Bounds, Cluster, Grace, Lease, Listener, Ports, Proof, Worker};
 use crate::identity;
+use crate::limits::{PROCESS_LEN, SESSION_LEN, SESSION_SHARD_LEN};
 use crate::tls::Tls;
 
 /// A configuration that was found right.
@@ -35,19 +37,22 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// Bytes of tables that are taken and touched at start.
+    /// Bytes that the process has when it is ready, with its plan's ports held or not.
     pub(crate) fn memory_at_start(&self) -> u64 {
-        table_len(self.ports.planned)
+        table_len(self.ports.planned, self.ports.max, self.ports.shards) + self.memory_beside()
+    }
+
+    /// Bytes that the process has beside the ports, as long as nobody is connected.
+    fn memory_beside(&self) -> u64 {
+        let session_len = SESSION_LEN + u64::from(self.ports.shards) * SESSION_SHARD_LEN;
+        PROCESS_LEN + u64::from(self.bounds.sessions) * session_len
     }
 }
 
-/// Bytes of the table of so many ports with names of up to 16 bytes: a cell of 32, and a tenth of
-/// a line of the index, which is filled to 86 %.
-fn table_len(ports: u64) -> u64 {
-    const CELL_LEN: u64 = 32;
-    const BUCKET_LEN: u64 = 64;
-    let buckets = (ports * 100).div_ceil(86 * 10);
-    ports * CELL_LEN + buckets * BUCKET_LEN
+/// Bytes of the tables of so many ports with names of up to 16 bytes, which may grow to the most.
+fn table_len(ports: u64, ports_max: u64, shards: u8) -> u64 {
+    let number = |ports| u32::try_from(ports).expect("the configuration was judged");
+    tables_len_at_start(number(ports), number(ports_max), shards)
 }
 
 impl fmt::Display for Plan {
@@ -66,7 +71,8 @@ impl fmt::Display for Plan {
         self.show_clear_text(f)?;
         self.show_lease(f)?;
         let max = if ports.max > ports.planned {
-            let len = show_size(table_len(ports.max));
+            let len =
+                show_size(table_len(ports.max, ports.max, ports.shards) + self.memory_beside());
             format!("; at most {} ports: {len}", grouped(ports.max))
         } else {
             String::new()

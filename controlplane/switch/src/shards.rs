@@ -15,7 +15,7 @@ use crate::limits::{ITEMS_KEPT_MAX, SEQUENCE_BITS, SHARD_SLACK_DEVIATIONS};
 use crate::shard::{Asker, Event, Failure, Name, NoPlace, NotReleased, Shard, Size, Told, Wishes};
 use crate::slots::Over;
 use crate::split::{Entry, Split};
-use crate::table::{Listed, Plan, PlanError, Port, Statistics};
+use crate::table::{Listed, Plan, PlanError, Port, PortTable, Statistics};
 
 /// See the file's first words.
 #[derive(Debug)]
@@ -28,6 +28,14 @@ pub(crate) struct Shards {
 
 /// The bits of a cursor of a listing that count within a shard.
 const CURSOR_BITS: u32 = 32;
+
+/// Bytes that the tables of so many shards take and touch at their start on huge pages, which together
+/// are as large as the numbers of ports say.
+#[must_use]
+pub fn tables_len_at_start(ports_planned: u32, ports_max: u32, shards: u8) -> u64 {
+    let (planned, max) = (part(ports_planned, shards), part(ports_max, shards));
+    u64::from(shards) * PortTable::len_at_start(planned, max)
+}
 
 impl Shards {
     /// So many shards, that is at least one, which together are as large as `size`.

@@ -22,7 +22,7 @@ fn the_example_passes_the_check_and_its_plan_is_printed() {
     assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()));
     let plan = text(&output.stdout);
     for line in
-        ["listener   127.0.0.1:7400, this machine only", "1,048,576 ports: 39.4 MiB at start"]
+        ["listener   127.0.0.1:7400, this machine only", "1,048,576 ports: 44.3 MiB at start"]
     {
         assert!(plan.contains(line), "{line} is not in:\n{plan}");
     }

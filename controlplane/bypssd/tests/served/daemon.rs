@@ -103,6 +103,11 @@ impl Daemon {
         Self { child, stdout, stderr, address, metrics, epoch, cluster, folder }
     }
 
+    #[allow(dead_code, reason = "not both targets look at the process")]
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }

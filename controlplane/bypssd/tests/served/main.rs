@@ -7,6 +7,7 @@ mod access;
 mod cli;
 mod ends;
 mod history;
+mod memory;
 mod operated;
 mod ports;
 mod python;
