@@ -119,7 +119,8 @@ impl Ours<'_> {
         Ok(wrong)
     }
 
-    /// The memory of a port at two sizes, each in a run of its own that was planned for it.
+    /// The memory of a port at two sizes, each in a run of its own that was planned for it; and then
+    /// all are asked for, because what is not held takes no memory.
     pub(super) fn memory(&self, sizes: [u64; 2], figures: &mut Figures) -> Result<Wrong, Error> {
         let mut wrong = Wrong::default();
         let mut taken = [0; 2];
@@ -129,6 +130,7 @@ impl Ours<'_> {
             engine.pass(self.plan(Op::Register, ports), self.stop)?;
             engine.dialect.on_pass();
             *bytes = memory::of_process(daemon.id())?;
+            engine.pass(self.plan(Op::Query, ports), self.stop)?;
             wrong.add(engine.dialect.wrong());
             engine.into_dialect().end()?;
             daemon.end(self.stop)?;
