@@ -16,6 +16,9 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// What it replaces by twelve random digits.
 const RANDOM: &str = "__rand_int__";
 const RANDOM_LEN: usize = 12;
+/// Of how many numbers it takes one. It reads this into 32 bits: of a larger number it makes none,
+/// and all keys are one.
+const KEYSPACE: &str = "2000000000";
 
 /// The program.
 #[derive(Clone, Debug)]
@@ -40,7 +43,7 @@ impl Benchmark {
         let mut command = Command::new(&self.0);
         command.args(["-h", &server.ip().to_string(), "-p", &server.port().to_string()]);
         command.args(["-P", &depth.to_string(), "-c", &connections.to_string()]);
-        command.args(["-n", &ports.count.to_string(), "-r", "1000000000000", "--csv"]);
+        command.args(["-n", &ports.count.to_string(), "-r", KEYSPACE, "--csv"]);
         command.args(["SET", &name, "1", "NX"]);
         let running = Running::start("redis-benchmark", &mut command)?;
         let text = running.finish(PATIENCE, stop)?;

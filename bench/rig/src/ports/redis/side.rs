@@ -12,7 +12,7 @@ use crate::limits::{
     PORTS_WRITTEN_MAX,
 };
 use crate::ports::args::PortsArgs;
-use crate::ports::dialect::{Dialect, Op, Ports, Wrong};
+use crate::ports::dialect::{Dialect, Op, Ports, Wrong, nonsense};
 use crate::ports::engine::{Engine, Pass, Plan, Shape, writing_ns};
 use crate::ports::place::Place;
 use crate::ports::round::{Length, Names, Round};
@@ -138,7 +138,13 @@ impl Redis<'_> {
             let per_s =
                 self.benchmark.registrations_per_s(server.address(), ports, shape, self.stop)?;
             own = own.max(per_s);
-            Resp::forget_all(&mut connect(server.address())?)?;
+            let mut stream = connect(server.address())?;
+            let keys = Resp::keys(&mut stream)?;
+            if keys < ports.count / 100 * 99 {
+                let told = format!("redis-benchmark left {keys} keys of {}", ports.count);
+                return Err(nonsense::<Resp>(told));
+            }
+            Resp::forget_all(&mut stream)?;
         }
         figures.record("tried_redis_benchmark_set_per_s", "/s", own);
         server.end(self.stop)?;
