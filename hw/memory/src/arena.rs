@@ -94,27 +94,28 @@ impl Arena {
     }
 
     /// Maps `len_max` bytes of zeroed memory of which the first `len` are on the pages of `choice`.
-    /// Of those beyond `len` only address space is taken. Unless base pages were chosen, a thread
-    /// makes them present before they are needed, on huge pages where it can; what is touched
-    /// before it has come is on base pages.
+    /// Of those beyond `len` only address space is taken, however much there is. Unless base pages
+    /// were chosen, a thread makes them present before they are needed, on huge pages where it can,
+    /// once there are some megabytes; what is touched before it has come is on base pages.
     pub(crate) fn growable(
         len: usize,
         len_max: usize,
         choice: PageChoice,
     ) -> Result<Self, ArenaError> {
         let huge_len = rounded(len.max(1), HUGE_PAGE_LEN)?;
+        let base_len = rounded(len.max(1), BASE_PAGE_LEN)?;
         let whole = rounded(len_max, HUGE_PAGE_LEN)?;
         let mut arena = match choice {
             PageChoice::RequireHuge => map::partly_huge(huge_len, whole)?,
             PageChoice::Best if len >= HUGE_PAGE_LEN => map::partly_huge(huge_len, whole)
                 .or_else(|_no_pool| map::partly_transparent(huge_len, whole))?,
-            PageChoice::Best => map::base_aligned(whole)?,
-            PageChoice::Base => return map::base(rounded(len_max, BASE_PAGE_LEN)?),
+            PageChoice::Best => map::base_aligned(base_len, whole)?,
+            PageChoice::Base => return map::base_aligned(base_len, whole),
         };
         let base = NonZeroUsize::new(arena.base.as_ptr().expose_provenance());
         let mapping = base.map(|base| Mapping { base, len: arena.len });
         // Miri's memory is all present.
-        arena.ahead = mapping.filter(|_mapping| cfg!(not(miri))).and_then(Ahead::start);
+        arena.ahead = mapping.filter(|_mapping| cfg!(not(miri))).map(Ahead::new);
         Ok(arena)
     }
 
@@ -187,12 +188,11 @@ impl Arena {
     }
 
     /// Asks for the first `len` bytes, or as many as there are, to be touched by another thread, and
-    /// gives how many are. `None`: there is no such thread.
+    /// gives how many are. `None`: there is no such thread, or it is not worth one yet.
     pub(crate) fn ask_ahead(&mut self, len: usize) -> Option<usize> {
         let len = len.min(self.len);
         let ahead = self.ahead.as_mut()?;
-        ahead.ask(len);
-        Some(ahead.present())
+        ahead.ask(len).then(|| ahead.present())
     }
 
     /// The whole mapping as 64-bit atomics, which is sound whoever else maps the file.

@@ -8,6 +8,11 @@ pub(crate) const BASE_PAGE_LEN: usize = 4096;
 /// Bytes of a huge page: the size that x86-64 and 4 KiB-page arm64 have in common.
 pub(crate) const HUGE_PAGE_LEN: usize = 2 << 20;
 
+/// Bytes of an arena that grows below which nobody goes ahead: a huge page would be up to two
+/// megabytes more than was asked for, and a thread has some of its own, and of small arenas there
+/// may be hundreds.
+pub(crate) const AHEAD_MIN: usize = 4 * HUGE_PAGE_LEN;
+
 /// Indices in one batch of the home pool, at most: small arenas use smaller batches. 64 is one
 /// receive burst, so a core exchanges about once per burst, and a batch is four cache lines.
 pub(crate) const BATCH: usize = 64;

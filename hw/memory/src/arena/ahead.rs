@@ -4,6 +4,8 @@
 //! microseconds, a huge one some hundred. Here another thread pays, two megabytes at a time, and
 //! the owner of the arena only reads how far it has come. An owner who is there first touches base
 //! pages by itself: both may touch the same page, for the kernel gives it once.
+//!
+//! The thread begins with the first wish that is worth it: an arena that does not grow has none.
 
 use std::{
     num::NonZeroUsize,
@@ -18,7 +20,7 @@ use nix::sched::{sched_getaffinity, sched_setaffinity};
 use nix::unistd::{Pid, getpid};
 
 use super::map;
-use crate::limits::HUGE_PAGE_LEN;
+use crate::limits::{AHEAD_MIN, HUGE_PAGE_LEN};
 
 /// The address of a mapping's first byte: a number, because the thread holds no reference.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +35,16 @@ pub(super) struct Ahead {
     told: Arc<Told>,
     /// The last that was asked for.
     wanted: usize,
-    thread: Option<JoinHandle<()>>,
+    worker: Worker,
+}
+
+#[derive(Debug)]
+enum Worker {
+    /// Nothing worth it was asked for yet.
+    None(Mapping),
+    Running(JoinHandle<()>),
+    /// The machine gave no thread: the owner touches everything by itself.
+    Refused,
 }
 
 #[derive(Debug)]
@@ -46,18 +57,14 @@ struct Told {
 }
 
 impl Ahead {
-    /// Starts the thread for a mapping that begins where a huge page may and outlives it. `None`
-    /// where the machine gives no thread: the owner then touches everything by itself.
-    pub(super) fn start(mapping: Mapping) -> Option<Self> {
+    /// For a mapping that begins where a huge page may and outlives this.
+    pub(super) fn new(mapping: Mapping) -> Self {
         let told = Arc::new(Told {
             present: AtomicUsize::new(0),
             wanted: AtomicUsize::new(0),
             is_over: AtomicBool::new(false),
         });
-        let of_thread = Arc::clone(&told);
-        let named = thread::Builder::new().name("memory-ahead".to_owned());
-        let thread = named.spawn(move || run(mapping, &of_thread)).ok()?;
-        Some(Self { told, wanted: 0, thread: Some(thread) })
+        Self { told, wanted: 0, worker: Worker::None(mapping) }
     }
 
     /// Bytes from the base that are present.
@@ -70,21 +77,27 @@ impl Ahead {
         self.told.present.fetch_max(len, Ordering::AcqRel);
     }
 
-    /// Asks for the first `len` bytes of the mapping.
-    pub(super) fn ask(&mut self, len: usize) {
+    /// Asks for the first `len` bytes of the mapping. False: no thread does it, for they are few, or
+    /// the machine gave none.
+    pub(super) fn ask(&mut self, len: usize) -> bool {
+        if let (Worker::None(mapping), true) = (&self.worker, len >= AHEAD_MIN) {
+            self.worker = start(*mapping, &self.told);
+        }
+        let Worker::Running(thread) = &self.worker else {
+            return false;
+        };
         if len > self.wanted {
             self.wanted = len.next_multiple_of(HUGE_PAGE_LEN);
             self.told.wanted.store(self.wanted, Ordering::Release);
-            if let Some(thread) = &self.thread {
-                thread.thread().unpark();
-            }
+            thread.thread().unpark();
         }
+        true
     }
 
     /// Ends the thread, so that the mapping may go.
     pub(super) fn end(&mut self) {
         self.told.is_over.store(true, Ordering::Release);
-        if let Some(thread) = self.thread.take() {
+        if let Worker::Running(thread) = std::mem::replace(&mut self.worker, Worker::Refused) {
             thread.thread().unpark();
             let ended = thread.join();
             debug_assert!(ended.is_ok(), "the thread only touches memory");
@@ -92,8 +105,14 @@ impl Ahead {
     }
 }
 
+fn start(mapping: Mapping, told: &Arc<Told>) -> Worker {
+    let told = Arc::clone(told);
+    let named = thread::Builder::new().name("memory-ahead".to_owned());
+    named.spawn(move || run(mapping, &told)).map_or(Worker::Refused, Worker::Running)
+}
+
 fn run(mapping: Mapping, told: &Told) {
-    // Whoever made the arena may be pinned to a core that has other work. Where this is refused the
+    // The owner may be pinned to a core that has other work. Where this is refused the
     // thread shares that core.
     if let Ok(all) = sched_getaffinity(getpid()) {
         let _refused = sched_setaffinity(Pid::from_raw(0), &all);

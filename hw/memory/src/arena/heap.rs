@@ -25,7 +25,7 @@ pub(super) fn partly_transparent(_len: usize, whole: usize) -> Result<Arena, Are
     base(whole)
 }
 
-pub(super) fn base_aligned(whole: usize) -> Result<Arena, ArenaError> {
+pub(super) fn base_aligned(_len: usize, whole: usize) -> Result<Arena, ArenaError> {
     base(whole)
 }
 

@@ -44,6 +44,7 @@ pub(super) fn transparent(len: usize) -> Result<Arena, ArenaError> {
 /// the others are on base pages. Both are whole huge pages.
 pub(super) fn partly_transparent(len: usize, whole: usize) -> Result<Arena, ArenaError> {
     let mut arena = aligned(whole)?;
+    account(&arena, len)?;
     if len < whole {
         without_huge(&arena, len);
     }
@@ -81,12 +82,29 @@ pub(super) fn partly_huge(len: usize, whole: usize) -> Result<Arena, ArenaError>
     }
 }
 
-/// `len` bytes, whole huge pages, that begin where a huge page may.
+/// Replaces the first `len` bytes of an arena of reserved address space, all of which are unused, by
+/// memory that the kernel counts as taken: whoever asks for more than there can be is told now.
+fn account(arena: &Arena, len: usize) -> Result<(), ArenaError> {
+    let length = NonZeroUsize::new(len).ok_or(ArenaError::ConfigLen { len })?;
+    let prot = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+    let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_FIXED;
+    let at = arena.base.addr();
+    // SAFETY: the range is the beginning of this arena's own mapping (`len <= arena.len`, both whole
+    // pages), and nothing refers to it yet.
+    unsafe { mmap_anonymous(Some(at), length, prot, flags) }
+        .and_then(|base| undumped(base.cast(), len))
+        .map(|_base| ())
+        .map_err(|source| ArenaError::ResourceMap { len, source })
+}
+
+/// Address space of `len` bytes, whole huge pages, that begins where a huge page may. Nothing of it
+/// is counted as taken before it is touched.
 fn aligned(len: usize) -> Result<Arena, ArenaError> {
     let refused = |source| ArenaError::ResourceMap { len, source };
     // One huge page more, so that an aligned start lies inside; the rest goes back.
     let whole = len.checked_add(HUGE_PAGE_LEN).ok_or(ArenaError::ConfigLen { len })?;
-    let start = anonymous(whole, MapFlags::MAP_PRIVATE).map_err(refused)?;
+    let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_NORESERVE;
+    let start = anonymous(whole, flags).map_err(refused)?;
     let front = start.addr().get().next_multiple_of(HUGE_PAGE_LEN) - start.addr().get();
     unmap_range(start.as_ptr(), front);
     let base = start.as_ptr().wrapping_add(front);
@@ -109,9 +127,11 @@ fn without_huge(arena: &Arena, start: usize) {
     debug_assert!(matches!(advised, Ok(()) | Err(Errno::EINVAL)), "madvise: {advised:?}");
 }
 
-/// `whole` bytes, whole huge pages, that begin where a huge page may, on base pages.
-pub(super) fn base_aligned(whole: usize) -> Result<Arena, ArenaError> {
+/// `whole` bytes, whole huge pages, that begin where a huge page may, on base pages. The first `len`
+/// are counted as taken.
+pub(super) fn base_aligned(len: usize, whole: usize) -> Result<Arena, ArenaError> {
     let arena = aligned(whole)?;
+    account(&arena, len)?;
     without_huge(&arena, 0);
     Ok(arena)
 }

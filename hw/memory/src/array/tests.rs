@@ -133,3 +133,24 @@ fn nobody_goes_ahead_of_an_array_on_base_pages_or_one_that_is_full() {
         assert_eq!(array.ask_ahead(2_000), None);
     }
 }
+
+#[cfg(not(miri))]
+#[test]
+fn what_an_array_may_grow_to_takes_address_space_only() {
+    // Eight terabytes: more than the machine has, and than it would promise to anybody.
+    for choice in [PageChoice::Base, PageChoice::Best] {
+        for first in [1_000, 1_000_000] {
+            let mut array = Array::<u64>::growable(first, 1 << 40, choice).unwrap();
+            array.grow_to(first + 1_000).unwrap();
+            assert_eq!((array[first - 1], array[first + 999]), (0, 0));
+        }
+    }
+}
+
+#[test]
+fn nobody_goes_ahead_before_it_is_worth_it() {
+    let mut array = Array::<u64>::growable(1_000, 3_000_000, PageChoice::Best).unwrap();
+    assert_eq!(array.ask_ahead(10_000), None);
+    array.grow_to(10_000).unwrap();
+    assert_eq!(array[9_999], 0);
+}
