@@ -214,3 +214,5 @@ pub(crate) const PROCESS_LEN: u64 = 4 << 20;
 pub(crate) const SESSION_LEN: u64 = 24;
 /// See [`SESSION_LEN`].
 pub(crate) const SESSION_SHARD_LEN: u64 = 60;
+/// Bytes that a shard of several takes besides: the ends of its mappings and its lists.
+pub(crate) const SHARD_LEN: u64 = 32 << 10;

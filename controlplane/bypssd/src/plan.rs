@@ -7,11 +7,11 @@ use std::path::PathBuf;
 use base::{Duration, IdlePolicy};
 use logging::Log;
 use settings::{grouped, show_size};
-use switch::tables_len_at_start;
+use switch::{LenAtMost, tables_len_at_most, tables_len_at_start};
 
 use crate::config::{Access, Bounds, Cluster, Grace, Lease, Listener, Ports, Proof, Worker};
 use crate::identity;
-use crate::limits::{PROCESS_LEN, SESSION_LEN, SESSION_SHARD_LEN};
+use crate::limits::{PROCESS_LEN, SESSION_LEN, SESSION_SHARD_LEN, SHARD_LEN};
 use crate::tls::Tls;
 
 /// A configuration that was found right.
@@ -39,25 +39,33 @@ pub(crate) struct Plan {
 impl Plan {
     /// Bytes that the process has when it is ready, with its plan's ports held or not.
     pub(crate) fn memory_at_start(&self) -> u64 {
-        table_len(self.ports.planned, self.ports.max, self.ports.shards) + self.memory_beside()
+        let Ports { planned, max, shards } = self.ports;
+        tables_len_at_start(number(planned), number(max), shards) + self.memory_beside()
+    }
+
+    /// The same when all ports that there may be are held.
+    fn memory_at_most(&self) -> LenAtMost {
+        let Ports { planned, max, shards } = self.ports;
+        let LenAtMost { even, skewed } = tables_len_at_most(number(planned), number(max), shards);
+        let beside = self.memory_beside();
+        LenAtMost { even: even + beside, skewed: skewed + beside }
     }
 
     /// Bytes that the process has beside the ports, as long as nobody is connected.
     fn memory_beside(&self) -> u64 {
-        let session_len = SESSION_LEN + u64::from(self.ports.shards) * SESSION_SHARD_LEN;
-        PROCESS_LEN + u64::from(self.bounds.sessions) * session_len
+        let shards = u64::from(self.ports.shards);
+        let session_len = SESSION_LEN + shards * SESSION_SHARD_LEN;
+        PROCESS_LEN + (shards - 1) * SHARD_LEN + u64::from(self.bounds.sessions) * session_len
     }
 }
 
-/// Bytes of the tables of so many ports with names of up to 16 bytes, which may grow to the most.
-fn table_len(ports: u64, ports_max: u64, shards: u8) -> u64 {
-    let number = |ports| u32::try_from(ports).expect("the configuration was judged");
-    tables_len_at_start(number(ports), number(ports_max), shards)
+fn number(ports: u64) -> u32 {
+    u32::try_from(ports).expect("the configuration was judged")
 }
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, cluster, listeners, access, ports, bounds, stop_timeout, .. } = self;
+        let Self { name, cluster, listeners, access, bounds, stop_timeout, .. } = self;
         let incarnation = identity::show_incarnation(&cluster.incarnation);
         writeln!(f, "switch     {name}, of the cluster {} ({incarnation})", cluster.name)?;
         self.show_epoch(f)?;
@@ -70,27 +78,7 @@ impl fmt::Display for Plan {
         }
         self.show_clear_text(f)?;
         self.show_lease(f)?;
-        let max = if ports.max > ports.planned {
-            let len =
-                show_size(table_len(ports.max, ports.max, ports.shards) + self.memory_beside());
-            format!("; at most {} ports: {len}", grouped(ports.max))
-        } else {
-            String::new()
-        };
-        let planned = show_size(self.memory_at_start());
-        let shards = match ports.shards {
-            1 => String::new(),
-            shards => format!(", in {shards} shards"),
-        };
-        writeln!(
-            f,
-            "ports      {} ports: {planned} at start{max}{shards}",
-            grouped(ports.planned)
-        )?;
-        writeln!(
-            f,
-            "           with names of up to 16 bytes; each 24 bytes beyond the first 12 of a longer one take 32 more"
-        )?;
+        self.show_ports(f)?;
         let Bounds { connections, sessions, items, frame_len, message_len, partial_len, .. } =
             bounds;
         writeln!(
@@ -117,6 +105,23 @@ impl fmt::Display for Plan {
 }
 
 impl Plan {
+    fn show_ports(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Ports { planned, max, shards } = self.ports;
+        let (at_start, at_most) = (show_size(self.memory_at_start()), self.memory_at_most());
+        write!(f, "ports      {} ports: {at_start} at start", grouped(planned))?;
+        if max > planned {
+            write!(f, "; at most {} ports: {}", grouped(max), show_size(at_most.even))?;
+        }
+        if shards > 1 {
+            let skewed = show_size(at_most.skewed);
+            write!(f, ", in {shards} shards; {skewed} if one shard has them all")?;
+        }
+        writeln!(
+            f,
+            "\n           with names of up to 16 bytes; each 24 bytes beyond the first 12 of a longer one take 32 more"
+        )
+    }
+
     fn show_epoch(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.state_dir {
             Some(folder) => {

@@ -62,7 +62,7 @@ pub use config::{Identity, SwitchConfig, SwitchError};
 pub use connection::ConnId;
 pub use counters::Counters;
 pub use quota::Quota;
-pub use shards::tables_len_at_start;
+pub use shards::{LenAtMost, tables_len_at_most, tables_len_at_start};
 pub use switch::Switch;
 pub use table::{
     Deaths, Flags, Found, Gone, Grants, Handle, Listed, Plan, PlanError, Port, PortTable,

@@ -39,9 +39,12 @@ pub const MOVES_MAX: usize = MOVES_PER_NAME * BURST;
 /// them present, a page costs the kernel 0.3 to 9 us, the latter where a host must find it.
 pub(crate) const TOUCH_CELLS_LEN: usize = 2 * 4_096;
 
-/// Bytes of cells that another thread makes present beyond those that are shown: four huge pages,
-/// which take it one or two milliseconds, and the fastest registration more than ten.
+/// Bytes of cells that another thread makes present beyond those that are shown, at most: four huge
+/// pages, which take it one or two milliseconds, and the fastest registration more than ten.
 pub(crate) const AHEAD_CELLS_LEN: usize = 8 << 20;
+
+/// What part of the cells that are shown it is at most, for there may be 255 tables.
+pub(crate) const AHEAD_CELLS_DIVISOR: usize = 4;
 
 /// Bytes of the index that growing makes present for each burst, where no thread does: one page, so
 /// that a call of 256 names touches eight, and a next scale is there after 1.3 % more entries.

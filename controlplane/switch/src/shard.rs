@@ -132,6 +132,16 @@ impl Shard {
         self.table.statistics()
     }
 
+    /// Cells in use.
+    pub(crate) fn cells_used(&self) -> u32 {
+        self.table.cells_used()
+    }
+
+    /// From now on so many may be in use.
+    pub(crate) fn set_cells_max(&mut self, cells_max: u32) {
+        self.table.set_cells_max(cells_max);
+    }
+
     /// Ports of dead sessions that were taken out of the table.
     pub(crate) fn swept(&self) -> u64 {
         self.swept

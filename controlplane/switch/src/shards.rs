@@ -21,6 +21,8 @@ use crate::table::{Listed, Plan, PlanError, Port, PortTable, Statistics};
 #[derive(Debug)]
 pub(crate) struct Shards {
     all: Vec<Shard>,
+    /// Cells that all of them together may have in use: the room is one, however names are spread.
+    cells_max: u32,
     split: Split,
     /// Those that have something to tell.
     telling: VecDeque<usize>,
@@ -33,26 +35,42 @@ const CURSOR_BITS: u32 = 32;
 /// are as large as the numbers of ports say.
 #[must_use]
 pub fn tables_len_at_start(ports_planned: u32, ports_max: u32, shards: u8) -> u64 {
-    let (planned, max) = (part(ports_planned, shards), part(ports_max, shards));
-    u64::from(shards) * PortTable::len_at_start(planned, max)
+    u64::from(shards) * PortTable::len_at_start(part(ports_planned, shards), ports_max)
+}
+
+/// Bytes that they take at most when all ports that there may be are held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LenAtMost {
+    /// Every shard has its part of the names.
+    pub even: u64,
+    /// One shard has all of them, and the others have what they took at the start.
+    pub skewed: u64,
+}
+
+/// Bytes that the tables come to at most: see [`tables_len_at_start`].
+#[must_use]
+pub fn tables_len_at_most(ports_planned: u32, ports_max: u32, shards: u8) -> LenAtMost {
+    let (planned, count) = (part(ports_planned, shards), u64::from(shards));
+    let with = |held| PortTable::len_at(planned, ports_max, held);
+    LenAtMost {
+        even: count * with(ports_max.div_ceil(shards.into())),
+        skewed: (count - 1) * with(0) + with(ports_max),
+    }
 }
 
 impl Shards {
-    /// So many shards, that is at least one, which together are as large as `size`.
+    /// So many shards, that is at least one, which together are as large as `size`. Each has its part of
+    /// what is planned, and address space for all that there may be.
     pub(crate) fn new(size: &Size, shards: u8, pages: PageChoice) -> Result<Self, PlanError> {
         let Size { plan, sessions_max, places_max } = *size;
         let made = |shard| {
-            let plan = Plan {
-                shard,
-                ports_planned: part(plan.ports_planned, shards),
-                ports_max: part(plan.ports_max, shards),
-                ..plan
-            };
+            let plan = Plan { shard, ports_planned: part(plan.ports_planned, shards), ..plan };
             let places_max = places_max.div_ceil(shards.into());
             Shard::new(&Size { plan, sessions_max, places_max }, pages)
         };
         let all = (0..shards).map(made).collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { all, split: Split::default(), telling: VecDeque::new() })
+        let cells_max = size.plan.ports_max;
+        Ok(Self { all, cells_max, split: Split::default(), telling: VecDeque::new() })
     }
 
     /// How many there are.
@@ -165,6 +183,7 @@ impl Shards {
         let entries = (0..).zip(names.iter());
         let entries = entries.map(|(item, name)| Entry { item, name, ..Entry::default() });
         let sorted = self.split.sort(entries, self.count());
+        let mut used: u32 = self.all.iter().map(Shard::cells_used).sum();
         for at in 0..self.all.len() {
             let own = sorted.of(at);
             if own.is_empty() {
@@ -172,7 +191,10 @@ impl Shards {
             }
             let mut asker_here = self.within(at, &asker);
             let own = own.iter().map(|entry| (entry.item, entry.name));
+            let elsewhere = used - self.all[at].cells_used();
+            self.all[at].set_cells_max(self.cells_max - elsewhere);
             add(self.all[at].register(own, &mut asker_here, wishes, failures));
+            used = elsewhere + self.all[at].cells_used();
             asker.ports_left = asker_here.ports_left;
             self.note(at);
         }

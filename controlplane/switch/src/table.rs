@@ -275,6 +275,27 @@ impl PortTable {
         [cells, index].into_iter().map(memory::len_on_pages).sum()
     }
 
+    /// Bytes that a table takes on huge pages, at most, when it was made for so many ports planned and
+    /// so many at most, and has come to hold `held` of them.
+    #[must_use]
+    pub fn len_at(ports_planned: u32, ports_max: u32, held: u32) -> u64 {
+        let cells = Cells::len_at(ports_planned, ports_max, held);
+        let index = Index::len_at(ports_planned, ports_max, held);
+        [cells, index].into_iter().map(memory::len_on_pages).sum()
+    }
+
+    /// From now on the table may have so many cells in use, and no more than its plan says. What it
+    /// holds beyond them stays, and nothing comes.
+    pub fn set_cells_max(&mut self, cells_max: u32) {
+        self.cells.set_used_max(cells_max);
+    }
+
+    /// Cells in use.
+    #[must_use]
+    pub fn cells_used(&self) -> u32 {
+        self.cells.used()
+    }
+
     /// The port of a handle that the caller kept, if there is one; the caller compares its sequence
     /// with what it knows.
     #[must_use]

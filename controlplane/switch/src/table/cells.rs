@@ -7,7 +7,7 @@
 use memory::{ArenaError, Array, PageChoice};
 
 use super::cell::{Cell, FREE_ENTRIES, HEAD, INLINE, NONE, PIECE};
-use crate::limits::{AHEAD_CELLS_LEN, NAME_LEN_MAX, TOUCH_CELLS_LEN};
+use crate::limits::{AHEAD_CELLS_DIVISOR, AHEAD_CELLS_LEN, NAME_LEN_MAX, TOUCH_CELLS_LEN};
 
 /// There is no cell left, or none that the machine has memory for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,12 +23,36 @@ pub(super) struct Cells {
     /// Cells from here on were never used.
     fresh: u32,
     used: u32,
+    /// So many may be in use.
+    used_max: u32,
 }
 
 impl Cells {
     pub(super) fn new(planned: u32, max: u32, pages: PageChoice) -> Result<Self, ArenaError> {
         let cells = Array::growable(planned as usize, max as usize, pages)?;
-        Ok(Self { cells, head: NONE, head_entries: 0, fresh: 0, used: 0 })
+        Ok(Self { cells, head: NONE, head_entries: 0, fresh: 0, used: 0, used_max: max })
+    }
+
+    /// Bytes of the cells of a table that was made for `planned` ports, may grow to `max`, and has
+    /// come to `held`.
+    pub(super) fn len_at(planned: u32, max: u32, held: u32) -> u64 {
+        let len = |count: u32| u64::from(count) * size_of::<Cell>() as u64;
+        if held <= planned {
+            return len(planned);
+        }
+        let grown = len(held) + (TOUCH_CELLS_LEN + ahead_len(held as usize)) as u64;
+        grown.min(len(max))
+    }
+
+    /// Bytes that are present now.
+    #[cfg(test)]
+    pub(super) fn len_now(&self) -> u64 {
+        (self.cells.len() * size_of::<Cell>()) as u64
+    }
+
+    /// From now on so many may be in use; those that are beyond it stay.
+    pub(super) fn set_used_max(&mut self, used_max: u32) {
+        self.used_max = used_max;
     }
 
     #[inline]
@@ -154,6 +178,9 @@ impl Cells {
     /// A free cell: one that was freed, else one that was never used.
     #[inline]
     fn allocate(&mut self) -> Option<u32> {
+        if self.used >= self.used_max {
+            return None;
+        }
         let index = if self.head == NONE { self.allocate_fresh()? } else { self.unlink() };
         self.used += 1;
         Some(index)
@@ -174,7 +201,7 @@ impl Cells {
     fn show_more(&mut self) -> bool {
         let (len, len_max) = (self.cells.len(), self.cells.len_max());
         let more = (TOUCH_CELLS_LEN / size_of::<Cell>()).min(len_max - len);
-        self.cells.ask_ahead(len + AHEAD_CELLS_LEN / size_of::<Cell>());
+        self.cells.ask_ahead(len + ahead_len(len) / size_of::<Cell>());
         more > 0 && self.cells.grow_to(len + more).is_ok()
     }
 
@@ -214,4 +241,9 @@ impl Cells {
         }
         *self.at_mut(index) = cell;
     }
+}
+
+/// Bytes that are made present beyond so many cells.
+fn ahead_len(cells: usize) -> usize {
+    AHEAD_CELLS_LEN.min(cells * size_of::<Cell>() / AHEAD_CELLS_DIVISOR)
 }

@@ -28,7 +28,7 @@ mod tests;
 use memory::{ArenaError, Array, PageChoice, equal_lanes};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::limits::{FILL_PERCENT, SPILL_MAX};
+use crate::limits::{FILL_PERCENT, GROWTH_DIVISOR, SPILL_MAX};
 
 pub(super) const ENTRIES: usize = 10;
 /// Buckets in which an entry may lie, its home among them.
@@ -199,6 +199,23 @@ impl Index {
     pub(super) fn len_at_start(planned: u32, max: u32) -> u64 {
         let (count, _) = Self::counts(planned, max);
         ((count + DISTANCE_MAX) * size_of::<Bucket>()) as u64
+    }
+
+    /// Bytes of an index that was made for `planned` entries, may grow to `max`, and has come to
+    /// `held`: at most, for it is largest when a step of growth begins.
+    pub(super) fn len_at(planned: u32, max: u32, held: u32) -> u64 {
+        let (at_start, count_max) = Self::counts(planned, max);
+        if held <= planned {
+            return Self::len_at_start(planned, max);
+        }
+        let count = larger(buckets_for(held), count_max).max(at_start);
+        ((count + DISTANCE_MAX) * size_of::<Bucket>()) as u64
+    }
+
+    /// Bytes that are present now.
+    #[cfg(test)]
+    pub(super) fn len_now(&self) -> u64 {
+        (self.buckets.len() * size_of::<Bucket>()) as u64
     }
 
     pub(super) fn len(&self) -> usize {
@@ -429,6 +446,11 @@ impl Index {
 /// The buckets for so many entries.
 fn buckets_for(entries: u32) -> usize {
     (entries as usize * 100).div_ceil(ENTRIES * FILL_PERCENT).max(BUCKETS_MIN)
+}
+
+/// The buckets of the next scale after `count`.
+fn larger(count: usize, count_max: usize) -> usize {
+    (count + count.div_ceil(GROWTH_DIVISOR)).min(count_max)
 }
 
 /// The bucket out of `count` that `hash` falls into; monotonous in both.

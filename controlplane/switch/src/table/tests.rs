@@ -263,3 +263,31 @@ fn deaths_are_asked_of_every_kind_of_view() {
     table.find(&[&name(0)], &Even, &mut |_, found| assert_eq!(found, None));
     table.find(&[&name(0)], ALIVE, &mut |_, found| assert!(found.is_some()));
 }
+
+#[test]
+fn a_table_is_never_larger_than_was_told_for_what_it_holds() {
+    let (planned, max) = (1_000, 60_000);
+    let mut table = table(planned, max);
+    for held in (0..max).step_by(500) {
+        let told = PortTable::len_at(planned, max, held);
+        let taken = table.index.len_now() + table.cells.len_now();
+        assert!(taken <= told, "{held} ports take {taken} bytes, told were {told}");
+        fill(&mut table, held..held + 500);
+    }
+    assert_eq!(PortTable::len_at(planned, max, 0), PortTable::len_at_start(planned, max));
+    assert_eq!(PortTable::len_at(planned, max, max), PortTable::len_at_start(max, max));
+}
+
+#[test]
+fn what_others_leave_bounds_a_table_and_what_is_beyond_it_stays() {
+    let mut table = table(100, 100);
+    table.set_cells_max(10);
+    fill(&mut table, 0..10);
+    assert_eq!(register(&mut table, b"one more", 1, ALIVE), Some(Registered::Full));
+    table.set_cells_max(5);
+    assert_eq!((table.cells_used(), table.statistics().ports), (10, 10));
+    table.unregister(&[&name(0)], &[3 << 56 | 1], Slot(0), ALIVE, &mut |_, _| ());
+    assert_eq!(register(&mut table, b"one more", 1, ALIVE), Some(Registered::Full));
+    table.set_cells_max(10);
+    assert_eq!(register(&mut table, b"one more", 1, ALIVE), None);
+}

@@ -9,6 +9,7 @@ use super::bed::{
 };
 use crate::access::AccessEntry;
 use crate::config::SwitchConfig;
+use crate::connection::ConnId;
 use crate::interests::Kind;
 use crate::quota::Quota;
 
@@ -163,4 +164,52 @@ fn a_listing_goes_through_all_shards_and_shows_each_port_once() {
         let page = protocol::ListPorts { cursor, count_max: 3, prefix: "" };
         assert_eq!(bed.ask(a, |out| page.write(out, 9)), "ports next 0");
     }
+}
+
+/// A switch of as many shards as there can be, and room for so many ports.
+fn crowded(ports_max: u32) -> Bed {
+    let config = SwitchConfig { shards: 255, ports_planned: 1_024, ports_max, ..config() };
+    Bed::with(config)
+}
+
+/// Registers names one after the other, some at a time, and says how many were granted.
+fn granted_of(bed: &mut Bed, by: ConnId, names: &[String]) -> u64 {
+    let before = bed.switch.counters().ports_granted;
+    for names in names.chunks(100) {
+        bed.ask(by, reg(&texts(names), PLAIN));
+    }
+    bed.switch.counters().ports_granted - before
+}
+
+#[test]
+fn as_many_ports_fit_as_the_switch_may_have_however_they_are_spread() {
+    let any: Vec<_> = (0..10_001).map(|number| format!("user/{number}")).collect();
+    let of_one = (0..).map(|number| format!("user/{number}"));
+    let of_one = of_one.filter(|name| shard_of(name.as_bytes(), 255) == 77);
+    for names in [any, of_one.take(2_001).collect()] {
+        let count = u32::try_from(names.len() - 1).expect("some thousands");
+        let mut bed = crowded(count);
+        let a = bed.receiver("a", 1);
+        assert_eq!(granted_of(&mut bed, a, &names[..names.len() - 1]), u64::from(count));
+        assert_eq!(bed.switch.counters().register_full, 0);
+        let last = names.last().map(String::as_str).expect("thousands");
+        assert_eq!(bed.ask(a, reg(&[last], PLAIN)), "reg 0:Full");
+        // What one shard gives back is room for any other.
+        let sequence = Sequence::new(shard_of(names[0].as_bytes(), 255), 1).to_bits();
+        assert_eq!(bed.ask(a, unreg(&[(&names[0], sequence)])), "unreg");
+        assert_eq!(granted_of(&mut bed, a, &names[names.len() - 1..]), 1);
+        assert_eq!(bed.ask(a, reg(&[&names[0]], PLAIN)), "reg 0:Full");
+    }
+}
+
+#[test]
+fn a_long_name_takes_of_the_whole_what_its_pieces_take() {
+    let mut bed = crowded(1_024);
+    let a = bed.receiver("a", 1);
+    // 12 bytes, and 4 pieces of 24.
+    let long: Vec<_> = (0..205).map(|number| format!("{number:0108}")).collect();
+    assert_eq!(granted_of(&mut bed, a, &long), 204, "5 cells each");
+    let short: Vec<_> = (0..10).map(|number| format!("short {number}")).collect();
+    assert_eq!(granted_of(&mut bed, a, &short), 4);
+    assert_eq!(bed.switch.shards.statistics().cells, 1_024);
 }

@@ -5,7 +5,7 @@ use memory::prefetch;
 
 use super::{
     DISTANCE_MAX, EMPTY, ENTRIES, Index, MOVED_MAX, PROBE_FAR, PROBES, REACH_SPILL, Strays,
-    distance, print_of, scaled,
+    distance, larger, print_of, scaled,
 };
 use crate::limits::{
     FILL_PERCENT, FILL_WAITING_PERCENT, GROWTH_DIVISOR, MOVES_PER_NAME, SPILL_MAX, TOUCH_INDEX_LEN,
@@ -41,7 +41,7 @@ impl Index {
     }
 
     fn count_larger(&self) -> usize {
-        (self.count + self.count.div_ceil(GROWTH_DIVISOR)).min(self.count_max)
+        larger(self.count, self.count_max)
     }
 
     /// Whether all buckets of the next scale are present; if not, another thread is at it, or a few
