@@ -168,8 +168,8 @@ impl Service for Served {
         self.switch.is_closing(ConnId(conn))
     }
 
-    fn leave(&mut self, now: Instant) {
-        self.switch.leave("", now);
+    fn leave(&mut self, hint: &str, now: Instant) {
+        self.switch.leave(hint, now);
     }
 
     fn handle_access(&mut self, access: &[Access], now: Instant) {

@@ -20,7 +20,7 @@ use settings::{At, Findings, Ledger, Section, read_text};
 pub(crate) use access::{Access, Proof, Quota, Role};
 pub(crate) use machine::Machine;
 pub(crate) use network::Listener;
-pub(crate) use sections::{Bounds, Cluster, Grace, Lease, Ports, Worker};
+pub(crate) use sections::{Bounds, Cluster, Ending, Grace, Lease, Ports, Worker};
 
 use crate::error::{Error, error_text};
 use crate::limits::CONFIG_LEN_MAX;
@@ -94,7 +94,7 @@ fn sections(
         bounds: bounds.value,
         worker: worker.value,
         metrics: metrics?,
-        stop_timeout: stop?,
+        stop: stop?,
         log: log?,
     };
     machine::judge(&plan, machine, places, ledger);

@@ -5,15 +5,17 @@
 
 use std::io::{self, Write as _};
 
-use base::{Duration, IdlePolicy};
+use base::IdlePolicy;
 use logging::{Format, Log};
 use tracing::level_filters::LevelFilter;
 
 use crate::args::DevArgs;
-use crate::config::{Access, Bounds, Cluster, Grace, Lease, Listener, Machine, Ports, Worker};
+use crate::config::{
+    Access, Bounds, Cluster, Ending, Grace, Lease, Listener, Machine, Ports, Worker,
+};
 use crate::entropy;
 use crate::error::Error;
-use crate::limits::{CONNECTIONS, PARTIAL_LEN, PLACES, PORTS_MAX, STOP_MS};
+use crate::limits::{CONNECTIONS, PARTIAL_LEN, PLACES, PORTS_MAX};
 use crate::plan::Plan;
 use crate::run;
 
@@ -61,7 +63,7 @@ fn plan(args: &DevArgs, machine: &Machine) -> Result<Plan, Error> {
         },
         worker: Worker { core, idle, ..Worker::default() },
         metrics,
-        stop_timeout: Duration::from_millis(STOP_MS.into()),
+        stop: Ending::default(),
         log: Log { level: LevelFilter::INFO, format: Format::Text },
     })
 }

@@ -26,6 +26,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tracing::warn;
 
 use crate::clock::Clock;
+use crate::config::Ending;
 use crate::error::Error;
 use crate::lane::Sleeper;
 use crate::limits::{KEEPER_OUTLIVES, LEAVE_LOOK, SLEEP_MAX, STALL_MIN, UPS_PER_ROUND};
@@ -210,10 +211,10 @@ impl<S: Service> Keeper<S> {
                 done.try_send(()).ok();
             }
             Order::TakeIn(_) => unreachable!("connections are the workers'"),
-            Order::Leave(within) => {
+            Order::Leave(Ending { timeout, hint }) => {
                 if self.leaves_at.is_none() {
-                    self.service.leave(now);
-                    self.leaves_at = Some(now + within + KEEPER_OUTLIVES);
+                    self.service.leave(&hint, now);
+                    self.leaves_at = Some(now + timeout + KEEPER_OUTLIVES);
                 }
             }
         }

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use base::Duration;
 use rustls::ServerConfig;
 
-use crate::config::Access;
+use crate::config::{Access, Ending};
 use crate::worker::{Counters, Order, Orders, Told};
 
 /// The thread that holds the switch, and the workers if they are others.
@@ -46,9 +45,10 @@ impl Panel {
     }
 
     /// Tells all to leave; false: one has too many orders.
-    pub(crate) fn leave(&self, within: Duration) -> bool {
+    pub(crate) fn leave(&self, stop: &Ending) -> bool {
         let all = std::iter::once(&self.switch).chain(&self.workers);
-        all.map(|orders| orders.give(Order::Leave(within))).fold(true, |all, given| all & given)
+        all.map(|orders| orders.give(Order::Leave(stop.clone())))
+            .fold(true, |all, given| all & given)
     }
 
     /// What threads that end have counted together.

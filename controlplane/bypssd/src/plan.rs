@@ -4,12 +4,14 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use base::{Duration, IdlePolicy};
+use base::IdlePolicy;
 use logging::Log;
 use settings::{grouped, show_size};
 use switch::{LenAtMost, tables_len_at_most, tables_len_at_start};
 
-use crate::config::{Access, Bounds, Cluster, Grace, Lease, Listener, Ports, Proof, Worker};
+use crate::config::{
+    Access, Bounds, Cluster, Ending, Grace, Lease, Listener, Ports, Proof, Worker,
+};
 use crate::identity;
 use crate::limits::{PROCESS_LEN, SESSION_LEN, SESSION_SHARD_LEN, SHARD_LEN};
 use crate::tls::Tls;
@@ -31,8 +33,7 @@ pub(crate) struct Plan {
     pub(crate) worker: Worker,
     /// Where metrics are told.
     pub(crate) metrics: Option<SocketAddr>,
-    /// How long the last words may take.
-    pub(crate) stop_timeout: Duration,
+    pub(crate) stop: Ending,
     pub(crate) log: Log,
 }
 
@@ -65,7 +66,7 @@ fn number(ports: u64) -> u32 {
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, cluster, listeners, access, bounds, stop_timeout, .. } = self;
+        let Self { name, cluster, listeners, access, bounds, stop, .. } = self;
         let incarnation = identity::show_incarnation(&cluster.incarnation);
         writeln!(f, "switch     {name}, of the cluster {} ({incarnation})", cluster.name)?;
         self.show_epoch(f)?;
@@ -100,7 +101,12 @@ impl fmt::Display for Plan {
             Some(address) => writeln!(f, "metrics    http://{address}/metrics, /livez, /readyz")?,
             None => writeln!(f, "metrics    none")?,
         }
-        writeln!(f, "stop       within {stop_timeout}")
+        let Ending { timeout, hint } = stop;
+        let sent = match hint.as_str() {
+            "" => String::new(),
+            hint => format!("; clients are sent to {hint}"),
+        };
+        writeln!(f, "stop       within {timeout}{sent}")
     }
 }
 

@@ -37,7 +37,7 @@ pub(crate) fn reload(plan: &mut Plan, file: &Path, panel: &Panel) {
     }
     logging::change(new.log);
     plan.log = new.log;
-    plan.stop_timeout = new.stop_timeout;
+    plan.stop = new.stop;
     let entries = plan.access.len();
     if stays.is_empty() {
         info!(entries, "the configuration was read again");
@@ -82,6 +82,7 @@ mod tests {
             needs_restart(&old, &plan("[log]\nlevel = \"debug\"\nformat = \"json\"")),
             [""; 0]
         );
+        assert_eq!(needs_restart(&old, &plan("[stop]\ntimeout_ms = 1\nhint = \"a:1\"")), [""; 0]);
         assert_eq!(
             needs_restart(&old, &plan("[[access]]\nnode = \"a\"\nproof = \"loopback\"")),
             [""; 0]

@@ -314,7 +314,7 @@ impl Service for Remote {
     }
 
     /// The keeper tells everybody.
-    fn leave(&mut self, _now: Instant) {}
+    fn leave(&mut self, _hint: &str, _now: Instant) {}
 
     /// The keeper has the list.
     fn handle_access(&mut self, _access: &[Access], _now: Instant) {}

@@ -260,10 +260,10 @@ impl Watch<'_> {
 
     /// Tells the worker to leave, and waits for it.
     fn leave(&self) -> Result<Counters, Error> {
-        let within = self.plan.stop_timeout;
+        let within = self.plan.stop.timeout;
         self.stop.leaves();
         self.notify.stopping(within + LEAVE_SLACK);
-        if !self.panel.leave(within) {
+        if !self.panel.leave(&self.plan.stop) {
             warn!("the worker has too many orders: it is not waited for");
         }
         let most = Duration::from_millis(within.as_millis()) + HANG_MIN;

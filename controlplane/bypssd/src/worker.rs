@@ -47,6 +47,7 @@ pub(crate) use orders::{Order, Ordered, Orders, Told, orders};
 pub(crate) use service::{Figure, Peer, Service};
 
 use crate::clock::{Clock, ClockWatch, Jump};
+use crate::config::Ending;
 use crate::error::Error;
 use crate::limits::{
     ACCEPTS_PER_ROUND, EVENTS_MAX, RECEIVE_LEN, SLEEP_MAX, STALL_MIN, TLS_BUFFER_LEN,
@@ -360,11 +361,11 @@ impl<S: Service> Worker<S> {
                     self.take_in(*connection, now);
                 }
             }
-            Order::Leave(within) => {
+            Order::Leave(Ending { timeout, hint }) => {
                 if self.leaves_at.is_none() {
                     self.gate.close();
-                    self.service.leave(now);
-                    self.leaves_at = Some(now + within);
+                    self.service.leave(&hint, now);
+                    self.leaves_at = Some(now + timeout);
                 }
             }
         }

@@ -71,7 +71,10 @@ pub struct Core {
     endpoints: Vec<Arc<str>>,
     endpoint_next: usize,
     endpoint_used: Option<Arc<str>>,
+    /// Where a switch said that another may be: what is dialled next.
     hint: Option<Arc<str>>,
+    /// The last such endpoint that is none of ours: it has its turn after them.
+    hinted: Option<Arc<str>>,
     next_id: u32,
     next_request: u64,
     requests: HashMap<u64, Pending>,
@@ -127,6 +130,7 @@ impl Core {
             endpoint_next,
             endpoint_used: None,
             hint: None,
+            hinted: None,
             next_id: 0,
             next_request: 0,
             requests: HashMap::new(),

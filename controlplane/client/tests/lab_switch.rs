@@ -208,3 +208,23 @@ fn clients_of_a_switch_that_is_killed_and_started_again_learn_its_epoch() {
     let Ok(Holder::Owner(owner)) = two.owner("a", LONG) else { panic!("it is held") };
     assert_eq!(owner.token, next.token());
 }
+
+#[test]
+fn clients_go_where_a_switch_that_ends_sends_them_also_if_nobody_is_there_yet() {
+    let folders = [(); 2].map(|()| tempfile::tempdir().expect("a folder for the test"));
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("there are free ports");
+    let next = free.local_addr().expect("it is bound").to_string();
+    drop(free);
+    let at = |address: &str| {
+        format!("listener = [{{ address = \"{address}\" }}]\nlease = {{ grace = \"none\" }}\n")
+    };
+    let first = format!("{}stop = {{ hint = \"{next}\" }}\n", at("127.0.0.1:0"));
+    let Some(mut first) = Switch::run(folders[0].path(), &first) else { return };
+    let client = first.client("one");
+    let _held = hold(&client, "before");
+    first.stop();
+    std::thread::sleep(Duration::from_millis(300));
+    let Some(_second) = Switch::run(folders[1].path(), &at(&next)) else { return };
+    client.connect(LONG).expect("it is found");
+    assert!(hold(&client, "after").is_owner());
+}

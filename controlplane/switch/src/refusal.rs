@@ -24,7 +24,6 @@ pub(crate) const WRONG_CLUSTER: ErrorFrame<'_> =
     error(ErrorCode::WrongCluster, true, "this is another cluster, or it was started anew");
 pub(crate) const STALE: ErrorFrame<'_> =
     error(ErrorCode::NotMaster, true, "another switch was master after this one");
-pub(crate) const LEAVING: ErrorFrame<'_> = error(ErrorCode::Leaving, true, "the switch stops");
 
 /// The session's connection was replaced by a newer one of the same session.
 pub(crate) const NEWER_CONNECTION: ErrorFrame<'_> = ErrorFrame {
@@ -50,6 +49,11 @@ pub(crate) const fn ended(end: End) -> ErrorFrame<'static> {
 }
 
 /// The request is not for this connection, or not now.
+/// The switch stops; another may be at `hint`.
+pub(crate) const fn leaving(hint: &str) -> ErrorFrame<'_> {
+    ErrorFrame { hint, ..error(ErrorCode::Leaving, true, "the switch stops") }
+}
+
 pub(crate) const fn state(hint: &'static str) -> ErrorFrame<'static> {
     let message = "the request is not for this connection, or not now";
     ErrorFrame { hint, ..error(ErrorCode::State, false, message) }

@@ -13,6 +13,7 @@ mod timer;
 mod watch;
 
 use std::hash::Hasher as _;
+use std::sync::Arc;
 
 use base::{Duration, Instant};
 use protocol::{
@@ -54,7 +55,8 @@ pub struct Switch {
     owners: Owners,
     watchers: Vec<ConnId>,
     counters: Counters,
-    is_leaving: bool,
+    /// It stops, and another switch may be there.
+    leaving: Option<Arc<str>>,
     reign: Reign,
     lists: Lists,
     #[cfg(test)]
@@ -120,7 +122,7 @@ impl Switch {
             owners: Owners::new(config.sessions_max),
             watchers: Vec::new(),
             counters: Counters::default(),
-            is_leaving: false,
+            leaving: None,
             reign: Reign::new(now + config.grace),
             lists: Lists::default(),
             #[cfg(test)]
@@ -140,8 +142,8 @@ impl Switch {
         let nonce = self.nonce();
         self.connections.open(conn, peer, nonce, self.config.limits);
         self.counters.connections_opened += 1;
-        if self.is_leaving {
-            self.refuse(conn, 0, &refusal::LEAVING);
+        if let Some(hint) = self.leaving.clone() {
+            self.refuse(conn, 0, &refusal::leaving(&hint));
             return;
         }
         self.deadlines.renew(conn.0, now);
@@ -251,18 +253,18 @@ impl Switch {
     }
 
     /// The switch stops: everybody is told, and every connection ends. `hint` is where another
-    /// switch may be.
+    /// switch may be, as `host:port`; empty where that is not known.
     ///
     /// # Panics
     /// If the hint is longer than a text may be.
     pub fn leave(&mut self, hint: &str, now: Instant) {
         self.advance(now);
-        self.is_leaving = true;
+        self.leaving = Some(Arc::from(hint));
         let leaving = protocol::Leaving { reason: LeavingReason::Stopping, hint };
         for conn in (0..self.connections.end()).map(ConnId) {
             match self.connections.at(conn).phase {
                 Phase::Closed | Phase::Closing => continue,
-                Phase::Greeted => self.refuse(conn, 0, &refusal::LEAVING),
+                Phase::Greeted => self.refuse(conn, 0, &refusal::leaving(hint)),
                 Phase::Open => {
                     self.connections.push(conn, Pushed::Leaving(leaving));
                     self.shut(conn);

@@ -59,6 +59,6 @@ pub(crate) const KEYS: Keys = Keys(&[
     ),
     ("worker", &["core", "count", "cores", "idle", "spin_us"]),
     ("metrics", &["address", "enabled"]),
-    ("stop", &["timeout_ms"]),
+    ("stop", &["timeout_ms", "hint"]),
     ("log", &["level", "format"]),
 ]);

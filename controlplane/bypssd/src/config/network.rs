@@ -1,8 +1,10 @@
 //! `[[listener]]` and `[tls]`: where the switch listens, and what it proves and asks for there.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use protocol::limits::ADDRESS_LEN_MAX;
+use rustls::pki_types::ServerName;
 use settings::{At, Ledger, Section};
 
 use crate::limits::{LISTENERS_MAX, TCP_PORT};
@@ -149,4 +151,40 @@ pub(crate) fn address(
     );
     ledger.refuse(place, &section.path(key), wrong, right);
     None
+}
+
+/// Where a switch may be that clients are sent to: a name or an IP address, with a port. `Some(None)`
+/// where there is none.
+#[expect(clippy::option_option, reason = "outside: noted why not; inside: no such key")]
+pub(crate) fn endpoint(
+    section: Section<'_>,
+    key: &str,
+    ledger: &mut Ledger<'_>,
+) -> Option<Option<String>> {
+    if section.find(key, ledger).is_none() {
+        return Some(None);
+    }
+    let At { value: text, place } = section.text(key, ledger)?;
+    if is_endpoint(text) {
+        return Some(Some(text.to_owned()));
+    }
+    let wrong = format!("\"{text}\" is nowhere that clients could go");
+    let right = format!(
+        "use a name or an IP address, with its port: \"sw-2.example:{TCP_PORT}\", \"[2001:db8::7]:{TCP_PORT}\""
+    );
+    ledger.refuse(place, &section.path(key), wrong, right);
+    None
+}
+
+fn is_endpoint(text: &str) -> bool {
+    let Some((host, tcp_port)) = text.rsplit_once(':') else {
+        return false;
+    };
+    let is_port = tcp_port.parse::<u16>().is_ok_and(|tcp_port| tcp_port != 0);
+    let is_host = match host.strip_prefix('[') {
+        Some(rest) => rest.strip_suffix(']').is_some_and(|v6| v6.parse::<Ipv6Addr>().is_ok()),
+        None => ServerName::try_from(host).is_ok() && host.parse::<Ipv6Addr>().is_err(),
+    };
+    let is_sent_anywhere = host.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified());
+    text.len() <= ADDRESS_LEN_MAX && is_port && is_host && !is_sent_anywhere
 }

@@ -116,6 +116,21 @@ impl Default for Worker {
     }
 }
 
+/// How the switch ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ending {
+    /// How long the last words may take.
+    pub(crate) timeout: Duration,
+    /// Where clients are sent, as `host:port`; empty: nowhere.
+    pub(crate) hint: String,
+}
+
+impl Default for Ending {
+    fn default() -> Self {
+        Self { timeout: Duration::from_millis(STOP_MS.into()), hint: String::new() }
+    }
+}
+
 /// The switch's own name, as clients are told it.
 pub(crate) fn name(root: Section<'_>, ledger: &mut Ledger<'_>) -> Option<String> {
     short_text(root, "name", "bypssd", ledger)
@@ -294,10 +309,12 @@ pub(crate) fn metrics(section: Section<'_>, ledger: &mut Ledger<'_>) -> Option<O
     Some(is_enabled?.then_some(address))
 }
 
-/// Reads `[stop]`: how long the last words may take.
-pub(crate) fn stop(section: Section<'_>, ledger: &mut Ledger<'_>) -> Option<Duration> {
-    let timeout = section.number("timeout_ms", STOP_MS, 0..=STOP_MS_MAX, ledger)?;
-    Some(Duration::from_millis(timeout.value.into()))
+/// Reads `[stop]`.
+pub(crate) fn stop(section: Section<'_>, ledger: &mut Ledger<'_>) -> Option<Ending> {
+    let timeout = section.number("timeout_ms", STOP_MS, 0..=STOP_MS_MAX, ledger);
+    let hint = network::endpoint(section, "hint", ledger);
+    let timeout = Duration::from_millis(timeout?.value.into());
+    Some(Ending { timeout, hint: hint?.unwrap_or_default() })
 }
 
 /// Reads `[log]`.

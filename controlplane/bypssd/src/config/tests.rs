@@ -88,6 +88,8 @@ fn a_plan_is_printed_with_its_arithmetic() {
         shards = 16\n\
         [lease]\n\
         lease_ms = 5000\n\
+        [stop]\n\
+        hint = \"[2001:db8::7]:7400\"\n\
         [worker]\n\
         core = 3\n\
         idle = \"spin\"\n";

@@ -14,7 +14,7 @@ use rustls::ServerConfig;
 use super::connection::Connection;
 use super::counters::Counters;
 use super::service::Figure;
-use crate::config::Access;
+use crate::config::{Access, Ending};
 use crate::error::Error;
 use crate::lane::Bell;
 use crate::limits::{ORDERS_MAX, WORKER_PATIENCE};
@@ -28,8 +28,8 @@ pub(crate) enum Order {
     Access { access: Vec<Access>, tls: Option<Arc<ServerConfig>>, done: SyncSender<()> },
     /// To serve a connection that another worker has let in.
     TakeIn(Box<Connection>),
-    /// To tell everybody that the switch ends, and to end within so long.
-    Leave(Duration),
+    /// To tell everybody that the switch ends, and to end in time.
+    Leave(Ending),
 }
 
 /// What it tells.

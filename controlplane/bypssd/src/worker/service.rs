@@ -78,8 +78,8 @@ pub(crate) trait Service {
     /// Whether the connection is to be closed once it has nothing to send.
     fn is_closing(&self, conn: u32) -> bool;
 
-    /// Tells everybody that the switch ends.
-    fn leave(&mut self, now: Instant);
+    /// Tells everybody that the switch ends, and that another may be at `hint`, unless it is empty.
+    fn leave(&mut self, hint: &str, now: Instant);
 
     /// Who comes in from now on.
     fn handle_access(&mut self, access: &[Access], now: Instant);

@@ -12,7 +12,7 @@ use std::time::{Duration as StdDuration, Instant as StdInstant};
 use base::{Duration, IdlePolicy, Instant};
 
 use super::{Bounds, Census, Counters, Door, Figure, Parts, Peer, Service, Worker, orders};
-use crate::config::{Access, Listener};
+use crate::config::{Access, Ending, Listener};
 use crate::keeper::{self, Keeper};
 use crate::lane::{Sleeper, lane};
 use crate::limits::LANE_CAPACITY;
@@ -140,7 +140,7 @@ impl Service for Echo {
         self.conns[conn as usize].is_closing
     }
 
-    fn leave(&mut self, _now: Instant) {
+    fn leave(&mut self, _hint: &str, _now: Instant) {
         for (index, conn) in (0..).zip(&mut self.conns) {
             if conn.is_open {
                 conn.out.extend_from_slice(b"bye");
@@ -311,13 +311,17 @@ impl Served {
     }
 
     fn end(self) -> Counters {
-        assert!(self.panel.leave(Duration::from_secs(5)));
+        assert!(self.panel.leave(&stop(Duration::from_secs(5))));
         self.join()
     }
 
     fn join(self) -> Counters {
         Panel::sum(self.threads.into_iter().map(|thread| thread.join().unwrap()))
     }
+}
+
+fn stop(timeout: Duration) -> Ending {
+    Ending { timeout, ..Ending::default() }
 }
 
 fn frame(kind: u8, len: usize) -> Vec<u8> {
@@ -499,7 +503,7 @@ fn a_length_beyond_the_longest_ends_the_connection() {
 fn everybody_is_told_of_the_end_and_the_worker_ends_when_they_have_heard(start: Start) {
     let served = start(ALLOWED, None);
     let mut streams: Vec<_> = (0..3).map(|_| served.connect()).collect();
-    assert!(served.panel.leave(Duration::from_secs(10)));
+    assert!(served.panel.leave(&stop(Duration::from_secs(10))));
     for stream in &mut streams {
         let mut last = Vec::new();
         stream.read_to_end(&mut last).unwrap();
@@ -520,7 +524,7 @@ fn who_never_reads_the_last_words_is_not_waited_for(start: Start) {
         slow.write_all(&frame(2, 8_192)).unwrap();
     }
     served.until("it does not read", |counters| counters.blocked > 0);
-    assert!(served.panel.leave(Duration::from_millis(200)));
+    assert!(served.panel.leave(&stop(Duration::from_millis(200))));
     let begun = StdInstant::now();
     served.join();
     assert!(begun.elapsed() < StdDuration::from_secs(5));

@@ -32,6 +32,31 @@ fn a_signal_tells_everybody_and_ends_with_a_summary() {
 }
 
 #[test]
+fn clients_are_sent_to_the_switch_that_takes_its_place() {
+    let text = |hint: &str, nodes: &[&str]| {
+        let entry = |node| format!("[[access]]\nnode = \"{node}\"\nproof = \"loopback\"\n");
+        let entries: Vec<_> = nodes.iter().map(entry).collect();
+        format!("stop = {{ hint = \"{hint}\" }}\n{}{FREE}{NO_GRACE}", entries.concat())
+    };
+    let first = text("[2001:db8::2]:7400", &["a", "b"]);
+    let mut daemon = Daemon::start(folder(), &first, Stdio::piped());
+    let mut session = Client::session(daemon.address, "a");
+    let mut other = Client::session(daemon.address, "b");
+    // The file says another by the time it ends.
+    std::fs::write(daemon.file(), text("sw-2.example:7400", &["a"])).unwrap();
+    daemon.signal(Signal::SIGHUP);
+    assert_eq!(other.refusal().code, ErrorCode::Unauthenticated, "it was read");
+    daemon.signal(Signal::SIGTERM);
+    let hint = session.read(|body| {
+        let IncomingBody::Push(Push::Leaving(leaving)) = body else { panic!("{body:?}") };
+        leaving.hint.to_owned()
+    });
+    assert_eq!(hint, "sw-2.example:7400");
+    drop(session);
+    assert_eq!(daemon.wait().0.code(), Some(0));
+}
+
+#[test]
 fn clients_that_hang_do_not_hold_the_end() {
     let mut daemon = Daemon::with("stop = { timeout_ms = 300 }\n");
     let _hanging = Client::session(daemon.address, "a");

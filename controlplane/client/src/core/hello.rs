@@ -53,18 +53,23 @@ impl Core {
             return Arc::clone(endpoint);
         }
         let endpoint = self.hint.take().unwrap_or_else(|| {
-            let index = self.endpoint_next % self.endpoints.len();
+            let count = self.endpoints.len() + usize::from(self.hinted.is_some());
+            let index = self.endpoint_next % count;
             self.endpoint_next = index + 1;
-            Arc::clone(&self.endpoints[index])
+            let endpoint = self.endpoints.get(index).or(self.hinted.as_ref());
+            Arc::clone(endpoint.expect("the index is below their count"))
         });
         self.endpoint_used = Some(Arc::clone(&endpoint));
         endpoint
     }
 
-    /// Where the master may be, as a switch says.
+    /// Where the master may be, as a switch says. It may not be there yet, so the endpoint is tried again
+    /// in its turn. Whoever is there proves itself as at any endpoint.
     pub(super) fn take_hint(&mut self, hint: &str) {
         if is_endpoint(hint) {
-            self.hint = Some(Arc::from(hint));
+            let hint = Arc::from(hint);
+            self.hinted = (!self.endpoints.contains(&hint)).then(|| Arc::clone(&hint));
+            self.hint = Some(hint);
         }
     }
 

@@ -68,6 +68,15 @@ impl Switch {
         self.child.wait().expect("it ends");
     }
 
+    /// Asks it to end, and waits until it has.
+    #[allow(dead_code, reason = "not every file of tests uses it")]
+    pub(crate) fn stop(&mut self) {
+        let pid = self.child.id().to_string();
+        let asked = Command::new("kill").args(["-TERM", &pid]).status().expect("there is kill");
+        assert!(asked.success(), "{asked}");
+        self.child.wait().expect("it ends");
+    }
+
     #[allow(dead_code, reason = "not every file of tests uses it")]
     pub(crate) fn client(&self, node: &str) -> Client {
         let client = Client::start(Config::new(&self.address, node), None).expect("it starts");

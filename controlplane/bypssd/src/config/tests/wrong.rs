@@ -76,6 +76,11 @@ fn values_are_of_their_type_and_in_their_range() {
         "[worker]\ncores = [\"0\"]\n",
         "[metrics]\naddress = \"localhost\"\nenabled = \"yes\"\n",
         "[stop]\ntimeout_ms = 60_001\n",
+        "[stop]\nhint = \"sw-2\"\n",
+        "[stop]\nhint = \"sw-2:0\"\n",
+        "[stop]\nhint = \"2001:db8::2:7400\"\n",
+        "[stop]\nhint = \"sw 2:7400\"\n",
+        "[stop]\nhint = \"0.0.0.0:7400\"\n",
         "[log]\nlevel = \"loud\"\nformat = true\n",
     ]));
 }

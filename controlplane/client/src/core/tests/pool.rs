@@ -1,6 +1,6 @@
 //! Several send connections, several switches.
 
-use protocol::{ErrorCode, ErrorFrame, RegisterFlags};
+use protocol::{ErrorCode, ErrorFrame, Leaving, LeavingReason, RegisterFlags};
 
 use super::{Rig, broken};
 
@@ -91,6 +91,28 @@ fn a_switch_that_is_not_the_master_is_left_for_the_one_that_it_names() {
     rig.error(0, &hint("nowhere"));
     rig.at(2_000);
     assert_eq!(rig.dials()[0].1, "switch:7400");
+}
+
+#[test]
+fn where_a_switch_that_leaves_sends_to_is_tried_first_and_then_in_turn() {
+    let mut rig = Rig::with(|config| {
+        config.endpoints = ["a:1", "b:1"].map(str::to_owned).to_vec();
+    });
+    rig.connect();
+    let leaving = |hint| Leaving { reason: LeavingReason::Stopping, hint };
+    rig.push(|buffer| buffer.leaving(leaving("new:1")));
+    rig.core.handle_closed(rig.conns[&0], broken(), rig.now);
+    let mut dialled = Vec::new();
+    for turn in 1..8 {
+        rig.at(turn * 2_000);
+        let (conn, endpoint) = rig.dials().remove(0);
+        rig.core.handle_closed(conn, broken(), rig.now);
+        dialled.push(endpoint);
+    }
+    assert_eq!(dialled[0], "new:1");
+    assert_eq!(dialled[1..4], dialled[4..7]);
+    dialled[1..4].sort();
+    assert_eq!(dialled[1..4], ["a:1", "b:1", "new:1"]);
 }
 
 #[test]

@@ -199,9 +199,9 @@ fn a_switch_that_leaves_tells_everybody_and_takes_nobody_in() {
     bed.switch.leave("10.0.0.2:7400", bed.now);
     bed.pump();
     assert_eq!(bed.heard(receiver), ["leaving Stopping 10.0.0.2:7400", "closed"]);
-    assert_eq!(bed.heard(greeted), ["error Leaving 0 closes", "closed"]);
+    assert_eq!(bed.heard(greeted), ["error Leaving 0 10.0.0.2:7400 closes", "closed"]);
     let late = bed.open();
-    assert_eq!(bed.heard(late), ["error Leaving 0 closes", "closed"]);
+    assert_eq!(bed.heard(late), ["error Leaving 0 10.0.0.2:7400 closes", "closed"]);
 }
 
 #[test]
