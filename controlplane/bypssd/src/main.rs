@@ -31,7 +31,6 @@ mod config;
 mod dev;
 mod entropy;
 mod error;
-mod hangup;
 mod identity;
 mod keeper;
 mod lane;

@@ -11,12 +11,12 @@ use logging as log;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use signals::Hangup;
 use tracing::{error, info, warn};
 
 use crate::args::RunArgs;
 use crate::config::{self, Grace};
 use crate::error::Error;
-use crate::hangup::Hangup;
 use crate::identity;
 use crate::limits::{DESCRIPTORS_MIN, HANG_MIN, LEAVE_SLACK};
 use crate::metrics::{About, Metrics};
@@ -44,7 +44,7 @@ pub(crate) fn run_plan(
     log::install(plan.log)?;
     let stop = Stop::on_signals()?;
     // From here on the signal means a reload; until the switch serves, it waits.
-    let hangup = Hangup::on_signal()?;
+    let hangup = Hangup::on_signal().map_err(Error::io("catch SIGHUP"))?;
     end_with_a_panic();
     raise_descriptors(&plan)?;
     let doors = plan.listeners.iter().map(|listener| Door::open(*listener));

@@ -23,13 +23,13 @@ use std::time::Instant;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use signals::Hangup;
 use tracing::{info, warn};
 
 use crate::capture::{self, Captures};
 use crate::clock::Clock;
 use crate::echo;
 use crate::error::Error;
-use crate::hangup::Hangup;
 use crate::inquiry;
 use crate::limits::{ASKER_PATIENCE, COLLECT_EVERY, REQUEST_LEN_MAX};
 use crate::reload::Reloader;

@@ -45,7 +45,6 @@ mod drain;
 mod echo;
 mod entropy;
 mod error;
-mod hangup;
 mod host;
 mod inquiry;
 mod limits;

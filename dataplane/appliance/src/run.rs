@@ -9,6 +9,7 @@ use std::sync::Arc;
 use gateway::Documents;
 use memory::FrameArena;
 use nic::Capabilities;
+use signals::Hangup;
 use tracing::{info, warn};
 
 use crate::affinity;
@@ -19,7 +20,6 @@ use crate::control::ControlSocket;
 use crate::device::{AfXdpDevice, Device, TapDevice};
 use crate::documents;
 use crate::error::Error;
-use crate::hangup::Hangup;
 use crate::notify::Notify;
 use crate::plan::Plan;
 use crate::ready;
@@ -36,7 +36,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Error> {
     logging::install(plan.log)?;
     let stop = Stop::on_signals(plan.drain > base::Duration::ZERO)?;
     // From here on the signal means a reload; until the gateway serves, it waits.
-    let hangup = Hangup::on_signal()?;
+    let hangup = Hangup::on_signal().map_err(Error::io("catch SIGHUP"))?;
     let signals = Signals { stop: &stop, hangup: &hangup };
     match plan.interface.kind {
         Kind::Tap => run_on::<TapDevice>(plan, args, signals),

@@ -15,6 +15,7 @@ use loader::Steering;
 use memory::{CoreArena, FrameArena};
 use nic::{Capabilities, QueuePair};
 use publisher::{Board, Facts, Publisher};
+use signals::Hangup;
 use stack::HandOver;
 
 use crate::access_log::Scribe;
@@ -25,7 +26,6 @@ use crate::clock::Clock;
 use crate::control::{Control, ControlSocket};
 use crate::device::Device;
 use crate::error::Error;
-use crate::hangup::Hangup;
 use crate::notify::{Notify, Watched};
 use crate::order::{self, Clerk, Desk};
 use crate::plan::Plan;

@@ -96,6 +96,7 @@ const ROWS: &[Row] = &[
             "client",
             "logging",
             "settings",
+            "signals",
         ],
     ),
     row("controlplane/protocol", &["base"]),
@@ -115,6 +116,7 @@ const ROWS: &[Row] = &[
             "exposition",
             "logging",
             "settings",
+            "signals",
         ],
     ),
     // `doctor` looks at the machine.
@@ -165,6 +167,7 @@ const ROWS: &[Row] = &[
     row("daemon/exposition", &[]),
     row("daemon/logging", &[]),
     row("daemon/settings", &[]),
+    row("daemon/signals", &[]),
     // What the programs' tests write their manual with.
     row("packaging/pages", &[]),
     row("scripts/xtask", &["sim"]),
@@ -190,6 +193,7 @@ const FOREIGN: &[Foreign] = &[
     Foreign { folder: "dataplane/gateway", crates: &["httparse"] },
     Foreign { folder: "daemon/logging", crates: &["thiserror", "tracing", "tracing-subscriber"] },
     Foreign { folder: "daemon/settings", crates: &["toml"] },
+    Foreign { folder: "daemon/signals", crates: &["signal-hook"] },
     Foreign { folder: "dataplane/sim", crates: &["clap", "serde", "serde_json", "sha2"] },
     Foreign {
         folder: "dataplane/appliance",
