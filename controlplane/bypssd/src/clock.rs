@@ -26,7 +26,7 @@ pub(crate) enum Jump {
 }
 
 fn read(clock: ClockId) -> Instant {
-    let time = clock_gettime(clock).expect("every kernel since 2.6.39 has both clocks");
+    let time = clock_gettime(clock).expect("every kernel since 2.6.39 has these clocks");
     let (seconds, nanos) = (u64::try_from(time.tv_sec()), u64::try_from(time.tv_nsec()));
     let (seconds, nanos) = (seconds.unwrap_or(0), nanos.unwrap_or(0));
     Instant::from_nanos(seconds * 1_000_000_000 + nanos)
@@ -44,6 +44,11 @@ impl Clock {
         self.last = self.last.max(read(ClockId::CLOCK_BOOTTIME));
         self.last
     }
+}
+
+/// What the calling thread has taken of a core since its start.
+pub(crate) fn cpu_time() -> Duration {
+    read(ClockId::CLOCK_THREAD_CPUTIME_ID).saturating_since(Instant::ZERO)
 }
 
 /// Compares the two clocks, once a second.

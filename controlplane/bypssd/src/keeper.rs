@@ -30,6 +30,7 @@ use crate::config::Ending;
 use crate::error::Error;
 use crate::lane::Sleeper;
 use crate::limits::{KEEPER_OUTLIVES, LEAVE_LOOK, SLEEP_MAX, STALL_MIN, UPS_PER_ROUND};
+use crate::load::Busy;
 use crate::traffic::{KeeperEnds, Up};
 use crate::worker::{Counters, Order, Ordered, Service, Told};
 use line::{Line, Numbers};
@@ -60,6 +61,7 @@ pub(crate) struct Keeper<S> {
     counters: Counters,
     clock: Clock,
     idle: Idle,
+    busy: Busy,
     /// When something is due, as far as is known.
     due: Option<Instant>,
     /// When it ends at the latest, once it was told to.
@@ -81,6 +83,7 @@ impl<S: Service> Keeper<S> {
             counters: Counters::default(),
             clock,
             idle,
+            busy: Busy::default(),
             due: None,
             leaves_at: None,
         }
@@ -93,6 +96,7 @@ impl<S: Service> Keeper<S> {
         loop {
             let before = self.clock.now();
             self.note_stall(woken_at, before, Duration::ZERO);
+            self.busy.note(is_busy, woken_at, before);
             woken_at = before;
             if self.idle.should_sleep(before, is_busy) {
                 self.sleep(before)?;
@@ -229,6 +233,7 @@ impl<S: Service> Keeper<S> {
             grace_left: self.service.grace_left(now),
             is_leaving: self.leaves_at.is_some(),
             figures: self.service.figures(now),
+            loads: vec![self.busy.load()],
             each: Vec::new(),
         }
     }

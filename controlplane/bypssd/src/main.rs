@@ -35,6 +35,7 @@ mod identity;
 mod keeper;
 mod lane;
 mod limits;
+mod load;
 mod metrics;
 mod notify;
 mod panel;

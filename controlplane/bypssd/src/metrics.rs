@@ -15,6 +15,7 @@ use tracing::warn;
 
 use crate::error::Error;
 use crate::limits::METRICS_SLICE_MS;
+use crate::load::Load;
 use crate::panel::Panel;
 use crate::worker::{Counters, Figure, Told};
 
@@ -141,9 +142,26 @@ fn exposition(about: &About, told: Option<&Told>) -> Exposition {
         let name = format!("bypssd_worker_{name}_total");
         one(&name, Type::Counter, help.trim(), &[], value.to_string());
     }
+    tell_loads(&mut all, &told.loads);
     tell_each(&mut all, &told.each);
     tell_figures(&mut all, &told.figures);
     all
+}
+
+/// How busy each thread that serves is.
+fn tell_loads(all: &mut Exposition, loads: &[Load]) {
+    let busy = "Seconds in which the thread had something to do; its rate is its share of a core.";
+    let cpu = "Seconds of a core that the thread took, spinning included.";
+    let names = ["bypssd_thread_busy_seconds_total", "bypssd_thread_cpu_seconds_total"];
+    let values: [fn(&Load) -> Duration; 2] = [|load| load.busy, |load| load.cpu];
+    for ((name, help), value) in names.into_iter().zip([busy, cpu]).zip(values) {
+        all.family(name, Type::Counter, help);
+        for load in loads {
+            let micros = value(load).as_micros();
+            let seconds = format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000);
+            all.sample(name, &[("thread", load.thread.as_str())], &seconds);
+        }
+    }
 }
 
 fn tell_figures(all: &mut Exposition, figures: &[Figure]) {

@@ -24,10 +24,11 @@ impl Panel {
     pub(crate) fn ask(&self) -> Option<Told> {
         let mut told = self.switch.ask()?;
         for worker in &self.workers {
-            let Told { counters, connections, partial_len, .. } = worker.ask()?;
+            let Told { counters, connections, partial_len, loads, .. } = worker.ask()?;
             told.counters.add(&counters);
             told.connections += connections;
             told.partial_len += partial_len;
+            told.loads.extend(loads);
             told.each.push(counters);
         }
         Some(told)
@@ -68,6 +69,7 @@ mod tests {
     use base::Duration;
 
     use super::Panel;
+    use crate::load::Busy;
     use crate::worker::{Counters, Order, Ordered, Told, orders};
 
     /// Answers one question, and gives back what it was ordered through.
@@ -80,6 +82,7 @@ mod tests {
             grace_left: Duration::ZERO,
             is_leaving: false,
             figures: Vec::new(),
+            loads: vec![Busy::default().load()],
             each: Vec::new(),
         };
         loop {
@@ -107,6 +110,7 @@ mod tests {
             .collect();
         let told = panel.ask().unwrap();
         assert_eq!((told.counters.accepted, told.connections, told.partial_len), (6, 6, 30));
+        assert_eq!(told.loads.len(), 3);
         assert_eq!(told.each.iter().map(|each| each.accepted).collect::<Vec<_>>(), [2, 3]);
         threads.into_iter().for_each(|thread| thread.join().unwrap());
         // Only the first answers from now on.

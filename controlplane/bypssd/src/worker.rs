@@ -52,6 +52,7 @@ use crate::error::Error;
 use crate::limits::{
     ACCEPTS_PER_ROUND, EVENTS_MAX, RECEIVE_LEN, SLEEP_MAX, STALL_MIN, TLS_BUFFER_LEN,
 };
+use crate::load::Busy;
 use census::Refused;
 use connection::{Connection, Connections, Key, State};
 use deadlines::{Deadlines, Late};
@@ -110,6 +111,7 @@ pub(crate) struct Worker<S> {
     clock: Clock,
     watch: ClockWatch,
     idle: Idle,
+    busy: Busy,
     /// When something is due, as far as is known.
     due: Option<Instant>,
     /// When it ends at the latest, once it was told to.
@@ -148,6 +150,7 @@ impl<S: Service> Worker<S> {
             clock,
             watch: ClockWatch::start(),
             idle,
+            busy: Busy::default(),
             due: None,
             leaves_at: None,
         })
@@ -158,9 +161,11 @@ impl<S: Service> Worker<S> {
         let mut events = [EpollEvent::empty(); EVENTS_MAX];
         let mut is_busy = true;
         let mut woken_at = self.clock.now();
+        let mut works_from = woken_at;
         loop {
             let before = self.clock.now();
             self.note_stall(woken_at, before, Duration::ZERO);
+            self.busy.note(is_busy, works_from, before);
             let timeout = self.timeout(before, is_busy);
             let timeout = if timeout == EpollTimeout::ZERO || self.service.lie_down() {
                 timeout
@@ -177,6 +182,8 @@ impl<S: Service> Worker<S> {
             let may = self.due.map_or(SLEEP_MAX, |due| due.saturating_since(before).min(SLEEP_MAX));
             self.note_stall(before, after, may);
             woken_at = after;
+            // A look that found something is work; a sleep is none.
+            works_from = if timeout == EpollTimeout::ZERO { before } else { after };
             is_busy = self.round(&events[..count], after) || count > 0;
             if self.has_left() {
                 return Ok(self.counters);
@@ -380,6 +387,7 @@ impl<S: Service> Worker<S> {
             grace_left: self.service.grace_left(now),
             is_leaving: self.leaves_at.is_some(),
             figures: self.service.figures(now),
+            loads: vec![self.busy.load()],
             each: Vec::new(),
         }
     }

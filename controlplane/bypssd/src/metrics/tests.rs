@@ -24,6 +24,11 @@ fn told() -> Told {
             Figure { name: "ports", value: 42, is_counter: false },
             Figure { name: "ports_granted", value: 2, is_counter: true },
         ],
+        loads: vec![Load {
+            thread: "worker".to_owned(),
+            busy: Duration::from_micros(1_500_000),
+            cpu: Duration::from_millis(2_050),
+        }],
         each: Vec::new(),
     }
 }

@@ -18,6 +18,7 @@ use crate::config::{Access, Ending};
 use crate::error::Error;
 use crate::lane::Bell;
 use crate::limits::{ORDERS_MAX, WORKER_PATIENCE};
+use crate::load::Load;
 
 /// What a thread is to do.
 #[derive(Debug)]
@@ -47,6 +48,8 @@ pub(crate) struct Told {
     pub(crate) is_leaving: bool,
     /// What the service has counted.
     pub(crate) figures: Vec<Figure>,
+    /// What each thread that serves has taken.
+    pub(crate) loads: Vec<Load>,
     /// What each of several workers has counted; `counters` is their sum then.
     pub(crate) each: Vec<Counters>,
 }

@@ -113,3 +113,43 @@ fn a_service_manager_is_told_that_it_serves_lives_and_ends() {
     assert!(last.contains("STOPPING=1") && last.contains("EXTEND_TIMEOUT_USEC=7000000"), "{last}");
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
+
+/// Seconds that each thread tells under a name.
+fn seconds(daemon: &Daemon, name: &str) -> Vec<(String, f64)> {
+    let (_, body) = daemon.page("/metrics");
+    let start = format!("bypssd_thread_{name}_seconds_total{{thread=\"");
+    let of_thread = |line: &str| {
+        let (thread, value) = line.strip_prefix(&start)?.split_once("\"} ")?;
+        Some((thread.to_owned(), value.parse().expect("seconds")))
+    };
+    body.lines().filter_map(of_thread).collect()
+}
+
+#[test]
+fn how_busy_each_thread_is_rises_with_what_it_does_and_not_with_time() {
+    let daemon = Daemon::with("");
+    let mut a = Client::session(daemon.address, "a");
+    let before = seconds(&daemon, "busy");
+    let threads: Vec<_> = before.iter().map(|(thread, _)| thread.as_str()).collect();
+    let all: &[&str] = if IS_SPREAD { &["switch", "worker-0", "worker-1"] } else { &["worker"] };
+    assert_eq!(threads, all);
+    let begun = std::time::Instant::now();
+    for _ in 0..2_000 {
+        a.ping();
+    }
+    let took = begun.elapsed().as_secs_f64();
+    let after = seconds(&daemon, "busy");
+    let worked = |thread: &str| {
+        let of = |all: &[(String, f64)]| all.iter().find(|(name, _)| name == thread).unwrap().1;
+        of(&after) - of(&before)
+    };
+    // Whatever a ping costs, the thread that holds the switch took some of the time, and no more
+    // than there was; asking for metrics is a round too.
+    let holder = worked(all[0]);
+    assert!((0.000_5..took + 0.1).contains(&holder), "{holder} s of {took} s");
+    let cpu = seconds(&daemon, "cpu");
+    assert!(cpu.len() == all.len() && cpu.iter().all(|(_, cpu)| *cpu > 0.0), "{cpu:?}");
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    let idle = seconds(&daemon, "busy")[0].1 - after[0].1;
+    assert!(idle < 0.25, "{idle} s of half a second without a request");
+}
