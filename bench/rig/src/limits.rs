@@ -143,8 +143,11 @@ pub(crate) const PORTS_NAME_BYTES_MIN: usize = 4;
 pub(crate) const PORTS_NAME_BYTES_MAX: usize = protocol::limits::NAME_LEN_MAX;
 /// Most ports of a request: what the protocol takes.
 pub(crate) const PORTS_BATCH_MAX: u32 = protocol::limits::ITEMS_MAX;
-/// Most connections of the session: no more serve one core.
-pub(crate) const PORTS_CONNECTIONS_MAX: u32 = 64;
+/// Most connections of the session: a client that looks at each in turn is slower than its server
+/// long before.
+pub(crate) const PORTS_CONNECTIONS_MAX: u32 = 1_024;
+/// Most workers of the daemon: what it takes.
+pub(crate) const PORTS_WORKERS_MAX: u8 = 64;
 /// Most requests under way on one of them.
 pub(crate) const PORTS_WINDOW_MAX: u32 = 64;
 /// Cycles of a round of ours at least: in the second all ports are free again.

@@ -110,7 +110,13 @@ struct Bench<'a> {
 
 impl<'a> Bench<'a> {
     fn new(args: &'a PortsArgs, programs: &'a Programs, stop: &'a Stop) -> Result<Self, Error> {
-        Ok(Self { args, programs, place: Place::take()?, reader: Reader::find()?, stop })
+        Ok(Self {
+            args,
+            programs,
+            place: Place::take_for(args.server_cores)?,
+            reader: Reader::find()?,
+            stop,
+        })
     }
 
     /// All rounds of all sides, and what is measured once.

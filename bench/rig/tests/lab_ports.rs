@@ -118,6 +118,21 @@ fn quick_ports_with_long_names_and_few_of_them_in_a_batch_are_right_too() {
 }
 
 #[test]
+fn quick_ports_one_by_one_of_two_workers_are_right_too() {
+    if !has_all(&[], "quick_ports_one_by_one_of_two_workers_are_right_too") {
+        return;
+    }
+    let line = "ports --quick --ports 2000 --batch 1 --connections 100 --window 1";
+    let report = report(&format!("{line} --workers 2 --server-cores 2 --rounds 1 --json"));
+    assert_right(&report);
+    assert_positive(&report["figures"], &["register_per_s_core", "query_per_s_core"]);
+    assert_eq!(report["args"]["workers"], 2, "{report}");
+    assert_eq!(report["args"]["server_cores"], 2, "{report}");
+    // What the server's core did is not all that the server took.
+    assert!(report["figures"]["register_per_cpu_s"].is_null(), "{report}");
+}
+
+#[test]
 fn quick_ports_beside_etcd_are_right_at_both() {
     if !has_all(&[("etcd", "etcd")], "quick_ports_beside_etcd_are_right_at_both") {
         return;

@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::limits::{
     MESSAGES_REQUEST_DIVISOR, MESSAGES_TRY_SECONDS, MESSAGES_UNDER_WAY_LEN_MAX, QUICK_SECONDS_MAX,
 };
-use crate::ports::bypss::daemon::{Daemon, Idle};
+use crate::ports::bypss::daemon::{Daemon, Idle, Threads};
 use crate::ports::dialect::Ports;
 use crate::ports::place::Place;
 use crate::ports::single::Waiting;
@@ -66,7 +66,7 @@ pub(super) struct Ours<'a>(pub(super) Bed<'a>);
 impl Ours<'_> {
     fn start(&self, load: Load, idle: Idle) -> Result<Daemon, Error> {
         let ports = Ports::new(load.ports.into(), load.name_len);
-        Daemon::start(self.0.place, ports, idle, self.0.stop)
+        Daemon::start(self.0.place, ports, Threads::one(idle), self.0.stop)
     }
 }
 

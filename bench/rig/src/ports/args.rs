@@ -3,11 +3,12 @@
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use crate::args::{number, seconds};
+use crate::args::{Cores, number, seconds};
 use crate::error::Error;
 use crate::limits::{
     PORTS_BATCH_MAX, PORTS_CONNECTIONS_MAX, PORTS_MAX, PORTS_NAME_BYTES_MAX, PORTS_NAME_BYTES_MIN,
-    PORTS_QUICK_MAX, PORTS_WINDOW_MAX, QUICK_ROUNDS_MAX, QUICK_SECONDS_MAX, ROUNDS_MAX,
+    PORTS_QUICK_MAX, PORTS_WINDOW_MAX, PORTS_WORKERS_MAX, QUICK_ROUNDS_MAX, QUICK_SECONDS_MAX,
+    ROUNDS_MAX,
 };
 use crate::ports::names::Names;
 
@@ -39,6 +40,12 @@ pub(crate) struct PortsArgs {
     /// Requests under way on each of them
     #[arg(long, value_name = "W", default_value = "4", value_parser = clap::value_parser!(u32).range(1..=i64::from(PORTS_WINDOW_MAX)))]
     pub(crate) window: u32,
+    /// Threads of ours that move bytes: one holds the switch too, beside several another does
+    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u8).range(1..=i64::from(PORTS_WORKERS_MAX)))]
+    pub(crate) workers: u8,
+    /// Cores that a server may use: its own, or the client's too, which never sleeps while it waits
+    #[arg(long, value_enum, value_name = "N", default_value = "1")]
+    pub(crate) server_cores: Cores,
     /// In each round: all ports are registered, queried and unregistered again and again for so many
     /// seconds, but at least twice by us and once by a peer; single requests are timed for a fifth of
     /// that

@@ -7,6 +7,7 @@ use super::dialect::Wrong;
 use super::place::Place;
 use super::round::{Names, Round};
 use super::segments;
+use crate::args::Cores;
 use crate::cores::Placement;
 use crate::limits::{COMPARISON_ROUNDS_MIN, PORTS_CLIENT_BUSY_MAX};
 use crate::report::{Checks, Figures, Peer};
@@ -97,6 +98,21 @@ impl Found {
              peer that sleeps in epoll_wait does so), request_blocking_p* while both ends sleep"
                 .to_owned(),
         ];
+        if args.server_cores == Cores::Two {
+            notes.push(
+                "servers may use the client's core too, whose client never sleeps: by the wall \
+                 clock they have less than two cores, and what they took is in \
+                 *_per_process_cpu_s only"
+                    .to_owned(),
+            );
+        }
+        if args.workers > 1 {
+            notes.push(format!(
+                "{} workers and the switch's thread are more than the server's cores: single \
+                 requests are timed while both ends sleep only",
+                args.workers
+            ));
+        }
         notes.extend(self.tried.as_ref().map(|tried| {
             format!(
                 "tried of Redis, the better of two times: {tried}; redis-benchmark, Redis's own \

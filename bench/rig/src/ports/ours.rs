@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::args::PortsArgs;
 use super::bypss::Bypss;
-use super::bypss::daemon::{Daemon, Idle};
+use super::bypss::daemon::{Daemon, Idle, Threads};
 use super::dialect::{Dialect, Op, Ports, Wrong};
 use super::engine::{Engine, Plan, Shape, writing_ns};
 use super::memory;
@@ -33,6 +33,10 @@ impl Ours<'_> {
         Ports::new(count, self.args.name_len())
     }
 
+    fn threads(&self, idle: Idle) -> Threads {
+        Threads { idle, workers: self.args.workers }
+    }
+
     fn plan(&self, op: Op, ports: u64) -> Plan {
         Plan { op, ports, batch: self.args.batch }
     }
@@ -58,7 +62,8 @@ impl Ours<'_> {
     /// One round. It takes two cycles at least: the second proves that all ports are free again.
     pub(super) fn round(&self) -> Result<Round, Error> {
         let Self { args, place, stop } = *self;
-        let daemon = Daemon::start(place, self.ports(self.args.ports), Idle::Wait, stop)?;
+        let daemon =
+            Daemon::start(place, self.ports(self.args.ports), self.threads(Idle::Wait), stop)?;
         let mut engine = self.engine(daemon.address(), args.ports, None)?;
         let length = Length { seconds: self.length(), cycles_min: PORTS_CYCLES_MIN };
         let mut round = Round::run(place, daemon.id(), length, |op| {
@@ -72,11 +77,16 @@ impl Ours<'_> {
         Ok(round)
     }
 
-    /// Single requests, both ends spinning and both sleeping.
+    /// Single requests, both ends spinning and both sleeping. Several threads that spin on fewer cores
+    /// wait for each other's slices, milliseconds a request: that is no measure of anything.
     pub(super) fn single(&self, figures: &mut Figures) -> Result<Wrong, Error> {
         let mut wrong = Wrong::default();
-        for (waiting, idle) in [(Waiting::Spin, Idle::Spin), (Waiting::Block, Idle::Wait)] {
-            let daemon = Daemon::start(self.place, self.ports(self.args.ports), idle, self.stop)?;
+        let both = [(Waiting::Spin, Idle::Spin), (Waiting::Block, Idle::Wait)];
+        let skipped = usize::from(self.args.workers > 1);
+        for (waiting, idle) in both.into_iter().skip(skipped) {
+            let threads = self.threads(idle);
+            let daemon =
+                Daemon::start(self.place, self.ports(self.args.ports), threads, self.stop)?;
             let ports = self.args.ports.min(PORTS_SINGLE_MAX);
             let mut dialect = Bypss::begin(self.ports(ports), daemon.address())?;
             let latency = single::run(
@@ -100,7 +110,8 @@ impl Ours<'_> {
     /// Bytes on the wire, and what writing the requests takes of the client.
     pub(super) fn wire(&self, reader: &Reader, figures: &mut Figures) -> Result<Wrong, Error> {
         let ports = self.args.ports.min(PORTS_WIRE_MAX);
-        let daemon = Daemon::start(self.place, self.ports(ports), Idle::Wait, self.stop)?;
+        let daemon =
+            Daemon::start(self.place, self.ports(ports), self.threads(Idle::Wait), self.stop)?;
         let mut engine = self.engine(daemon.address(), ports, Some(segments::SEGMENT))?;
         let locals = engine.local_addresses()?;
         for op in Op::ALL {
@@ -125,7 +136,8 @@ impl Ours<'_> {
         let mut wrong = Wrong::default();
         let mut taken = [0; 2];
         for (ports, bytes) in sizes.into_iter().zip(&mut taken) {
-            let daemon = Daemon::start(self.place, self.ports(ports), Idle::Wait, self.stop)?;
+            let daemon =
+                Daemon::start(self.place, self.ports(ports), self.threads(Idle::Wait), self.stop)?;
             let mut engine = self.engine(daemon.address(), ports, None)?;
             engine.pass(self.plan(Op::Register, ports), self.stop)?;
             engine.dialect.on_pass();

@@ -19,6 +19,8 @@ use crate::process::Running;
 pub(crate) struct Place {
     pub(crate) server: CoreId,
     pub(crate) client: CoreId,
+    /// Servers may use the client's core too.
+    pub(crate) is_shared: bool,
     folder: Folder,
     setpriv: PathBuf,
     taskset: PathBuf,
@@ -32,6 +34,7 @@ impl Place {
         Ok(Self {
             server,
             client,
+            is_shared: false,
             folder: Folder::make()?,
             setpriv: lab::find_program("setpriv", "util-linux")?,
             taskset: lab::find_program("taskset", "util-linux")?,
@@ -49,12 +52,22 @@ impl Place {
         &self.folder.0
     }
 
-    /// Starts a server on its core. It dies with this thread, however that ends: the kernel sends it
+    /// The same, where servers may use as many cores.
+    pub(crate) fn take_for(server_cores: Cores) -> Result<Self, Error> {
+        Ok(Self { is_shared: server_cores == Cores::Two, ..Self::take()? })
+    }
+
+    /// Starts a server on its core, or on both. It dies with this thread, however that ends: the kernel sends it
     /// SIGKILL.
     pub(crate) fn start(&self, name: &'static str, server: &Command) -> Result<Running, Error> {
         let mut command = Command::new(&self.setpriv);
         command.args(["--pdeathsig", "KILL", "--"]).arg(&self.taskset);
-        command.args(["--cpu-list", &self.server.id.to_string()]);
+        let cores = if self.is_shared {
+            format!("{},{}", self.server.id, self.client.id)
+        } else {
+            self.server.id.to_string()
+        };
+        command.args(["--cpu-list", &cores]);
         command.arg(server.get_program()).args(server.get_args()).current_dir(self.folder());
         Running::start(name, &mut command)
     }

@@ -34,6 +34,21 @@ impl Idle {
     }
 }
 
+/// The threads that serve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Threads {
+    pub(crate) idle: Idle,
+    /// Those that move bytes: a single one holds the switch too.
+    pub(crate) workers: u8,
+}
+
+impl Threads {
+    /// A single one.
+    pub(crate) fn one(idle: Idle) -> Self {
+        Self { idle, workers: 1 }
+    }
+}
+
 /// The running daemon.
 #[derive(Debug)]
 pub(crate) struct Daemon {
@@ -46,11 +61,13 @@ impl Daemon {
     pub(crate) fn start(
         place: &Place,
         ports: Ports,
-        idle: Idle,
+        threads: Threads,
         stop: &Stop,
     ) -> Result<Self, Error> {
         let address = free_address()?;
-        let text = configuration(address, planned(ports), place.server.id, idle);
+        // Several threads are where the kernel puts them, among the cores that the place allows.
+        let core = (threads.workers == 1 && !place.is_shared).then_some(place.server.id);
+        let text = configuration(address, planned(ports), core, threads);
         let file = place.write("bypssd.toml", &text)?;
         let mut command = Command::new(program()?);
         command.arg("run").arg(file);
@@ -89,12 +106,19 @@ pub(crate) fn program() -> Result<PathBuf, Error> {
     })
 }
 
-fn configuration(address: SocketAddr, planned: u64, core: usize, idle: Idle) -> String {
+fn configuration(
+    address: SocketAddr,
+    planned: u64,
+    core: Option<usize>,
+    threads: Threads,
+) -> String {
+    let Threads { idle, workers } = threads;
+    let core = core.map_or(String::new(), |core| format!("core = {core}\n"));
     // No earlier switch gave anything away, so there is nothing to wait for, and nothing to warn of.
     // Its counters over HTTP are no part of the question.
     format!(
         "[[listener]]\naddress = \"{address}\"\n[ports]\nplanned = {planned}\nmax = {planned}\n\
-         [lease]\ngrace = \"none\"\n[worker]\ncore = {core}\nidle = \"{}\"\n\
+         [lease]\ngrace = \"none\"\n[worker]\n{core}count = {workers}\nidle = \"{}\"\n\
          [metrics]\nenabled = false\n[log]\nlevel = \"error\"\n",
         idle.name()
     )
@@ -132,10 +156,20 @@ mod tests {
     #[test]
     fn configuration_names_the_core_the_plan_and_the_policy() {
         let address = SocketAddr::from(([127, 0, 0, 1], 7_400));
-        let text = configuration(address, 5_000, 3, Idle::Wait);
-        for line in ["address = \"127.0.0.1:7400\"", "planned = 5000", "max = 5000", "core = 3"] {
-            assert!(text.lines().any(|other| other == line), "{line}: {text}");
+        let text = configuration(address, 5_000, Some(3), Threads::one(Idle::Wait));
+        let has = |text: &str, line: &str| text.lines().any(|other| other == line);
+        for line in [
+            "address = \"127.0.0.1:7400\"",
+            "planned = 5000",
+            "max = 5000",
+            "core = 3",
+            "count = 1",
+            "idle = \"wait\"",
+        ] {
+            assert!(has(&text, line), "{line}: {text}");
         }
-        assert!(text.contains("idle = \"wait\""), "{text}");
+        let threads = Threads { idle: Idle::Spin, workers: 2 };
+        let text = configuration(address, 5_000, None, threads);
+        assert!(has(&text, "count = 2") && !text.contains("core"), "{text}");
     }
 }

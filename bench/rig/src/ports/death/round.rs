@@ -10,7 +10,7 @@ use super::sweep::Observer;
 use crate::error::Error;
 use crate::limits::{DEATH_PORTS_SPARE, DEATH_SWEEP_S_MAX, WARM_UP_DIVISOR};
 use crate::ports::bypss::Bypss;
-use crate::ports::bypss::daemon::{Daemon, Idle};
+use crate::ports::bypss::daemon::{Daemon, Idle, Threads};
 use crate::ports::dialect::{Dialect, Op, Ports, nonsense};
 use crate::ports::engine::{Engine, Plan, Shape};
 use crate::ports::place::Place;
@@ -47,7 +47,7 @@ impl Round<'_> {
     pub(super) fn run(&self, figures: &mut Figures) -> Result<Wrong, Error> {
         let Self { args, place, stop } = *self;
         let planned = Ports::new(args.ports + DEATH_PORTS_SPARE, super::NAME_LEN);
-        let daemon = Daemon::start(place, planned, Idle::Spin, stop)?;
+        let daemon = Daemon::start(place, planned, Threads::one(Idle::Spin), stop)?;
         let address = daemon.address();
         let ports = Ports::new(args.ports, super::NAME_LEN);
         let mut doomed = Engine::connect(address, SHAPE, Bypss::begin(ports, address)?)?;
