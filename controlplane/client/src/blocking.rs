@@ -13,6 +13,7 @@ use crate::error::{CallError, Over, RequestError};
 use crate::event::{Done, Event, Holder, NodeInfo, Owner, PortInfo, Registered};
 use crate::guard::PortGuard;
 use crate::limits::PAGE;
+use crate::place::Place;
 use crate::shell::{Shell, StartError};
 use crate::tls::TlsFiles;
 
@@ -63,11 +64,14 @@ impl Client {
         self.ask(timeout, |core, _now| core.ping()).map(|_done| ())
     }
 
-    /// Asks for ports, and says of each whether it is held now.
+    /// Asks for ports, and says of each whether it is held now. With `wait`, those that somebody else
+    /// has are waited for: [`Event::Granted`] brings them, until [`Client::cancel_wait`].
     ///
     /// # Errors
     ///
-    /// If nothing is known of what became of it. What is granted later is released at once.
+    /// If nothing is known of what became of it. Then nothing of it is waited for any more, and what
+    /// is granted later is released at once. [`CallError::Taken`] where this client waits for one
+    /// of the ports already.
     pub fn register(
         &self,
         names: &[&str],
@@ -80,6 +84,16 @@ impl Client {
             return Err(RequestError::Nonsense);
         };
         Ok(ports)
+    }
+
+    /// Waits no more for ports that [`Client::register`] waits for. Those that were granted and not
+    /// taken from [`Client::recv`] yet are released.
+    ///
+    /// # Errors
+    ///
+    /// If nothing was done.
+    pub fn cancel_wait(&self, names: &[&str]) -> Result<(), CallError> {
+        self.shell.shared.cancel_wait(names)
     }
 
     /// Waits until a port is held: first come, first served, over connections and masters.
@@ -99,8 +113,7 @@ impl Client {
     ///
     /// If nothing was done; [`CallError::Taken`] where this client waits for the port already.
     pub fn queue(&self, name: &str) -> Result<Waiting<'_>, CallError> {
-        let answer = self.shell.shared.acquire(name)?;
-        Ok(Waiting { client: self, name: name.to_owned(), answer, is_open: true })
+        Place::take(&self.shell.shared, name).map(Waiting)
     }
 
     /// Releases ports in one batch: stops being their owner first. `None` is right.
@@ -393,12 +406,7 @@ impl Client {
 
 /// A place in the queue for a port. Dropped, it is given up.
 #[derive(Debug)]
-pub struct Waiting<'a> {
-    client: &'a Client,
-    name: String,
-    answer: Arc<Answer>,
-    is_open: bool,
-}
+pub struct Waiting<'a>(Place<'a>);
 
 impl Waiting<'_> {
     /// Waits until the port is held; `None`: not in this time, and the place is kept. Once the port
@@ -408,42 +416,6 @@ impl Waiting<'_> {
     ///
     /// If the switch refuses it, or the client is over; then the place is lost.
     pub fn wait(&mut self, timeout: Duration) -> Result<Option<PortGuard>, RequestError> {
-        let Some(done) = self.answer.wait(timeout) else {
-            return Ok(None);
-        };
-        self.is_open = false;
-        acquired(&self.name, done).map(Some)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        if self.is_open {
-            // It may have come in between, and a guard that is dropped releases its port.
-            self.client.shell.shared.give_up(&self.name);
-        }
-    }
-}
-
-/// The one port of an answer to who waited for it.
-pub(crate) fn acquired(name: &str, done: Done<PortGuard>) -> Result<PortGuard, RequestError> {
-    let mut ports = match done {
-        Done::Registered(ports) => ports,
-        Done::Failed(error) => return Err(error),
-        Done::Unregistered(_)
-        | Done::Holders(_)
-        | Done::Sent(_)
-        | Done::Nodes(..)
-        | Done::Ports(..)
-        | Done::Figures(_)
-        | Done::Dropped(_)
-        | Done::Nothing => return Err(RequestError::Nonsense),
-    };
-    match ports.pop() {
-        Some(Registered::Granted(guard)) => Ok(guard),
-        Some(Registered::Failed { code, owner: _ }) => {
-            Err(RequestError::NotGranted { name: name.to_owned(), code })
-        }
-        None => Err(RequestError::Nonsense),
+        self.0.wait(timeout).transpose()
     }
 }

@@ -21,8 +21,9 @@ mod requests;
 mod send;
 #[cfg(test)]
 mod tests;
+mod waits;
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use base::{Duration, Instant, Rng};
@@ -42,6 +43,7 @@ use conn::{Conn, Phase, Slot};
 use inbox::{Early, Inbox};
 use requests::Pending;
 use send::Deferred;
+use waits::Waits;
 
 pub use conn::{Action, ConnId};
 
@@ -81,15 +83,14 @@ pub struct Core {
     registrations: usize,
     held: HashMap<Arc<str>, Sequence>,
     names: HashMap<Sequence, Arc<str>>,
-    /// Names that are waited for, and whether a grant came before the answer that says so.
-    waits: BTreeMap<Arc<str>, bool>,
+    waits: Waits,
     told: HashSet<Arc<str>>,
     watch: Option<String>,
     cache: Cache,
     early: Early,
     inbox: Inbox,
-    /// What came of waiting: at most one for each name that was waited for.
-    waited: VecDeque<Event<Grant>>,
+    /// What came of waiting, and for which call: at most one for each name that was waited for.
+    waited: VecDeque<(u64, Event<Grant>)>,
     actions: VecDeque<Action>,
     done: VecDeque<(u64, Done<Grant>)>,
     deferred: Vec<Deferred>,
@@ -137,7 +138,7 @@ impl Core {
             registrations: 0,
             held: HashMap::new(),
             names: HashMap::new(),
-            waits: BTreeMap::new(),
+            waits: Waits::default(),
             told: HashSet::new(),
             watch: None,
             cache: Cache::new(config.cache_entries),
@@ -232,8 +233,8 @@ impl Core {
         !self.inbox.is_empty()
     }
 
-    /// The next `Granted` or `WaitFailed`.
-    pub fn next_waited(&mut self) -> Option<Event<Grant>> {
+    /// The next `Granted` or `WaitFailed`, and the call that waited for it.
+    pub fn next_waited(&mut self) -> Option<(u64, Event<Grant>)> {
         self.waited.pop_front()
     }
 
@@ -387,9 +388,7 @@ impl Core {
     }
 
     fn tell(&mut self, event: Event<Grant>) {
-        if let Event::Granted(_) | Event::WaitFailed { .. } = event {
-            self.waited.push_back(event);
-        } else if let Some(left) = self.inbox.push_surely(event) {
+        if let Some(left) = self.inbox.push_surely(event) {
             self.on_untold(&left);
         }
     }

@@ -13,7 +13,6 @@ use std::task::{Context, Poll};
 use protocol::{DropState, RegisterFlags, SendAnswer, Token, UnregisterCode};
 
 use crate::answer::Answer;
-use crate::blocking::acquired;
 use crate::config::Config;
 use crate::core::Core;
 use crate::counters::Counters;
@@ -21,6 +20,7 @@ use crate::error::{CallError, Over, RequestError};
 use crate::event::{Done, Event, Holder, NodeInfo, Owner, PortInfo, Registered};
 use crate::guard::PortGuard;
 use crate::limits::PAGE;
+use crate::place::Place;
 use crate::shell::{Shared, Shell, StartError};
 use crate::tls::TlsFiles;
 
@@ -91,11 +91,14 @@ impl Client {
         self.ask(|core, _now| core.ping()).await.map(|_done| ())
     }
 
-    /// Asks for ports, and says of each whether it is held now.
+    /// Asks for ports, and says of each whether it is held now. With `wait`, those that somebody else
+    /// has are waited for: [`Event::Granted`] brings them, until [`Client::cancel_wait`]. A future
+    /// that is dropped waits for none of them.
     ///
     /// # Errors
     ///
-    /// If nothing is known of what became of it.
+    /// If nothing is known of what became of it. [`CallError::Taken`] where this client waits for
+    /// one of the ports already.
     pub async fn register(
         &self,
         names: &[&str],
@@ -108,18 +111,34 @@ impl Client {
         Ok(ports)
     }
 
-    /// Waits until a port is held.
+    /// Waits until a port is held: first come, first served, over connections and masters. A future
+    /// that is dropped gives up its place; [`Client::queue`] keeps it.
     ///
     /// # Errors
     ///
     /// If the switch refuses it, or the client is over.
     pub async fn acquire(&self, name: &str) -> Result<PortGuard, RequestError> {
-        let shared = &self.shell.shared;
-        let answer = shared.acquire(name)?;
-        let mut give_up = GiveUp { shared, name, is_open: true };
-        let done = poll_fn(|context| answer.poll(context.waker())).await;
-        give_up.is_open = false;
-        acquired(name, done)
+        self.queue(name)?.wait().await
+    }
+
+    /// Takes a place among those who wait for a port, and keeps it until it is dropped: for who looks
+    /// at something else from time to time while it waits.
+    ///
+    /// # Errors
+    ///
+    /// If nothing was done; [`CallError::Taken`] where this client waits for the port already.
+    pub fn queue(&self, name: &str) -> Result<Waiting<'_>, CallError> {
+        Place::take(&self.shell.shared, name).map(Waiting)
+    }
+
+    /// Waits no more for ports that [`Client::register`] waits for. Those that were granted and not
+    /// taken from [`Client::recv`] yet are released.
+    ///
+    /// # Errors
+    ///
+    /// If nothing was done.
+    pub fn cancel_wait(&self, names: &[&str]) -> Result<(), CallError> {
+        self.shell.shared.cancel_wait(names)
     }
 
     /// Releases ports in one batch: stops being their owner first. `None` is right.
@@ -400,17 +419,19 @@ impl Drop for Reply<'_> {
     }
 }
 
-/// Who waited for a port does so no more.
-struct GiveUp<'a> {
-    shared: &'a Arc<Shared>,
-    name: &'a str,
-    is_open: bool,
-}
+/// A place in the queue for a port. Dropped, it is given up.
+#[derive(Debug)]
+pub struct Waiting<'a>(Place<'a>);
 
-impl Drop for GiveUp<'_> {
-    fn drop(&mut self) {
-        if self.is_open {
-            self.shared.give_up(self.name);
-        }
+impl Waiting<'_> {
+    /// Waits until the port is held. A future of it that is dropped keeps the place, so that a branch
+    /// of a `select!`, or a time-out, costs no turn. Once the port was granted, or refused, nothing
+    /// more comes.
+    ///
+    /// # Errors
+    ///
+    /// If the switch refuses it, or the client is over; then the place is lost.
+    pub async fn wait(&mut self) -> Result<PortGuard, RequestError> {
+        poll_fn(|context| self.0.poll(context)).await
     }
 }

@@ -35,6 +35,7 @@ pub mod future;
 mod guard;
 pub mod limits;
 mod link;
+mod place;
 mod shell;
 mod tls;
 mod trouble;

@@ -5,6 +5,7 @@
 //! through threads that end when they have; it is never busy with anything that could hold up a
 //! `RELET`.
 
+mod calls;
 #[cfg(test)]
 mod tests;
 
@@ -23,12 +24,11 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::time::{TimeSpec, TimeValLike as _};
 use protocol::{SessionId, Token};
 
-use crate::answer::Answer;
 use crate::clock;
 use crate::config::{Config, Entropy};
 use crate::core::{Action, ConnId, Core};
-use crate::error::{CallError, Over};
-use crate::event::{Done, Event, Registered};
+use crate::error::Over;
+use crate::event::Event;
 use crate::guard::PortGuard;
 use crate::limits::{
     CONNECT_MAX, READ_LEN, READS_PER_TURN, RECEIVERS_MAX, RELEASES_MAX, SLEEP_MAX,
@@ -36,6 +36,8 @@ use crate::limits::{
 use crate::link::{self, Link};
 use crate::tls::{Tls, TlsError, TlsFiles};
 use crate::trouble::Trouble;
+
+use calls::Caller;
 
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]
@@ -74,11 +76,10 @@ pub(crate) struct Shared {
 pub(crate) struct State {
     pub(crate) core: Core,
     links: HashMap<ConnId, Link>,
-    answers: HashMap<u64, Arc<Answer>>,
-    /// Who waits for a grant of a port by name.
-    pub(crate) acquiring: HashMap<Arc<str>, Arc<Answer>>,
-    /// What came of waiting and nobody has taken yet; at most one for each port.
-    waited: VecDeque<Event<PortGuard>>,
+    /// By call.
+    callers: HashMap<u64, Caller>,
+    /// What came of a call's waiting and nobody has taken yet; at most one for each port.
+    waited: VecDeque<(u64, Event<PortGuard>)>,
     /// Tasks that wait for an event.
     receivers: Vec<Waker>,
     sleeps_until: Option<Instant>,
@@ -163,8 +164,7 @@ impl Shared {
             state: Mutex::new(State {
                 core: Core::new(config, entropy)?,
                 links: HashMap::new(),
-                answers: HashMap::new(),
-                acquiring: HashMap::new(),
+                callers: HashMap::new(),
                 waited: VecDeque::new(),
                 receivers: Vec::new(),
                 sleeps_until: None,
@@ -192,64 +192,6 @@ impl Shared {
     pub(crate) fn release(&self, name: Arc<str>, token: Token) {
         self.releases.lock().unwrap_or_else(PoisonError::into_inner).push(name, token);
         self.wake();
-    }
-
-    /// Hands a call to the core, and sends what can be sent.
-    pub(crate) fn call(
-        self: &Arc<Self>,
-        ask: impl FnOnce(&mut Core, Instant) -> Result<u64, CallError>,
-    ) -> Result<(u64, Arc<Answer>), CallError> {
-        let mut state = self.lock();
-        let now = clock::now();
-        let request = ask(&mut state.core, now)?;
-        let answer = Arc::new(Answer::default());
-        state.answers.insert(request, Arc::clone(&answer));
-        self.settle_and_wake(&mut state, now);
-        Ok((request, answer))
-    }
-
-    /// As `call`, for what has no answer.
-    pub(crate) fn tell<T>(self: &Arc<Self>, ask: impl FnOnce(&mut Core, Instant) -> T) -> T {
-        let mut state = self.lock();
-        let now = clock::now();
-        let told = ask(&mut state.core, now);
-        self.settle_and_wake(&mut state, now);
-        told
-    }
-
-    /// Nobody waits for an answer any more.
-    pub(crate) fn abandon(self: &Arc<Self>, request: u64) {
-        let mut state = self.lock();
-        state.answers.remove(&request);
-        let now = clock::now();
-        state.core.abandon(request, now);
-        self.settle_and_wake(&mut state, now);
-    }
-
-    /// Asks for a grant of a port, now or later. It arrives at the answer once.
-    pub(crate) fn acquire(self: &Arc<Self>, name: &str) -> Result<Arc<Answer>, CallError> {
-        let mut state = self.lock();
-        if state.acquiring.contains_key(name) {
-            return Err(CallError::Taken { what: "waits for this port" });
-        }
-        let now = clock::now();
-        let flags = protocol::RegisterFlags { subscribe: false, wait: true };
-        let request = state.core.register(&[name], flags, now)?;
-        let answer = Arc::new(Answer::default());
-        state.answers.insert(request, Arc::clone(&answer));
-        state.acquiring.insert(name.into(), Arc::clone(&answer));
-        self.settle_and_wake(&mut state, now);
-        Ok(answer)
-    }
-
-    /// Waits for a port no more.
-    pub(crate) fn give_up(self: &Arc<Self>, name: &str) {
-        let mut state = self.lock();
-        state.acquiring.remove(name);
-        let now = clock::now();
-        // A client that is over waits for nothing.
-        state.core.cancel_wait(&[name], now).ok();
-        self.settle_and_wake(&mut state, now);
     }
 
     fn settle_and_wake(self: &Arc<Self>, state: &mut State, now: Instant) {
@@ -330,74 +272,6 @@ impl Shared {
         }
         is_lost
     }
-
-    /// Brings answers and events to those who wait.
-    fn deliver(self: &Arc<Self>, state: &mut State) {
-        let (pid, weak) = (self.pid, Arc::downgrade(self));
-        let mut guard = |grant| PortGuard::new(grant, pid, Weak::clone(&weak));
-        while let Some((request, done)) = state.core.next_done() {
-            // An answer that nobody takes is dropped, and its guards release their ports.
-            let done = done.map(&mut guard);
-            let Some(answer) = state.answers.remove(&request) else {
-                continue;
-            };
-            let is_acquiring = state.acquiring.values().any(|other| Arc::ptr_eq(other, &answer));
-            if is_acquiring && is_only_waiting(&done) {
-                continue;
-            }
-            if is_acquiring {
-                state.acquiring.retain(|_name, other| !Arc::ptr_eq(other, &answer));
-            }
-            answer.put(done);
-        }
-        let mut is_new = state.core.has_events();
-        while let Some(event) = state.core.next_waited() {
-            is_new = true;
-            let (name, port) = if let Event::Granted(grant) = event {
-                (Arc::clone(&grant.name), Ok(guard(grant)))
-            } else if let Event::WaitFailed { name, code } = event {
-                (name, Err(code))
-            } else {
-                continue;
-            };
-            let acquiring = state.acquiring.remove(&name);
-            if let Some(answer) = &acquiring {
-                // That it waits may be answered after the grant was pushed, and is no news then.
-                state.answers.retain(|_request, other| !Arc::ptr_eq(other, answer));
-            }
-            match (acquiring, port) {
-                (Some(answer), Ok(guard)) => {
-                    answer.put(Done::Registered(vec![Registered::Granted(guard)]));
-                }
-                (Some(answer), Err(code)) => {
-                    let failed = Registered::Failed { code, owner: None };
-                    answer.put(Done::Registered(vec![failed]));
-                }
-                (None, Ok(guard)) => state.waited.push_back(Event::Granted(guard)),
-                (None, Err(code)) => state.waited.push_back(Event::WaitFailed { name, code }),
-            }
-        }
-        if let Some(over) = state.core.over() {
-            let over = over.clone();
-            is_new = true;
-            #[expect(clippy::iter_over_hash_type, reason = "all are told the same")]
-            for (_name, answer) in state.acquiring.drain() {
-                answer.put(Done::Failed(over.clone().into()));
-            }
-        }
-        if is_new {
-            self.arrived.notify_all();
-            state.receivers.drain(..).for_each(Waker::wake);
-        }
-    }
-}
-
-/// Whether a registration of one port has it waited for.
-fn is_only_waiting(done: &Done<PortGuard>) -> bool {
-    let Done::Registered(ports) = done else {
-        return false;
-    };
-    matches!(ports.as_slice(), [Registered::Failed { code: protocol::RegisterCode::Waiting, .. }])
 }
 
 /// The thread: until the client is over and has nothing left to send.
@@ -522,7 +396,7 @@ impl State {
         &mut self,
         shared: &Arc<Shared>,
     ) -> Result<Option<Event<PortGuard>>, Over> {
-        if let Some(event) = self.waited.pop_front() {
+        if let Some((_call, event)) = self.waited.pop_front() {
             return Ok(Some(event));
         }
         let (pid, weak) = (shared.pid, Arc::downgrade(shared));

@@ -149,7 +149,9 @@ impl Bed {
             let ports = if let Done::Registered(ports) = done { ports } else { Vec::new() };
             self.grants.extend(ports.into_iter().filter_map(granted));
         }
-        while let Some(event) = self.core.next_event().or_else(|| self.core.next_waited()) {
+        while let Some(event) =
+            self.core.next_event().or_else(|| self.core.next_waited().map(|(_call, event)| event))
+        {
             if let Event::Granted(grant) = event {
                 self.grants.push((grant, false));
             }

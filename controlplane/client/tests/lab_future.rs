@@ -11,7 +11,7 @@ use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use client::future::Client;
-use client::{Config, Event, Holder, PortGuard, Registered, RequestError};
+use client::{CallError, Config, Event, Holder, PortGuard, Registered, RequestError};
 use protocol::{DropState, GoneReason, RegisterFlags, Role};
 use switch::{LONG, Switch};
 
@@ -188,6 +188,52 @@ fn a_future_that_is_dropped_gives_up_its_place_and_the_next_task_is_granted() {
     drop(guard);
     let guard = run(next).expect("it is granted");
     assert!(guard.is_owner());
+}
+
+#[test]
+fn a_registration_that_is_dropped_before_its_answer_is_not_waited_for_at_the_switch() {
+    let Some(switch) = Switch::dev() else { return };
+    let (one, two, three) = (start(&switch, "one"), start(&switch, "two"), start(&switch, "three"));
+    let guard = run(hold(&one, "lock"));
+    let flags = RegisterFlags { subscribe: false, wait: true };
+    {
+        let mut dropped = pin!(two.register(&["lock"], flags));
+        poll_once(dropped.as_mut());
+        // The answer that it waits is there, and nobody takes it.
+        run(two.query(&["lock"])).expect("it answers");
+    }
+    let mut next = pin!(three.acquire("lock"));
+    poll_once(next.as_mut());
+    run(two.query(&["lock"])).expect("it answers");
+    drop(guard);
+    assert!(run(next).expect("it is granted").is_owner());
+    assert_eq!(two.counters().grants, 0, "it had no place any more");
+}
+
+#[test]
+fn a_place_in_the_queue_is_kept_over_futures_that_are_dropped() {
+    let Some(switch) = Switch::dev() else { return };
+    let (one, two, three) = (start(&switch, "one"), start(&switch, "two"), start(&switch, "three"));
+    let guard = run(hold(&one, "lock"));
+    let mut place = two.queue("lock").expect("it is open");
+    assert!(matches!(two.queue("lock"), Err(CallError::Taken { .. })));
+    run(two.query(&["lock"])).expect("it answers");
+    let mut later = three.queue("lock").expect("it is open");
+    for _turn in 0..3 {
+        poll_once(pin!(place.wait()).as_mut());
+        poll_once(pin!(later.wait()).as_mut());
+    }
+    drop(guard);
+    let guard = run(place.wait()).expect("it is granted");
+    assert!(guard.is_owner());
+    poll_once(pin!(later.wait()).as_mut());
+    // A place that is dropped with its grant in it gives that back too.
+    drop(guard);
+    while three.counters().grants == 0 {
+        thread::sleep(Duration::from_millis(1));
+    }
+    drop(later);
+    assert!(run(two.acquire("lock")).expect("it is free").is_owner());
 }
 
 #[test]

@@ -7,7 +7,7 @@ mod switch;
 use std::time::Duration;
 
 use client::blocking::Client;
-use client::{CallError, Event, Holder, PortGuard, Registered};
+use client::{CallError, Event, Holder, PortGuard, Registered, RequestError};
 use protocol::{RegisterCode, RegisterFlags};
 use switch::{LONG, Switch};
 
@@ -227,4 +227,50 @@ fn clients_go_where_a_switch_that_ends_sends_them_also_if_nobody_is_there_yet() 
     let Some(_second) = Switch::run(folders[1].path(), &at(&next)) else { return };
     client.connect(LONG).expect("it is found");
     assert!(hold(&client, "after").is_owner());
+}
+
+#[test]
+fn a_registration_that_waits_and_is_not_answered_in_time_is_not_waited_for_at_the_switch() {
+    let Some(switch) = Switch::dev() else { return };
+    let (one, two, three) = (switch.client("one"), switch.client("two"), switch.client("three"));
+    let guard = hold(&one, "lock");
+    let flags = RegisterFlags { subscribe: false, wait: true };
+    let late = two.register(&["lock"], flags, Duration::ZERO);
+    assert!(matches!(late, Err(RequestError::TimedOut { .. })), "{late:?}");
+    let mut place = three.queue("lock").expect("it is open");
+    // What one connection says of one name arrives in order.
+    two.query(&["lock"], LONG).expect("it answers");
+    drop(guard);
+    assert!(place.wait(LONG).expect("it is granted").expect("in time").is_owner());
+    assert_eq!(two.counters().grants, 0, "it had no place any more");
+}
+
+#[test]
+fn who_cancels_what_a_registration_waits_for_gets_nothing_of_it() {
+    let Some(switch) = Switch::dev() else { return };
+    let (one, two) = (switch.client("one"), switch.client("two"));
+    let (first, second) = (hold(&one, "first"), hold(&one, "second"));
+    let flags = RegisterFlags { subscribe: false, wait: true };
+    let ports = two.register(&["first", "second"], flags, LONG).expect("it answers");
+    let is_waiting = |port: &Registered<_>| {
+        matches!(port, Registered::Failed { code: RegisterCode::Waiting, .. })
+    };
+    assert!(ports.iter().all(is_waiting), "{ports:?}");
+    let again = two.register(&["first"], flags, LONG);
+    assert!(matches!(again, Err(RequestError::Call(CallError::Taken { .. }))), "{again:?}");
+    let mut place = two.queue("third").expect("it is open");
+    two.cancel_wait(&["first", "third"]).expect("it is open");
+    two.query(&["first"], LONG).expect("it answers after the cancel");
+    drop((first, second));
+    let granted = loop {
+        match two.recv(LONG).expect("it is open").expect("a grant comes") {
+            Event::Granted(guard) => break guard,
+            _other => {}
+        }
+    };
+    assert_eq!(granted.name(), "second");
+    let third = place.wait(LONG).expect("a place is ended by who has it").expect("in time");
+    assert!(third.is_owner());
+    let first = hold(&one, "first");
+    assert!(first.is_owner() && two.counters().grants == 2);
 }

@@ -103,7 +103,7 @@ impl Core {
                 },
                 Outcome::Failed(failure) => {
                     let is_lost_grant = failure.code == RegisterCode::Mine
-                        && (batch.is_again || *tag == Tag::Wait)
+                        && (batch.is_again || matches!(tag, Tag::Wait { .. }))
                         && !self.held.contains_key(name);
                     if is_lost_grant {
                         self.recover(name, *tag, now);
@@ -130,8 +130,8 @@ impl Core {
     fn recover(&mut self, name: &str, tag: Tag, now: Instant) {
         let tag = match tag {
             Tag::Call { request, item } => Tag::Recover { request, item },
-            Tag::Wait => Tag::RecoverWait,
-            Tag::Recover { .. } | Tag::RecoverWait | Tag::Nobody => return,
+            Tag::Wait { request } => Tag::RecoverWait { request },
+            Tag::Recover { .. } | Tag::RecoverWait { .. } | Tag::Nobody => return,
         };
         let kind = Kind::Query { subscribe: false };
         self.push(kind, (name, tag, Sequence::NONE, &[]), now);
@@ -139,33 +139,35 @@ impl Core {
 
     fn on_outcome(&mut self, name: &str, tag: Tag, port: Registered<Grant>, now: Instant) {
         let is_waiting = matches!(port, Registered::Failed { code: RegisterCode::Waiting, .. });
-        // The push may have come first.
-        let place = self.waits.get(name).copied();
-        if is_waiting && place.is_none() {
-            // It was cancelled before it was answered, and the cancel may have come before it.
+        if is_waiting && self.waits.call_of(name).is_none() {
+            // It was given up before it was answered, and the cancel may have come before it. Or its
+            // grant was pushed before, and then the cancel ends nothing.
             self.push_cancel(name, now);
         }
-        let came_first = place.unwrap_or(false);
-        if !is_waiting || came_first {
-            self.waits.remove(name);
-        }
-        match tag {
-            Tag::Call { request, item } | Tag::Recover { request, item } => {
+        match (tag, port) {
+            (Tag::Call { request, item } | Tag::Recover { request, item }, port) => {
+                if !is_waiting {
+                    self.waits.remove_of(request, name);
+                }
                 if let Some(Registered::Granted(grant)) =
                     self.settle_registered(request, item, port)
                 {
-                    self.counters.grants_released += 1;
-                    self.release(&grant.name, grant.token, now);
+                    self.hand_over(grant, now);
                 }
             }
-            Tag::Wait | Tag::RecoverWait => match port {
-                Registered::Granted(grant) => self.tell(Event::Granted(grant)),
-                Registered::Failed { .. } if is_waiting => {}
-                Registered::Failed { code, owner: _ } => {
-                    self.tell(Event::WaitFailed { name: Arc::from(name), code });
+            (Tag::Wait { .. } | Tag::RecoverWait { .. }, Registered::Granted(grant)) => {
+                self.hand_over(grant, now);
+            }
+            (
+                Tag::Wait { request } | Tag::RecoverWait { request },
+                Registered::Failed { code, owner: _ },
+            ) => {
+                if !is_waiting && self.waits.remove_of(request, name) {
+                    let failed = Event::WaitFailed { name: Arc::from(name), code };
+                    self.waited.push_back((request, failed));
                 }
-            },
-            Tag::Nobody => {}
+            }
+            (Tag::Nobody, _port) => {}
         }
     }
 
@@ -220,7 +222,7 @@ impl Core {
                 protocol::Holder::Free => Holder::Free,
                 protocol::Holder::Unknown => Holder::Unknown,
             };
-            if let Tag::Recover { .. } | Tag::RecoverWait = tag {
+            if let Tag::Recover { .. } | Tag::RecoverWait { .. } = tag {
                 self.on_recovered(name, *tag, holder, now);
                 continue;
             }
@@ -407,7 +409,7 @@ impl Core {
         for (name, tag) in batch.texts().zip(&batch.tags) {
             let request = match tag {
                 Tag::Call { request, .. } => *request,
-                Tag::Wait | Tag::Recover { .. } | Tag::RecoverWait | Tag::Nobody => 0,
+                Tag::Wait { .. } | Tag::Recover { .. } | Tag::RecoverWait { .. } | Tag::Nobody => 0,
             };
             let parts = self.requests.get(&request).map(|Pending { parts, .. }| parts);
             if let Some(Parts::Query { is_told: true, .. }) = parts {

@@ -15,14 +15,18 @@ pub(super) enum Tag {
         request: u64,
         item: u32,
     },
-    /// A port that is waited for and is asked for again.
-    Wait,
+    /// A port that a call waits for and that is asked for again.
+    Wait {
+        request: u64,
+    },
     /// As `Call` and `Wait`: the port is this session's, and its sequence is asked for.
     Recover {
         request: u64,
         item: u32,
     },
-    RecoverWait,
+    RecoverWait {
+        request: u64,
+    },
     /// Nobody asks what becomes of it.
     Nobody,
 }
@@ -167,6 +171,18 @@ impl Batch {
             return Err(TooLong);
         }
         Ok((taken < self.tags.len()).then(|| self.split_off(taken)))
+    }
+
+    /// Leaves out items of a kind that has names only.
+    pub(super) fn retain(&mut self, mut is_kept: impl FnMut(&str, Tag) -> bool) {
+        let mut kept =
+            Self { is_again: self.is_again, deferrals: self.deferrals, ..Self::new(self.kind) };
+        for (name, tag) in self.texts().zip(&self.tags) {
+            if is_kept(name, *tag) {
+                kept.push(name, *tag, Sequence::NONE, &[]);
+            }
+        }
+        *self = kept;
     }
 
     /// Takes off the items from `index` on.

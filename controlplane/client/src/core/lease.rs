@@ -90,8 +90,7 @@ impl Core {
         let switch = self.switch.clone();
         self.tell(Event::Connected { epoch: self.epoch, switch });
         if !is_continued {
-            self.on_notices_lost();
-            self.wait_again(now);
+            self.on_notices_lost(now);
         }
         if let Some(slot) = self.slots.get_mut(id.slot) {
             slot.on_welcome();

@@ -32,8 +32,11 @@ impl Core {
                 notice.items.iter().for_each(|gone| self.on_gone(&gone));
             }
             Push::Flush(flush) => {
-                self.on_notice(flush.notice, flush.notice.wrapping_add(1), now);
-                self.on_notices_lost();
+                let next = flush.notice.wrapping_add(1);
+                if self.notice_next.replace(next) != Some(flush.notice) {
+                    self.counters.notice_gaps += 1;
+                }
+                self.on_notices_lost(now);
             }
             Push::Leaving(leaving) => self.take_hint(leaving.hint),
             Push::Events(events) => events.iter().for_each(|event| self.on_watched(&event)),
@@ -50,46 +53,36 @@ impl Core {
     fn on_notice(&mut self, notice: u64, next: u64, now: Instant) {
         if self.notice_next.replace(next) != Some(notice) {
             self.counters.notice_gaps += 1;
-            self.on_notices_lost();
-            self.wait_again(now);
+            self.on_notices_lost(now);
         }
     }
 
-    /// Whatever is known of others may be wrong.
-    pub(super) fn on_notices_lost(&mut self) {
+    /// Whatever is known of others may be wrong, and a grant or a place in a queue may be among what
+    /// was lost.
+    pub(super) fn on_notices_lost(&mut self, now: Instant) {
         self.empty_cache();
         if !self.told.is_empty() {
             self.told.clear();
             self.tell(Event::SubscriptionsLost);
         }
-    }
-
-    /// Asks again for what is waited for.
-    pub(super) fn wait_again(&mut self, now: Instant) {
-        let names: Vec<Arc<str>> = self.waits.keys().cloned().collect();
         let kind = Kind::Register(RegisterFlags { subscribe: false, wait: true });
-        for name in names {
-            self.push(kind, (&name, Tag::Wait, Sequence::NONE, &[]), now);
+        for (name, request) in self.waits.ask_again() {
+            self.push(kind, (&name, Tag::Wait { request }, Sequence::NONE, &[]), now);
         }
     }
 
     fn on_granted(&mut self, name: &str, sequence: Sequence, now: Instant) {
-        let Some(grant) = self.grant(name, sequence) else {
-            return;
-        };
-        let Some(came_first) = self.waits.get_mut(name) else {
-            // It was cancelled, or asked for by nobody that is left.
-            let Grant { name, token, .. } = grant;
-            self.counters.grants_released += 1;
-            self.release(&name, token, now);
-            return;
-        };
-        if self.registrations > 0 {
-            *came_first = true;
-        } else {
-            self.waits.remove(name);
+        if let Some(grant) = self.grant(name, sequence) {
+            self.hand_over(grant, now);
         }
-        self.tell(Event::Granted(grant));
+    }
+
+    /// A grant is for the call that waits for its port. One that nobody awaits is released.
+    pub(super) fn hand_over(&mut self, grant: Grant, now: Instant) {
+        match self.waits.remove(&grant.name) {
+            Some(request) => self.waited.push_back((request, Event::Granted(grant))),
+            None => self.give_up(&grant, now),
+        }
     }
 
     fn on_gone(&mut self, gone: &Gone<'_>) {

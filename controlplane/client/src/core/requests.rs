@@ -1,5 +1,7 @@
 //! Calls: what is checked, where their items go, and what of them is answered already.
 
+use std::collections::VecDeque;
+
 use base::Instant;
 use protocol::{Batch as Frame, ListNodes, ListPorts, Name, RegisterFlags, RequestKind};
 use protocol::{Limits, SendItem, Sequence, Token, UnregisterCode, check_name, shard_of};
@@ -9,7 +11,7 @@ use super::Core;
 use super::batch::{Kind, Tag};
 use super::conn::Solo;
 use crate::error::{CallError, RequestError};
-use crate::event::{Done, Grant, Holder, Registered};
+use crate::event::{Done, Event, Grant, Holder, Registered};
 use crate::limits::{
     BATCH_ITEMS_MAX, PORTS_MAX, REQUESTS_MAX, SUBSCRIPTIONS_MAX, WAITING_LEN_MAX, WAITS_MAX,
 };
@@ -33,7 +35,7 @@ pub(super) enum Parts {
 
 impl Core {
     /// Asks for ports. With `wait` the names are waited for until they are granted, cancelled or
-    /// refused, over connections, masters and sessions.
+    /// refused, or the call is given up, over connections, masters and sessions; each by one call.
     ///
     /// # Errors
     ///
@@ -51,15 +53,15 @@ impl Core {
         if self.held.len() + names.len() > PORTS_MAX {
             return Err(CallError::Full { what: "the list of ports that a client may hold" });
         }
-        if flags.wait && self.waits.len() + names.len() > WAITS_MAX {
-            return Err(CallError::Full { what: "the list of ports that are waited for" });
+        if flags.wait {
+            self.check_waits(names)?;
         }
         self.check_told(flags.subscribe, names.len())?;
         let parts = Parts::Register(names.iter().map(|_name| None).collect());
         let request = self.begin(parts, names.len())?;
         for (item, name) in (0..).zip(names) {
             if flags.wait {
-                self.waits.entry((*name).into()).or_insert(false);
+                self.waits.insert(name, request);
             }
             if flags.subscribe {
                 self.told.insert((*name).into());
@@ -201,7 +203,7 @@ impl Core {
     pub fn cancel_wait(&mut self, names: &[&str], now: Instant) -> Result<(), CallError> {
         self.check(names.iter().copied(), 0)?;
         for name in names {
-            if self.waits.remove(*name).is_some() {
+            if self.waits.remove(name).is_some() {
                 self.push_cancel(name, now);
             }
         }
@@ -311,17 +313,47 @@ impl Core {
         Ok(request)
     }
 
-    /// Nobody waits for a request any more. What it still brings is released.
+    /// The call that waits for a port.
+    #[must_use]
+    pub fn waiting_call(&self, name: &str) -> Option<u64> {
+        self.waits.call_of(name)
+    }
+
+    /// Nobody awaits anything of a call any more, answered or not: its waits end, and what it still
+    /// brings is released.
     pub fn abandon(&mut self, request: u64, now: Instant) {
         if let Some(pending) = self.requests.remove(&request) {
             self.give_back(pending, now);
         }
+        self.end_waits(request, now);
+        let waited = std::mem::take(&mut self.waited);
+        let (untaken, waited) = waited.into_iter().partition(|(call, _event)| *call == request);
+        self.waited = waited;
+        let untaken: VecDeque<(u64, Event<Grant>)> = untaken;
+        for (_call, event) in untaken {
+            if let Event::Granted(grant) = event {
+                self.give_up(&grant, now);
+            }
+        }
+    }
+
+    fn end_waits(&mut self, request: u64, now: Instant) {
+        for name in self.waits.take_of(request) {
+            self.push_cancel(&name, now);
+        }
+    }
+
+    /// Releases a grant that nobody awaits.
+    pub(super) fn give_up(&mut self, grant: &Grant, now: Instant) {
+        self.counters.grants_released += 1;
+        self.release(&grant.name, grant.token, now);
     }
 
     /// Ends a request before all of it was answered.
     pub(super) fn fail(&mut self, request: u64, error: RequestError, now: Instant) {
         if let Some(pending) = self.requests.remove(&request) {
             self.give_back(pending, now);
+            self.end_waits(request, now);
             self.done.push_back((request, Done::Failed(error)));
         }
     }
@@ -331,9 +363,8 @@ impl Core {
             return;
         };
         for port in ports.into_iter().flatten() {
-            if let Registered::Granted(Grant { name, token, .. }) = port {
-                self.counters.grants_released += 1;
-                self.release(&name, token, now);
+            if let Registered::Granted(grant) = port {
+                self.give_up(&grant, now);
             }
         }
     }
@@ -374,6 +405,16 @@ impl Core {
     fn check_told(&self, is_told: bool, count: usize) -> Result<(), CallError> {
         if is_told && self.told.len() + count > SUBSCRIPTIONS_MAX {
             return Err(CallError::Full { what: "the list of subscriptions" });
+        }
+        Ok(())
+    }
+
+    fn check_waits(&self, names: &[&str]) -> Result<(), CallError> {
+        if self.waits.len() + names.len() > WAITS_MAX {
+            return Err(CallError::Full { what: "the list of ports that are waited for" });
+        }
+        if names.iter().any(|name| self.waits.call_of(name).is_some()) {
+            return Err(CallError::Taken { what: "waits for one of these ports" });
         }
         Ok(())
     }

@@ -136,7 +136,12 @@ impl Core {
         self.counters.batches_sent += 1;
         self.counters.items_sent += u64::try_from(batch.tags.len()).unwrap_or(0);
         match batch.kind {
-            Kind::Register(_) => self.registrations += 1,
+            Kind::Register(flags) => {
+                self.registrations += 1;
+                if flags.wait {
+                    batch.texts().for_each(|name| self.waits.on_asked(name));
+                }
+            }
             Kind::Query { subscribe: true } => {
                 batch.texts().for_each(|name| self.cache.on_asked(name));
             }
@@ -164,21 +169,29 @@ impl Core {
             | Kind::Query { .. }
             | Kind::Send => RegisterFlags::default(),
         };
-        for (name, tag) in batch.texts().zip(&batch.tags) {
+        let items = || batch.texts().zip(&batch.tags);
+        for (name, tag) in items() {
+            // Where nothing of a call is waited for any more, there is nothing to cancel.
+            if let (true, Tag::Call { request, .. } | Tag::Recover { request, .. }) =
+                (flags.wait, tag)
+            {
+                self.waits.remove_of(*request, name);
+            }
+        }
+        for (name, tag) in items() {
             match tag {
                 Tag::Call { request, .. } | Tag::Recover { request, .. } => {
-                    if flags.wait {
-                        self.waits.remove(name);
-                    }
                     if flags.subscribe || self.is_told_query(*request) {
                         self.told.remove(name);
                     }
                     self.fail(*request, error.clone(), now);
                 }
-                Tag::Wait | Tag::RecoverWait => {
-                    self.waits.remove(name);
-                    let name = Arc::from(name);
-                    self.tell(Event::WaitFailed { name, code: RegisterCode::Other(0) });
+                Tag::Wait { request } | Tag::RecoverWait { request } => {
+                    if self.waits.remove_of(*request, name) {
+                        let name = Arc::from(name);
+                        let failed = Event::WaitFailed { name, code: RegisterCode::Other(0) };
+                        self.waited.push_back((*request, failed));
+                    }
                 }
                 Tag::Nobody => {}
             }
@@ -246,7 +259,27 @@ impl Core {
         }
         self.counters.requests_resent += 1;
         batch.is_again = true;
-        self.slots[slot].lanes.push_front(batch, now);
+        self.requeue(slot, batch, now);
+    }
+
+    /// Puts a batch back into its queue, before what came later.
+    fn requeue(&mut self, slot: usize, mut batch: Batch, now: Instant) {
+        match batch.kind {
+            // A registration that left meanwhile waits by right.
+            Kind::CancelWait => batch.retain(|name, _tag| self.waits.call_of(name).is_none()),
+            Kind::Register(flags) if flags.wait => batch.retain(|name, tag| {
+                // What waits is asked for once, however often its connection is lost.
+                !matches!(tag, Tag::Wait { .. }) || self.waits.on_queued(name)
+            }),
+            Kind::Register(_)
+            | Kind::Unsubscribe
+            | Kind::Unregister
+            | Kind::Query { .. }
+            | Kind::Send => {}
+        }
+        if !batch.tags.is_empty() {
+            self.slots[slot].lanes.push_front(batch, now);
+        }
     }
 
     fn resend_solo(&mut self, slot: usize, solo: Solo, now: Instant) {
@@ -314,9 +347,10 @@ impl Core {
     }
 
     fn poll_deferred(&mut self, now: Instant) {
-        for Deferred { slot, flight, .. } in self.deferred.extract_if(.., |each| each.at <= now) {
+        let due: Vec<Deferred> = self.deferred.extract_if(.., |each| each.at <= now).collect();
+        for Deferred { slot, flight, .. } in due {
             match flight {
-                Flight::Batch(batch) => self.slots[slot].lanes.push_front(batch, now),
+                Flight::Batch(batch) => self.requeue(slot, batch, now),
                 Flight::Solo(solo) => self.slots[slot].solos.push_back(solo),
                 Flight::Hello
                 | Flight::WaitMsg { .. }

@@ -6,6 +6,7 @@ mod bounds;
 mod life;
 mod owners;
 mod pool;
+mod waits;
 
 use std::collections::BTreeMap;
 
@@ -231,7 +232,9 @@ impl Rig {
     /// The events so far, by name.
     fn events(&mut self) -> Vec<String> {
         let mut names = Vec::new();
-        while let Some(event) = self.core.next_event().or_else(|| self.core.next_waited()) {
+        while let Some(event) =
+            self.core.next_event().or_else(|| self.core.next_waited().map(|(_call, event)| event))
+        {
             names.push(match event {
                 Event::Message { port, blob } => {
                     let port = port.map_or_else(|| "*".to_owned(), |(name, _)| name.to_string());
