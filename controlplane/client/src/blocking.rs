@@ -59,9 +59,12 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// If it is not in time, with what is known of the reason, or the client is over.
+    /// If it is not in time, with what is known of the reason, or the client is over. At once where
+    /// every endpoint has met what trying again does not mend ([`Trouble::is_final`]).
+    ///
+    /// [`Trouble::is_final`]: crate::Trouble::is_final
     pub fn connect(&self, timeout: Duration) -> Result<(), RequestError> {
-        self.ask(timeout, |core, _now| core.ping()).map(|_done| ())
+        self.ask(timeout, |core, _now| core.connect()).map(|_done| ())
     }
 
     /// Asks for ports, and says of each whether it is held now. With `wait`, those that somebody else

@@ -17,6 +17,7 @@ mod hello;
 mod inbox;
 mod lease;
 mod notices;
+mod reach;
 mod requests;
 mod send;
 #[cfg(test)]
@@ -41,6 +42,7 @@ use crate::trouble::Trouble;
 use cache::Cache;
 use conn::{Conn, Phase, Slot};
 use inbox::{Early, Inbox};
+use reach::Reach;
 use requests::Pending;
 use send::Deferred;
 use waits::Waits;
@@ -95,6 +97,7 @@ pub struct Core {
     done: VecDeque<(u64, Done<Grant>)>,
     deferred: Vec<Deferred>,
     trouble: Option<Trouble>,
+    reach: Reach,
 }
 
 impl Core {
@@ -149,6 +152,7 @@ impl Core {
             done: VecDeque::new(),
             deferred: Vec::new(),
             trouble: None,
+            reach: Reach::default(),
             config,
         })
     }
@@ -335,7 +339,7 @@ impl Core {
         let is_silent = conn.phase == Phase::Greeting && matches!(why, Trouble::Closed { .. });
         let silent =
             (is_silent && now.saturating_since(conn.since) >= SILENCE).then(|| conn.silent());
-        self.trouble = Some(silent.unwrap_or(why));
+        self.note_trouble(id, silent.unwrap_or(why));
         self.lose(id, now, Duration::ZERO);
         self.check_lease(now);
     }
@@ -407,13 +411,13 @@ impl Core {
         self.counters.releases_dropped += count;
     }
 
-    fn note_error(&mut self, error: &ErrorFrame<'_>) {
+    fn note_error(&mut self, id: ConnId, error: &ErrorFrame<'_>) {
         let ErrorFrame { code, message, .. } = error;
-        self.trouble = Some(Trouble::Refused { code: *code, message: (*message).to_owned() });
+        self.note_trouble(id, Trouble::Refused { code: *code, message: (*message).to_owned() });
     }
 
     fn note_nonsense(&mut self, id: ConnId, what: String) {
         let endpoint = self.conn(id).map_or_else(String::new, |conn| conn.endpoint.to_string());
-        self.trouble = Some(Trouble::Nonsense { endpoint, what });
+        self.note_trouble(id, Trouble::Nonsense { endpoint, what });
     }
 }

@@ -124,6 +124,12 @@ pub enum RequestError {
     /// The answer is not one to what was asked.
     #[error("the switch answered something else than was asked")]
     Nonsense,
+    /// The switch is not reached, and to go on trying would not mend it.
+    #[error("the switch is not reached: {trouble}")]
+    Unreached {
+        /// What stands between; where there are several endpoints, at the one that was tried last.
+        trouble: Trouble,
+    },
     /// No answer came in the time that the caller gave.
     #[error("no answer came in time{}", trouble_text(.trouble.as_ref()))]
     TimedOut {

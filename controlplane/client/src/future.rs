@@ -86,9 +86,12 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// If the client is over.
+    /// If the client is over, or every endpoint has met what trying again does not mend
+    /// ([`Trouble::is_final`]).
+    ///
+    /// [`Trouble::is_final`]: crate::Trouble::is_final
     pub async fn connect(&self) -> Result<(), RequestError> {
-        self.ask(|core, _now| core.ping()).await.map(|_done| ())
+        self.ask(|core, _now| core.connect()).await.map(|_done| ())
     }
 
     /// Asks for ports, and says of each whether it is held now. With `wait`, those that somebody else

@@ -4,7 +4,8 @@ use protocol::ErrorCode;
 use rustls::{AlertDescription, CertificateError, Error};
 
 /// What stands between a client and the switch. It may pass, so the client tries again; a call that
-/// ends without an answer tells the latest.
+/// ends without an answer tells the latest. Of some [`Trouble::is_final`] says that trying alone does
+/// not mend them, and then `connect` does not wait for the end of its time.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Trouble {
     /// There is no connection.
@@ -70,6 +71,33 @@ pub enum Trouble {
     },
 }
 
+impl Trouble {
+    /// Whether it stays until somebody changes a file, an argument or the switch.
+    ///
+    /// Final are certificates that are not believed, on either side, a side that speaks no TLS where
+    /// the other does, and an endpoint that speaks another protocol. Not final is what ends when a
+    /// switch starts, is reached or becomes the master, and silence, for a switch that is held up is
+    /// silent too. What a switch refuses for good (who is asking, another cluster, another version)
+    /// is no trouble: it ends the client, by [`Over`](crate::Over).
+    ///
+    /// A client goes on trying in any case: a certificate may be renewed at the switch. Its own files
+    /// are read when it starts, and not again.
+    #[must_use]
+    pub const fn is_final(&self) -> bool {
+        match self {
+            Self::Tls { fault, .. } => fault.is_final(),
+            Self::Nonsense { .. } => true,
+            Self::Unreachable { .. }
+            | Self::Broken { .. }
+            | Self::Closed { .. }
+            | Self::Silent { .. }
+            | Self::Stale
+            | Self::Refused { .. }
+            | Self::Unanswered => false,
+        }
+    }
+}
+
 /// What is wrong with TLS.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum TlsFault {
@@ -123,6 +151,23 @@ pub enum TlsFault {
 }
 
 impl TlsFault {
+    /// See [`Trouble::is_final`]. A certificate that has not begun begins.
+    #[must_use]
+    pub const fn is_final(&self) -> bool {
+        match self {
+            Self::Issuer
+            | Self::Expired
+            | Self::Name { .. }
+            | Self::Certificate(_)
+            | Self::Plain
+            | Self::OwnExpired
+            | Self::OwnIssuer
+            | Self::OwnMissing
+            | Self::Own(_) => true,
+            Self::Early | Self::Other(_) => false,
+        }
+    }
+
     /// What an error of the library means to who has to mend it.
     #[expect(clippy::wildcard_enum_match_arm, reason = "foreign enums, which may grow")]
     pub(crate) fn of(error: &Error) -> Self {

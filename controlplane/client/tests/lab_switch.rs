@@ -4,11 +4,13 @@
 #[path = "shared/switch.rs"]
 mod switch;
 
-use std::time::Duration;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::{Duration, Instant};
 
 use client::blocking::Client;
-use client::{CallError, Event, Holder, PortGuard, Registered, RequestError};
-use protocol::{RegisterCode, RegisterFlags};
+use client::{CallError, Config, Event, Holder, Over, PortGuard, Registered, RequestError};
+use protocol::{ErrorCode, RegisterCode, RegisterFlags};
 use switch::{LONG, Switch};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -160,6 +162,41 @@ fn a_place_that_is_given_up_is_nobodys_and_the_next_is_granted() {
     drop(place);
     let mut again = again;
     assert!(again.wait(LONG).expect("it is granted").expect("in time").is_owner());
+}
+
+#[test]
+fn a_wrong_secret_and_a_wrong_cluster_end_a_client_long_before_its_time_is_over() {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let file = folder.path().join("secret");
+    std::fs::write(&file, "what only the switches know").expect("the folder is ours");
+    std::fs::set_permissions(&file, Permissions::from_mode(0o600)).expect("so is the file");
+    let text = "\
+        [[listener]]\naddress = \"127.0.0.1:0\"\n[ports]\nplanned = 1024\n\
+        [[access]]\nnode = \"*\"\nproof = \"secret\"\nsecret_file = \"secret\"\n";
+    let Some(switch) = Switch::run(folder.path(), text) else { return };
+    for secret in [None, Some(b"what somebody else has guessed".to_vec())] {
+        let config = Config { secret, ..Config::new(&switch.address, "one") };
+        let client = Client::start(config, None).expect("it starts");
+        let begun = Instant::now();
+        let refused = client.connect(LONG);
+        let Err(RequestError::Call(CallError::Over(Over::Refused { code, .. }))) = refused else {
+            panic!("{refused:?}")
+        };
+        assert_eq!(code, ErrorCode::Unauthenticated);
+        assert!(begun.elapsed() < SECOND, "{:?}", begun.elapsed());
+    }
+
+    let mut switch = Switch::dev().expect("it was there before");
+    let client = switch.client("one");
+    switch.kill();
+    // A switch of this kind begins a cluster of its own.
+    let _other =
+        Switch::start(&["dev", "--listen", &switch.address, "--for", "120", "--ports", "1024"]);
+    let begun = Instant::now();
+    let refused = client.connect(LONG);
+    let wrong = RequestError::Call(CallError::Over(Over::WrongCluster));
+    assert_eq!(refused, Err(wrong));
+    assert!(begun.elapsed() < 2 * SECOND, "{:?}", begun.elapsed());
 }
 
 #[test]

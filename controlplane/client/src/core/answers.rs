@@ -321,7 +321,7 @@ impl Core {
         error: &ErrorFrame<'_>,
         now: Instant,
     ) {
-        self.note_error(error);
+        self.note_error(id, error);
         let flight = self.conn_mut(id).and_then(|conn| conn.flights.remove(&number));
         let is_hello = self.conn(id).is_some_and(|conn| !conn.is_ready());
         match error.code {

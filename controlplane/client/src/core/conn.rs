@@ -1,12 +1,13 @@
 //! A connection, and the place that one connection after the other has.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use base::{Duration, Instant, Rng};
 use protocol::{Epoch, Limits, RequestKind};
 
 use super::batch::{Batch, Lanes};
+use super::requests::Pending;
 use crate::limits::{BACKOFF_FIRST, BACKOFF_MAX};
 use crate::trouble::Trouble;
 
@@ -69,6 +70,14 @@ pub(super) struct Solo {
     pub(super) deferrals: u32,
 }
 
+impl Solo {
+    /// Whether it has still to be sent. Who has given up a call, or was told that it fails, is not to
+    /// be surprised by it; a watch is the client's.
+    pub(super) fn is_wanted(&self, calls: &HashMap<u64, Pending>) -> bool {
+        self.kind == RequestKind::Watch || calls.contains_key(&self.request)
+    }
+}
+
 /// Requests with frames of their own that wait to be sent.
 #[derive(Debug, Default)]
 pub(super) struct Solos {
@@ -80,6 +89,16 @@ impl Solos {
     /// Bytes of their frames.
     pub(super) const fn len(&self) -> usize {
         self.len
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Leaves out others.
+    pub(super) fn retain(&mut self, is_kept: impl Fn(&Solo) -> bool) {
+        self.queue.retain(is_kept);
+        self.len = self.queue.iter().map(|solo| solo.frame.len()).sum();
     }
 
     pub(super) fn push_back(&mut self, solo: Solo) {

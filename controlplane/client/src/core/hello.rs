@@ -22,8 +22,9 @@ impl Core {
             let slot = &self.slots[index];
             if let Some(conn) = &slot.conn {
                 if conn.phase != Phase::Ready && conn.since + CONNECT_MAX <= now {
-                    self.trouble = Some(conn.late());
-                    self.drop_conn(conn.id, now, Duration::ZERO);
+                    let (id, late) = (conn.id, conn.late());
+                    self.note_trouble(id, late);
+                    self.drop_conn(id, now, Duration::ZERO);
                 }
                 continue;
             }
@@ -77,6 +78,7 @@ impl Core {
         let Greeting { version_min, version_max, features: _, cluster, epoch, nonce } = greeting;
         if self.conn(id).is_none_or(|conn| conn.phase != Phase::Greeting) {
             self.counters.frames_malformed += 1;
+            self.note_nonsense(id, "it greets twice".to_owned());
             self.drop_conn(id, now, Duration::ZERO);
             return;
         }
@@ -125,7 +127,7 @@ impl Core {
 
     fn on_stale(&mut self, id: ConnId, now: Instant) {
         self.counters.connections_stale += 1;
-        self.trouble = Some(Trouble::Stale);
+        self.note_trouble(id, Trouble::Stale);
         self.drop_conn(id, now, Duration::ZERO);
     }
 
@@ -153,6 +155,8 @@ impl Core {
         conn.limits = limits;
         conn.shards = shards;
         conn.epoch = epoch;
+        let endpoint = Arc::clone(&conn.endpoint);
+        self.reach.on_reached(&endpoint);
         self.trouble = None;
         if id.slot == 0 && !self.has_session() {
             let connected = Event::Connected { epoch, switch: Arc::from(switch) };

@@ -45,6 +45,7 @@ impl Core {
         let is_early = self.conn(id).is_some_and(|conn| !conn.is_ready());
         if is_early && !matches!(push, Push::Greeting(_) | Push::Leaving(_) | Push::Unknown) {
             self.counters.frames_malformed += 1;
+            self.note_nonsense(id, "it pushes before the welcome".to_owned());
             self.drop_conn(id, now, Duration::ZERO);
         }
     }

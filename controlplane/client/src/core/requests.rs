@@ -29,8 +29,13 @@ pub(super) struct Pending {
 pub(super) enum Parts {
     Register(Vec<Option<Registered<Grant>>>),
     Unregister(Vec<Option<UnregisterCode>>),
-    Query { holders: Vec<Holder>, is_told: bool },
+    Query {
+        holders: Vec<Holder>,
+        is_told: bool,
+    },
     Solo,
+    /// As `Solo`, of who only wants to know whether the switch is reached.
+    Connect,
 }
 
 impl Core {
@@ -250,6 +255,22 @@ impl Core {
     /// If nothing was done.
     pub fn status(&mut self) -> Result<u64, CallError> {
         self.bare(RequestKind::Status, |out| write_bare(out, RequestKind::Status, 0))
+    }
+
+    /// Asks whether the switch is reached. It fails before it is answered where every endpoint has
+    /// met a trouble that trying again does not mend ([`Trouble::is_final`]).
+    ///
+    /// [`Trouble::is_final`]: crate::Trouble::is_final
+    ///
+    /// # Errors
+    ///
+    /// If nothing was done.
+    pub fn connect(&mut self) -> Result<u64, CallError> {
+        let request = self.ping()?;
+        if let Some(pending) = self.requests.get_mut(&request) {
+            pending.parts = Parts::Connect;
+        }
+        Ok(request)
     }
 
     /// Asks whether the switch is there.
@@ -497,9 +518,13 @@ impl Core {
         }
         let request = self.begin(Parts::Solo, 1)?;
         let slot = self.first_send();
+        let (solos, requests) = (&mut self.slots[slot].solos, &self.requests);
+        if solos.count() > 2 * requests.len() {
+            solos.retain(|solo| solo.is_wanted(requests));
+        }
         let nodes = nodes.iter().map(|node| (*node).to_owned()).collect();
         let solo = Solo { request, kind, frame, nodes, deferrals: 0 };
-        self.slots[slot].solos.push_back(solo);
+        solos.push_back(solo);
         Ok(request)
     }
 
@@ -561,7 +586,7 @@ impl Core {
             Parts::Register(ports) => Done::Registered(ports.into_iter().flatten().collect()),
             Parts::Unregister(codes) => Done::Unregistered(codes),
             Parts::Query { holders, .. } => Done::Holders(holders),
-            Parts::Solo => Done::Nothing,
+            Parts::Solo | Parts::Connect => Done::Nothing,
         };
         self.done.push_back((request, done));
     }

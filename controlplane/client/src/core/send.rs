@@ -80,6 +80,9 @@ impl Core {
             let Some(solo) = self.slots[index].solos.pop_front() else {
                 break;
             };
+            if !solo.is_wanted(&self.requests) {
+                continue;
+            }
             let frame = solo.frame.clone();
             self.fly(id, Flight::Solo(solo), |out, id| {
                 let start = out.len();

@@ -6,6 +6,7 @@ mod bounds;
 mod life;
 mod owners;
 mod pool;
+mod reach;
 mod waits;
 
 use std::collections::BTreeMap;

@@ -43,6 +43,10 @@ pub(super) fn failed(to: &Target, error: RequestError) -> Error {
             let away = format!("no answer from the switch at {endpoints} in {seconds} s");
             Error::SwitchAway(format!("{away}{}", trouble_text(trouble.as_ref())))
         }
+        RequestError::Unreached { trouble } => {
+            let away = format!("the switch at {endpoints} is not reached");
+            Error::SwitchAway(format!("{away}{}", trouble_text(Some(&trouble))))
+        }
         RequestError::Call(CallError::Over(over)) => lost(over),
         RequestError::Call(error) => Error::SwitchArguments(error.to_string()),
         error @ (RequestError::Refused { .. }
