@@ -17,6 +17,7 @@ mod hello;
 mod inbox;
 mod lease;
 mod notices;
+mod operate;
 mod reach;
 mod requests;
 mod send;

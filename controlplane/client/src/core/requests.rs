@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 
 use base::Instant;
-use protocol::{Batch as Frame, ListNodes, ListPorts, Name, RegisterFlags, RequestKind};
+use protocol::write_broadcast;
+use protocol::{Batch as Frame, Name, RegisterFlags, RequestKind};
 use protocol::{Limits, SendItem, Sequence, Token, UnregisterCode, check_name, shard_of};
-use protocol::{write_bare, write_broadcast, write_drop_node, write_watch};
 
 use super::Core;
 use super::batch::{Kind, Tag};
@@ -236,104 +236,6 @@ impl Core {
         Ok(())
     }
 
-    /// Asks for nodes.
-    ///
-    /// # Errors
-    ///
-    /// If nothing was done.
-    pub fn query_node(&mut self, nodes: &[&str]) -> Result<u64, CallError> {
-        self.check(nodes.iter().copied(), 0)?;
-        let limits = self.known_limits();
-        let frame = |out: &mut Vec<u8>| fill(Frame::query_node(out, 0, &limits), nodes);
-        self.solo_about(nodes, nodes.len(), RequestKind::QueryNode, frame)
-    }
-
-    /// Asks for the switch's figures.
-    ///
-    /// # Errors
-    ///
-    /// If nothing was done.
-    pub fn status(&mut self) -> Result<u64, CallError> {
-        self.bare(RequestKind::Status, |out| write_bare(out, RequestKind::Status, 0))
-    }
-
-    /// Asks whether the switch is reached. It fails before it is answered where every endpoint has
-    /// met a trouble that trying again does not mend ([`Trouble::is_final`]).
-    ///
-    /// [`Trouble::is_final`]: crate::Trouble::is_final
-    ///
-    /// # Errors
-    ///
-    /// If nothing was done.
-    pub fn connect(&mut self) -> Result<u64, CallError> {
-        let request = self.ping()?;
-        if let Some(pending) = self.requests.get_mut(&request) {
-            pending.parts = Parts::Connect;
-        }
-        Ok(request)
-    }
-
-    /// Asks whether the switch is there.
-    ///
-    /// # Errors
-    ///
-    /// If nothing was done.
-    pub fn ping(&mut self) -> Result<u64, CallError> {
-        self.bare(RequestKind::Ping, |out| write_bare(out, RequestKind::Ping, 0))
-    }
-
-    /// Asks for a part of the list of nodes.
-    ///
-    /// # Errors
-    ///
-    /// If nothing was done.
-    pub fn list_nodes(&mut self, cursor: u64, count_max: u32) -> Result<u64, CallError> {
-        let list = ListNodes { cursor, count_max };
-        self.bare(RequestKind::ListNodes, |out| list.write(out, 0))
-    }
-
-    /// Asks for a part of the list of ports.
-    ///
-    /// # Errors
-    ///
-    /// If nothing was done.
-    pub fn list_ports(
-        &mut self,
-        cursor: u64,
-        count_max: u32,
-        prefix: &str,
-    ) -> Result<u64, CallError> {
-        check_text(prefix, 0)?;
-        let list = ListPorts { cursor, count_max, prefix };
-        self.bare(RequestKind::ListPorts, |out| list.write(out, 0))
-    }
-
-    /// Drops a node: its ports drain.
-    ///
-    /// # Errors
-    ///
-    /// If nothing was done.
-    pub fn drop_node(&mut self, node: &str) -> Result<u64, CallError> {
-        check_text(node, 1)?;
-        self.bare(RequestKind::DropNode, |out| write_drop_node(out, 0, node))
-    }
-
-    /// Watches ports from now on, over connections: one prefix for each client. What happened while there was none is not told;
-    /// that it is missing is.
-    ///
-    /// # Errors
-    ///
-    /// If nothing was done.
-    pub fn watch(&mut self, prefix: &str) -> Result<u64, CallError> {
-        check_text(prefix, 0)?;
-        if self.watch.is_some() {
-            return Err(CallError::Taken { what: "watches" });
-        }
-        let request = self.bare(RequestKind::Watch, |out| write_watch(out, 0, prefix))?;
-        self.watch = Some(prefix.to_owned());
-        Ok(request)
-    }
-
     /// The call that waits for a port.
     #[must_use]
     pub fn waiting_call(&self, name: &str) -> Option<u64> {
@@ -390,7 +292,7 @@ impl Core {
         }
     }
 
-    fn check<'a>(
+    pub(super) fn check<'a>(
         &self,
         names: impl ExactSizeIterator<Item = &'a str>,
         len: usize,
@@ -449,7 +351,7 @@ impl Core {
     }
 
     /// Those of a connection that is there, else what most switches have.
-    fn known_limits(&self) -> Limits {
+    pub(super) fn known_limits(&self) -> Limits {
         let conns = self.slots.iter().filter_map(|slot| slot.conn.as_ref());
         conns
             .filter(|conn| conn.is_ready())
@@ -475,7 +377,7 @@ impl Core {
         self.slots[slot].lanes.push(kind, item, now);
     }
 
-    fn bare(
+    pub(super) fn bare(
         &mut self,
         kind: RequestKind,
         write: impl FnOnce(&mut Vec<u8>),
@@ -497,7 +399,7 @@ impl Core {
     }
 
     /// As `solo`, for a request about these nodes.
-    fn solo_about(
+    pub(super) fn solo_about(
         &mut self,
         nodes: &[&str],
         count: usize,
@@ -605,14 +507,7 @@ fn blobs_len(items: &[(&str, &[u8])]) -> usize {
     items.iter().map(|(_name, blob)| blob.len()).sum()
 }
 
-fn fill<'a>(mut frame: Frame<'_, Name<'a>>, names: &[&'a str]) -> u32 {
+pub(super) fn fill<'a>(mut frame: Frame<'_, Name<'a>>, names: &[&'a str]) -> u32 {
     names.iter().all(|name| frame.push(Name(name.as_bytes())));
     frame.finish()
-}
-
-fn check_text(text: &str, len_min: usize) -> Result<(), CallError> {
-    if len_min == 0 && text.is_empty() {
-        return Ok(());
-    }
-    check_name(text.as_bytes()).map_err(|source| CallError::Name { item: 0, source })
 }
