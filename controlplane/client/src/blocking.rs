@@ -247,6 +247,7 @@ impl Client {
         // A deadline that no clock reaches is as good as a year.
         let deadline = Instant::now() + timeout.min(Duration::from_secs(365 * 86_400));
         let shared = &self.shell.shared;
+        shared.check_process()?;
         let mut state = shared.lock();
         loop {
             if let Some(event) = state.take_event(shared)? {

@@ -37,12 +37,12 @@ use crate::config::{Config, ConfigError, Entropy};
 use crate::counters::Counters;
 use crate::error::{Over, RequestError};
 use crate::event::{Done, Event, Grant, Owner};
-use crate::limits::{BATCH_ITEMS_MAX, SILENCE};
+use crate::limits::{BATCH_ITEMS_MAX, PORTS_MAX, SILENCE};
 use crate::trouble::Trouble;
 
 use cache::Cache;
 use conn::{Conn, Phase, Slot};
-use inbox::{Early, Inbox};
+use inbox::{Early, Inbox, watched};
 use reach::Reach;
 use requests::Pending;
 use send::Deferred;
@@ -84,11 +84,16 @@ pub struct Core {
     next_request: u64,
     requests: HashMap<u64, Pending>,
     registrations: usize,
+    /// Items of registrations that are not answered.
+    asked: usize,
+    ports_max: usize,
     held: HashMap<Arc<str>, Sequence>,
     names: HashMap<Sequence, Arc<str>>,
     waits: Waits,
     told: HashSet<Arc<str>>,
     watch: Option<String>,
+    /// Whether something that it saw had no place, and nothing says so yet.
+    is_watch_missing: bool,
     cache: Cache,
     early: Early,
     inbox: Inbox,
@@ -140,11 +145,14 @@ impl Core {
             next_request: 0,
             requests: HashMap::new(),
             registrations: 0,
+            asked: 0,
+            ports_max: PORTS_MAX,
             held: HashMap::new(),
             names: HashMap::new(),
             waits: Waits::default(),
             told: HashSet::new(),
             watch: None,
+            is_watch_missing: false,
             cache: Cache::new(config.cache_entries),
             early: Early::default(),
             inbox: Inbox::default(),
@@ -229,13 +237,15 @@ impl Core {
 
     /// The next thing for the application to know, but for what came of waiting.
     pub fn next_event(&mut self) -> Option<Event<Grant>> {
-        self.inbox.pop()
+        let is_missing = &mut self.is_watch_missing;
+        let missing = || std::mem::take(is_missing).then(|| watched(&protocol::Event::MISSING));
+        self.inbox.pop().or_else(missing)
     }
 
     /// Whether there is one.
     #[must_use]
     pub fn has_events(&self) -> bool {
-        !self.inbox.is_empty()
+        !self.inbox.is_empty() || self.is_watch_missing
     }
 
     /// The next `Granted` or `WaitFailed`, and the call that waited for it.
@@ -385,6 +395,7 @@ impl Core {
             slot.solos.clear();
         }
         self.deferred.clear();
+        self.asked = 0;
         let mut requests: Vec<u64> = self.requests.drain().map(|(request, _)| request).collect();
         requests.sort_unstable();
         let failed = |request| (request, Done::Failed(RequestError::from(over.clone())));

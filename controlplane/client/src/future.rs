@@ -352,6 +352,9 @@ impl Client {
     pub async fn recv(&self) -> Result<Event<PortGuard>, Over> {
         let shared = &self.shell.shared;
         poll_fn(|context| {
+            if let Err(over) = shared.check_process() {
+                return Poll::Ready(Err(over));
+            }
             let mut state = shared.lock();
             match state.take_event(shared) {
                 Ok(Some(event)) => Poll::Ready(Ok(event)),

@@ -40,10 +40,11 @@ pub const SUBSCRIPTIONS_MAX: usize = 1_000_000;
 /// Names that are waited for.
 pub const WAITS_MAX: usize = 100_000;
 
-/// Ports that a client may hold, in one session. Some 200 bytes each.
+/// Ports that a client holds, waits for and has asked for, in one session. Some 200 bytes each.
 pub const PORTS_MAX: usize = 10_000_000;
 
-/// Ports whose guards were dropped, until the thread comes by: each that may be held, once.
+/// Ports whose guards were dropped, until the thread comes by: each that may be held, once, so that
+/// none is lost. Guards whose session or epoch is over have nothing to release.
 pub const RELEASES_MAX: usize = PORTS_MAX;
 
 /// Messages that came before the answer which grants their port: what a switch sends in the
@@ -56,7 +57,7 @@ pub const EARLY_LEN_MAX: usize = 4 << 20;
 /// Events that the application has not taken.
 pub const EVENTS_MAX: usize = 65_536;
 
-/// Bytes of messages among them.
+/// Bytes of messages and names in them.
 pub const EVENTS_LEN_MAX: usize = 64 << 20;
 
 /// The first pause before a connection is tried again.

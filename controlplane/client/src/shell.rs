@@ -87,16 +87,23 @@ pub(crate) struct State {
 }
 
 /// What dropped guards leave.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Releases {
     ports: Vec<(Arc<str>, Token)>,
+    ports_max: usize,
     /// How many did not fit.
     dropped: u64,
 }
 
+impl Default for Releases {
+    fn default() -> Self {
+        Self { ports: Vec::new(), ports_max: RELEASES_MAX, dropped: 0 }
+    }
+}
+
 impl Releases {
     fn push(&mut self, name: Arc<str>, token: Token) {
-        if self.ports.len() < RELEASES_MAX {
+        if self.ports.len() < self.ports_max {
             self.ports.push((name, token));
         } else {
             self.dropped += 1;
@@ -177,6 +184,12 @@ impl Shared {
             dialled: Mutex::new(Vec::new()),
             pid: std::process::id(),
         }))
+    }
+
+    /// A forked child has no thread of its own, and its sockets are the parent's: it does nothing.
+    /// That is asked before the lock is taken, which a thread of the parent may have had.
+    pub(crate) fn check_process(&self) -> Result<(), Over> {
+        if std::process::id() == self.pid { Ok(()) } else { Err(Over::Copied) }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {

@@ -43,6 +43,7 @@ struct Bed {
     is_bent: bool,
     grants: Vec<(Grant, bool)>,
     calls: BTreeMap<u64, bool>,
+    given_up: BTreeSet<u64>,
     sequence: u64,
     notice: u64,
     epoch: u64,
@@ -67,6 +68,7 @@ impl Bed {
             is_bent: false,
             grants: Vec::new(),
             calls: BTreeMap::new(),
+            given_up: BTreeSet::new(),
             sequence: 0,
             notice: 1,
             epoch: 5,
@@ -144,14 +146,15 @@ impl Bed {
 
     fn take_told(&mut self) {
         while let Some((call, done)) = self.core.next_done() {
+            assert!(!self.given_up.contains(&call), "call {call} was given up: {done:?}");
             let is_done = self.calls.insert(call, true);
             assert_eq!(is_done, Some(false), "call {call} is answered once");
             let ports = if let Done::Registered(ports) = done { ports } else { Vec::new() };
             self.grants.extend(ports.into_iter().filter_map(granted));
         }
-        while let Some(event) =
-            self.core.next_event().or_else(|| self.core.next_waited().map(|(_call, event)| event))
-        {
+        while self.core.next_event().is_some() {}
+        while let Some((call, event)) = self.core.next_waited() {
+            assert!(!self.given_up.contains(&call), "call {call} was given up: {event:?}");
             if let Event::Granted(grant) = event {
                 self.grants.push((grant, false));
             }
@@ -218,7 +221,7 @@ impl Bed {
             (0..count).map(|_| NAMES[usize::from(input.byte()) % NAMES.len()]).collect();
         let items: Vec<(&str, &[u8])> = names.iter().map(|name| (*name, &b"blob"[..])).collect();
         let (core, now) = (&mut self.core, self.now);
-        let call = match kind % 14 {
+        let call = match kind % 16 {
             0..4 => core.register(&names, flags, now),
             4 => core.query(&names, flags.subscribe, flags.wait, now),
             5 => core.query(&names, true, false, now),
@@ -229,6 +232,8 @@ impl Bed {
             10 => return core.cancel_wait(&names, now).unwrap_or(()),
             11 => return core.unsubscribe(&names, now).unwrap_or(()),
             12 => return self.let_go(input),
+            13 => core.connect(),
+            14 => core.status(),
             _ => core.query_node(&names),
         };
         if let Ok(call) = call {
@@ -239,12 +244,12 @@ impl Bed {
     /// Gives a port back, or a call up.
     fn let_go(&mut self, input: &mut Input<'_>) {
         let which = usize::from(input.byte());
-        let is_open = |(_call, is_done): &(&u64, &bool)| !**is_done;
-        let open: Vec<u64> = self.calls.iter().filter(is_open).map(|(call, _)| *call).collect();
+        // One whose answer came counts too: what it waits for comes later.
         if which.is_multiple_of(2)
-            && let Some(call) = open.get(which % open.len().max(1))
+            && let Some((&call, _is_done)) = self.calls.iter().nth(which % self.calls.len().max(1))
         {
-            self.core.abandon(*call, self.now);
+            self.core.abandon(call, self.now);
+            self.given_up.insert(call);
             return;
         }
         if self.grants.is_empty() {

@@ -29,7 +29,7 @@ impl Core {
         match (flight, answer) {
             (Flight::Hello, Answer::Welcome(welcome)) => self.on_welcome(id, welcome, now),
             (Flight::WaitMsg { sent }, Answer::WaitMsg(answer)) => {
-                self.on_wait_msg(id, *answer, sent, now);
+                self.on_wait_msg(*answer, sent, now);
             }
             (Flight::Relet { sent }, Answer::Relet(answer)) => self.on_relet(answer, sent, now),
             (Flight::Yield, Answer::Yield) => {}
@@ -119,6 +119,9 @@ impl Core {
                     Registered::Failed { code, owner: None }
                 }
             };
+            if batch.kind.subscribes() && !is_followed(&port) {
+                self.told.remove(name);
+            }
             self.on_outcome(name, *tag, port, now);
         }
         if self.registrations == 0 {
@@ -445,6 +448,12 @@ impl Core {
             self.drop_conn(id, now, Duration::ZERO);
         }
     }
+}
+
+/// Whether a registration that asks for a subscription has left one.
+const fn is_followed(port: &Registered<Grant>) -> bool {
+    use RegisterCode::{Draining, Held, Waiting};
+    matches!(port, Registered::Failed { code: Held | Draining | Waiting, .. })
 }
 
 fn refused(error: &ErrorFrame<'_>) -> Over {

@@ -42,6 +42,13 @@ pub(super) enum Kind {
     Send,
 }
 
+impl Kind {
+    /// Whether a registration asks to be told when a port goes away.
+    pub(super) const fn subscribes(self) -> bool {
+        matches!(self, Self::Register(RegisterFlags { subscribe: true, .. }))
+    }
+}
+
 /// The kinds in the order in which they leave together: a port is released, and
 /// waited for no more, before it is asked for, and asked for before somebody is asked whose it is.
 pub(super) const KINDS: [Kind; 10] = [

@@ -127,6 +127,16 @@ impl Cache {
         true
     }
 
+    /// A subscription ends: nothing would tell that the owner is another, now or on the way.
+    pub(super) fn on_unsubscribed(&mut self, name: &str) {
+        self.on_gone(name, Sequence::from_bits(u64::MAX));
+    }
+
+    /// Whether the owner of a port is kept.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.index.contains_key(name)
+    }
+
     /// Forgets everything, and what is on the way too.
     pub(super) fn flush(&mut self) {
         self.index.clear();

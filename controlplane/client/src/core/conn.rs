@@ -188,7 +188,8 @@ impl Slot {
         id
     }
 
-    pub(super) const fn on_welcome(&mut self) {
+    /// A connection stood for a while. One that ends at once after its welcome is no success.
+    pub(super) const fn on_lasted(&mut self) {
         self.failures = 0;
     }
 
@@ -199,7 +200,8 @@ impl Slot {
         self.failures = self.failures.saturating_add(1);
         let half = doubled.min(BACKOFF_MAX.as_nanos()) / 2;
         let pause = Duration::from_nanos(half + rng.below(half + 1));
-        self.retry_at = now + pause.max(least);
+        // What the switch says it says to all, so they are spread behind it.
+        self.retry_at = now + least + pause;
     }
 }
 

@@ -147,7 +147,6 @@ impl Core {
         }
         self.lease = Duration::from_millis(lease_ms.into());
         self.counters.connections_welcomed += 1;
-        self.slots[id.slot].on_welcome();
         let Some(conn) = self.conn_mut(id) else {
             return;
         };

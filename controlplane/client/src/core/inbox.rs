@@ -17,16 +17,23 @@ pub(super) struct Inbox {
 fn len_of(event: &Event<Grant>) -> usize {
     match event {
         Event::Message { blob, .. } => blob.len(),
+        Event::Watched { node, name, .. } => node.len() + name.len(),
+        Event::Gone { name, .. } => name.len(),
         Event::Granted(_)
         | Event::WaitFailed { .. }
-        | Event::Gone { .. }
         | Event::SubscriptionsLost
         | Event::NewEpoch { .. }
         | Event::Lapsed { .. }
         | Event::Connected { .. }
-        | Event::Disconnected
-        | Event::Watched { .. } => 0,
+        | Event::Disconnected => 0,
     }
+}
+
+/// What a watch saw, as the application is told it.
+pub(super) fn watched(event: &protocol::Event<'_>) -> Event<Grant> {
+    let protocol::Event { event: kind, sequence, node, name } = *event;
+    let name = String::from_utf8_lossy(name).into_owned();
+    Event::Watched { kind, sequence, node: node.to_owned(), name }
 }
 
 impl Inbox {

@@ -5,7 +5,7 @@ use protocol::{ReletAnswer, RequestKind, SessionId, SessionState, WaitMsgAnswer}
 use protocol::{write_bare, write_relet};
 
 use super::Core;
-use super::conn::{ConnId, Flight};
+use super::conn::Flight;
 use crate::authority::{Authority, Ended};
 use crate::event::Event;
 use crate::limits::{RELETS_MAX, RELETS_PER_LEASE};
@@ -61,13 +61,7 @@ impl Core {
         }
     }
 
-    pub(super) fn on_wait_msg(
-        &mut self,
-        id: ConnId,
-        answer: WaitMsgAnswer,
-        sent: Instant,
-        now: Instant,
-    ) {
+    pub(super) fn on_wait_msg(&mut self, answer: WaitMsgAnswer, sent: Instant, now: Instant) {
         let deadline = sent + self.lease;
         if deadline <= now {
             self.lapse(now);
@@ -91,9 +85,6 @@ impl Core {
         self.tell(Event::Connected { epoch: self.epoch, switch });
         if !is_continued {
             self.on_notices_lost(now);
-        }
-        if let Some(slot) = self.slots.get_mut(id.slot) {
-            slot.on_welcome();
         }
     }
 

@@ -8,6 +8,7 @@ use protocol::{Gone, Granted, Message, Push, RegisterFlags, Sequence, Token};
 use super::Core;
 use super::batch::{Kind, Tag};
 use super::conn::ConnId;
+use super::inbox::watched;
 use crate::event::{Event, Grant};
 
 impl Core {
@@ -127,10 +128,14 @@ impl Core {
     }
 
     pub(super) fn on_watched(&mut self, event: &protocol::Event<'_>) {
-        let protocol::Event { event: kind, sequence, node, name } = *event;
-        let name = String::from_utf8_lossy(name).into_owned();
-        let watched = Event::Watched { kind, sequence, node: node.to_owned(), name };
-        if let Err(event) = self.inbox.push(watched) {
+        // What is missing is told in its place, as soon as there is one.
+        if self.is_watch_missing {
+            self.is_watch_missing = self.inbox.push(watched(&protocol::Event::MISSING)).is_err();
+        }
+        if self.is_watch_missing {
+            self.counters.events_dropped += 1;
+        } else if let Err(event) = self.inbox.push(watched(event)) {
+            self.is_watch_missing = true;
             self.on_untold(&event);
         }
     }

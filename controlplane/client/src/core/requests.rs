@@ -1,6 +1,6 @@
 //! Calls: what is checked, where their items go, and what of them is answered already.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use base::Instant;
 use protocol::write_broadcast;
@@ -12,9 +12,7 @@ use super::batch::{Kind, Tag};
 use super::conn::Solo;
 use crate::error::{CallError, RequestError};
 use crate::event::{Done, Event, Grant, Holder, Registered};
-use crate::limits::{
-    BATCH_ITEMS_MAX, PORTS_MAX, REQUESTS_MAX, SUBSCRIPTIONS_MAX, WAITING_LEN_MAX, WAITS_MAX,
-};
+use crate::limits::{BATCH_ITEMS_MAX, REQUESTS_MAX, SUBSCRIPTIONS_MAX, WAITING_LEN_MAX, WAITS_MAX};
 
 /// A call that is not done.
 #[derive(Debug)]
@@ -55,7 +53,8 @@ impl Core {
         if !self.has_session() {
             return Err(CallError::NoSession);
         }
-        if self.held.len() + names.len() > PORTS_MAX {
+        let ports = self.held.len() + self.asked + self.waits.len();
+        if ports + names.len() > self.ports_max {
             return Err(CallError::Full { what: "the list of ports that a client may hold" });
         }
         if flags.wait {
@@ -64,6 +63,7 @@ impl Core {
         self.check_told(flags.subscribe, names.len())?;
         let parts = Parts::Register(names.iter().map(|_name| None).collect());
         let request = self.begin(parts, names.len())?;
+        self.asked += names.len();
         for (item, name) in (0..).zip(names) {
             if flags.wait {
                 self.waits.insert(name, request);
@@ -200,7 +200,7 @@ impl Core {
         self.bare(RequestKind::Broadcast, |out| write_broadcast(out, 0, blob))
     }
 
-    /// Waits for ports no more.
+    /// Waits for ports no more. A grant that was not taken yet is released.
     ///
     /// # Errors
     ///
@@ -211,6 +211,11 @@ impl Core {
             if self.waits.remove(name).is_some() {
                 self.push_cancel(name, now);
             }
+        }
+        if !self.waited.is_empty() {
+            let names: HashSet<&str> = names.iter().copied().collect();
+            let is_it = |(_call, event): &(u64, Event<Grant>)| matches!(event, Event::Granted(grant) if names.contains(&*grant.name));
+            self.give_up_waited(is_it, now);
         }
         Ok(())
     }
@@ -249,10 +254,14 @@ impl Core {
             self.give_back(pending, now);
         }
         self.end_waits(request, now);
+        self.give_up_waited(|(call, _event)| *call == request, now);
+    }
+
+    /// Releases what was granted to who waited for it and has not been taken yet.
+    fn give_up_waited(&mut self, is_it: impl Fn(&(u64, Event<Grant>)) -> bool, now: Instant) {
         let waited = std::mem::take(&mut self.waited);
-        let (untaken, waited) = waited.into_iter().partition(|(call, _event)| *call == request);
+        let (untaken, waited): (VecDeque<_>, VecDeque<_>) = waited.into_iter().partition(is_it);
         self.waited = waited;
-        let untaken: VecDeque<(u64, Event<Grant>)> = untaken;
         for (_call, event) in untaken {
             if let Event::Granted(grant) = event {
                 self.give_up(&grant, now);
@@ -285,6 +294,7 @@ impl Core {
         let Parts::Register(ports) = pending.parts else {
             return;
         };
+        self.asked -= pending.left;
         for port in ports.into_iter().flatten() {
             if let Registered::Granted(grant) = port {
                 self.give_up(&grant, now);
@@ -478,6 +488,7 @@ impl Core {
             return;
         };
         pending.left -= 1;
+        self.asked -= usize::from(matches!(pending.parts, Parts::Register(_)));
         if pending.left > 0 {
             return;
         }

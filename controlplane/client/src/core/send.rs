@@ -12,7 +12,8 @@ use super::requests::Parts;
 use crate::error::{CallError, Over, RequestError};
 use crate::event::Event;
 use crate::limits::{
-    BATCH_DELAY, BATCH_LEN, DEFERRED_MAX, FLIGHTS_MAX, OUTGOING_LEN_MAX, RETRY_FIRST, RETRY_MAX,
+    BACKOFF_MAX, BATCH_DELAY, BATCH_LEN, DEFERRED_MAX, FLIGHTS_MAX, OUTGOING_LEN_MAX, RETRY_FIRST,
+    RETRY_MAX,
 };
 
 /// A request that waits because the switch could not take it yet.
@@ -148,11 +149,9 @@ impl Core {
             Kind::Query { subscribe: true } => {
                 batch.texts().for_each(|name| self.cache.on_asked(name));
             }
-            Kind::Query { subscribe: false }
-            | Kind::Unsubscribe
-            | Kind::CancelWait
-            | Kind::Unregister
-            | Kind::Send => {}
+            Kind::Unsubscribe => batch.texts().for_each(|name| self.cache.on_unsubscribed(name)),
+            Kind::Query { subscribe: false } | Kind::CancelWait | Kind::Unregister | Kind::Send => {
+            }
         }
         if let Some(conn) = self.slots[id.slot].conn.as_mut() {
             conn.flights.insert(number, Flight::Batch(batch));
@@ -226,6 +225,10 @@ impl Core {
         } else {
             self.counters.connections_failed += 1;
         }
+        let lasted = now.saturating_since(conn.since);
+        if conn.is_ready() && lasted >= BACKOFF_MAX {
+            self.slots[id.slot].on_lasted();
+        }
         self.slots[id.slot].back_off(now, pause, &mut self.rng);
         if self.closing.is_some() && id.slot == 0 {
             self.finish(Over::Closed);
@@ -270,15 +273,15 @@ impl Core {
         match batch.kind {
             // A registration that left meanwhile waits by right.
             Kind::CancelWait => batch.retain(|name, _tag| self.waits.call_of(name).is_none()),
+            // And so does one that subscribed.
+            Kind::Unsubscribe => {
+                batch.retain(|name, _tag| !self.cache.has(name) && !self.told.contains(name))
+            }
             Kind::Register(flags) if flags.wait => batch.retain(|name, tag| {
                 // What waits is asked for once, however often its connection is lost.
                 !matches!(tag, Tag::Wait { .. }) || self.waits.on_queued(name)
             }),
-            Kind::Register(_)
-            | Kind::Unsubscribe
-            | Kind::Unregister
-            | Kind::Query { .. }
-            | Kind::Send => {}
+            Kind::Register(_) | Kind::Unregister | Kind::Query { .. } | Kind::Send => {}
         }
         if !batch.tags.is_empty() {
             self.slots[slot].lanes.push_front(batch, now);

@@ -43,6 +43,7 @@ impl Shared {
         is_acquiring: bool,
         ask: impl FnOnce(&mut Core, Instant) -> Result<u64, CallError>,
     ) -> Result<(u64, Arc<Answer>), CallError> {
+        self.check_process()?;
         let mut state = self.lock();
         let now = clock::now();
         let request = ask(&mut state.core, now)?;
@@ -53,7 +54,11 @@ impl Shared {
     }
 
     /// As `call`, for what has no answer.
-    pub(crate) fn tell<T>(self: &Arc<Self>, ask: impl FnOnce(&mut Core, Instant) -> T) -> T {
+    pub(crate) fn tell(
+        self: &Arc<Self>,
+        ask: impl FnOnce(&mut Core, Instant) -> Result<(), CallError>,
+    ) -> Result<(), CallError> {
+        self.check_process()?;
         let mut state = self.lock();
         let now = clock::now();
         let told = ask(&mut state.core, now);
@@ -64,6 +69,9 @@ impl Shared {
     /// Nobody awaits anything of a call any more. A grant that lies here for it is dropped with its
     /// guard, which releases it.
     pub(crate) fn abandon(self: &Arc<Self>, request: u64) {
+        if self.check_process().is_err() {
+            return;
+        }
         let mut state = self.lock();
         state.callers.remove(&request);
         state.waited.retain(|(call, _event)| *call != request);
@@ -74,6 +82,7 @@ impl Shared {
 
     /// Waits for ports no more that `register` waits for.
     pub(crate) fn cancel_wait(self: &Arc<Self>, names: &[&str]) -> Result<(), CallError> {
+        self.check_process()?;
         let mut state = self.lock();
         let mut ended = names.to_vec();
         // Who has a place of its own ends it itself.

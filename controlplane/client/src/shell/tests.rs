@@ -1,4 +1,4 @@
-//! What the thread wakes for, through TLS on a socket of its own.
+//! What the thread wakes for, what it takes in, and what a copy of the process may do.
 
 use std::io::Write as _;
 use std::net::TcpListener;
@@ -9,9 +9,13 @@ use base::Duration;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-use super::{Shared, Socket, sleep_until};
+use super::{Releases, Shared, Socket, sleep_until, take_in};
+use crate::authority::{Authority, Ended};
 use crate::config::Config;
 use crate::core::Action;
+use crate::error::{CallError, Over};
+use crate::event::Grant;
+use crate::guard::PortGuard;
 use crate::limits::{CONNECT_MAX, READS_PER_TURN};
 use crate::tls::{Tls, TlsFiles};
 use crate::{clock, link};
@@ -80,4 +84,61 @@ fn what_tls_has_deciphered_and_nobody_has_read_is_not_slept_over() {
     assert!(!link.has_plain());
     drop(link);
     server.join().expect("no panic");
+}
+
+fn guard(shared: &Arc<Shared>, pid: u32, authority: &Authority) -> PortGuard {
+    let authority = authority.clone();
+    let grant = Grant { name: "a".into(), token: protocol::Token::default(), authority };
+    PortGuard::new(grant, pid, Arc::downgrade(shared))
+}
+
+#[test]
+fn releases_that_do_not_fit_are_counted() {
+    let shared = Shared::new(Config::new("127.0.0.1:1", "n"), None).expect("it is right");
+    *shared.releases.lock().expect("no panic") = Releases { ports_max: 2, ..Releases::default() };
+    let authority = Authority::until(clock::now() + Duration::from_secs(60));
+    for _guard in 0..3 {
+        drop(guard(&shared, shared.pid, &authority));
+    }
+    let mut state = shared.lock();
+    take_in(&shared, &mut state);
+    assert_eq!(state.core.counters().releases_dropped, 1);
+    assert_eq!(Releases::default().ports_max, crate::limits::RELEASES_MAX);
+    drop(state);
+    drop(guard(&shared, shared.pid, &authority));
+    assert_eq!(shared.releases.lock().expect("no panic").ports.len(), 1, "there is room again");
+}
+
+#[test]
+fn guards_of_a_session_that_is_over_take_no_place_of_releases() {
+    let shared = Shared::new(Config::new("127.0.0.1:1", "n"), None).expect("it is right");
+    let authority = Authority::until(clock::now() + Duration::from_secs(60));
+    let old = guard(&shared, shared.pid, &authority);
+    authority.end(Ended::NewEpoch);
+    drop(old);
+    assert!(shared.releases.lock().expect("no panic").ports.is_empty());
+}
+
+#[test]
+fn a_copy_of_the_process_is_no_owner_and_does_nothing_on_the_sockets_of_the_other() {
+    let mut shared = Shared::new(Config::new("127.0.0.1:1", "n"), None).expect("it is right");
+    let authority = Authority::until(clock::now() + Duration::from_secs(60));
+    assert!(guard(&shared, shared.pid, &authority).is_owner());
+    // As it is for a forked child: its number is another than that of who began.
+    let parent = std::process::id() + 1;
+    Arc::get_mut(&mut shared).expect("the guard is gone").pid = parent;
+    let copy = guard(&shared, parent, &authority);
+    assert!(!copy.is_owner() && copy.remaining().is_zero());
+    shared.releases.lock().expect("no panic").ports.clear();
+    drop(copy);
+    assert!(shared.releases.lock().expect("no panic").ports.is_empty());
+    // Another thread of the parent may have had the lock for ever.
+    let locked = shared.lock();
+    let copied = CallError::Over(Over::Copied);
+    assert_eq!(shared.call(|core, _now| core.ping()).map(|_call| ()), Err(copied.clone()));
+    assert_eq!(shared.acquire("a").map(|_call| ()), Err(copied.clone()));
+    assert_eq!(shared.tell(|core, now| core.send(&[("a", b"")], now)), Err(copied.clone()));
+    assert_eq!(shared.cancel_wait(&["a"]), Err(copied));
+    shared.abandon(1);
+    drop(locked);
 }

@@ -7,7 +7,7 @@ use protocol::{RequestKind, Sequence};
 use super::{Rig, broken};
 use crate::error::{CallError, RequestError};
 use crate::event::{Done, Registered};
-use crate::limits::{EVENTS_MAX, REQUESTS_MAX, WAITING_LEN_MAX, WAITS_MAX};
+use crate::limits::{EVENTS_MAX, PORTS_MAX, REQUESTS_MAX, WAITING_LEN_MAX, WAITS_MAX};
 
 const OTHER: Owner<'static> = Owner { node: "n2", address: "10.0.0.2:1" };
 const WAIT: RegisterFlags = RegisterFlags { subscribe: false, wait: true };
@@ -157,6 +157,111 @@ fn calls_and_waits_beyond_their_bounds_are_refused() {
     rig.core.register(&names, WAIT, rig.now).expect("there is room");
     let refused = rig.core.register(&["one more"], WAIT, rig.now);
     assert!(matches!(refused, Err(CallError::Full { .. })));
+}
+
+#[test]
+fn ports_beyond_their_bound_are_refused_before_anything_is_asked_and_none_is_lost() {
+    let mut rig = Rig::connected();
+    assert_eq!(rig.core.ports_max, PORTS_MAX);
+    rig.core.ports_max = 4;
+    let full = |rig: &mut Rig, names: &[&str]| {
+        let refused = rig.core.register(names, RegisterFlags::default(), rig.now);
+        assert!(matches!(refused, Err(CallError::Full { .. })), "{refused:?}");
+    };
+    full(&mut rig, &["a", "b", "c", "d", "e"]);
+    let grant = rig.hold("a", 1);
+    // What is asked for and waited for counts as much as what is held.
+    let asked = rig.core.register(&["b", "c"], RegisterFlags::default(), rig.now);
+    let (id, text) = rig.only(1);
+    assert_eq!(text, "register b,c");
+    full(&mut rig, &["d", "e"]);
+    rig.core.abandon(asked.expect("there is room"), rig.now);
+    rig.core.register(&["d"], WAIT, rig.now).expect("there is room");
+    full(&mut rig, &["e", "f"]);
+    rig.grant(id, 2, 2);
+    assert_eq!(rig.core.counters().grants_released, 2);
+    let sent = rig.sent(1);
+    let texts: Vec<_> = sent.iter().map(|(_id, text)| text.as_str()).collect();
+    assert_eq!(texts, ["unregister b,c", "register d wait"]);
+    let waiting = RegisterFailure { item: 0, code: RegisterCode::Waiting, owner: Some(0) };
+    let id = sent[1].0;
+    rig.hear(1, |out| protocol::write_reg_port_answer(out, id, &[], [OTHER], [waiting]));
+    rig.core.register(&["e", "f"], RegisterFlags::default(), rig.now).expect("there is room");
+    full(&mut rig, &["g"]);
+    assert!(grant.authority.remaining(rig.now) > Duration::ZERO, "what is held stays so");
+    rig.core.release("a", grant.token, rig.now);
+    rig.core.register(&["g"], RegisterFlags::default(), rig.now).expect("one is released");
+}
+
+#[test]
+fn what_a_watch_misses_is_told_in_its_place() {
+    use protocol::EventKind::{Missing, Registered};
+
+    let mut rig = Rig::with(|config| config.role = Role::Observer);
+    rig.connect();
+    rig.events();
+    rig.core.watch("").expect("there is room");
+    let (id, _text) = rig.only(0);
+    rig.hear(0, |out| protocol::write_bare_answer(out, RequestKind::Watch, id));
+    let see = |rig: &mut Rig, event: protocol::EventKind, name: &'static [u8]| {
+        let sequence = Sequence::new(0, 1);
+        let seen = protocol::Event { event, sequence, node: "n2", name };
+        rig.push(|push| push.event(id, seen));
+    };
+    let kinds = |rig: &mut Rig| {
+        let mut kinds = Vec::new();
+        while let Some(crate::event::Event::Watched { kind, name, .. }) = rig.core.next_event() {
+            kinds.push((kind, name));
+        }
+        kinds
+    };
+    // The switch had no place for some.
+    rig.push(|push| push.event(id, protocol::Event::MISSING));
+    see(&mut rig, Registered, b"a");
+    let expected = [(Missing, "?".to_owned()), (Registered, "a".to_owned())];
+    assert_eq!(kinds(&mut rig), expected);
+    // The application has none for some.
+    for _event in 0..EVENTS_MAX + 5 {
+        see(&mut rig, Registered, b"b");
+    }
+    assert_eq!(rig.core.counters().events_dropped, 5);
+    assert!(rig.core.next_event().is_some() && rig.core.next_event().is_some());
+    see(&mut rig, Registered, b"c");
+    let told = kinds(&mut rig);
+    let tail = [(Missing, "?".to_owned()), (Registered, "c".to_owned())];
+    assert_eq!(told[told.len() - 2..], tail);
+    assert_eq!(told.iter().filter(|(kind, _name)| *kind == Missing).count(), 1);
+    // If nothing more happens, it is told after the others.
+    for _event in 0..EVENTS_MAX + 1 {
+        see(&mut rig, Registered, b"d");
+    }
+    let told = kinds(&mut rig);
+    assert_eq!((told.len(), told.last()), (EVENTS_MAX + 1, Some(&(Missing, "?".to_owned()))));
+    assert!(!rig.core.has_events());
+    // What happened between two connections is missing too.
+    rig.core.handle_closed(rig.conns[&0], broken(), rig.now);
+    rig.at(100);
+    rig.connect();
+    rig.events();
+    let (id, text) = rig.only(0);
+    assert_eq!(text, "watch ");
+    rig.hear(0, |out| protocol::write_bare_answer(out, RequestKind::Watch, id));
+    assert_eq!(kinds(&mut rig), [(Missing, "?".to_owned())]);
+}
+
+#[test]
+fn a_registration_that_leaves_no_subscription_takes_no_place_of_one() {
+    let mut rig = Rig::connected();
+    let flags = RegisterFlags { subscribe: true, wait: false };
+    rig.core.register(&["a", "b", "c"], flags, rig.now).expect("there is room");
+    let (id, _text) = rig.only(1);
+    let failure = |item, code| RegisterFailure { item, code, owner: Some(0) };
+    let failures = [failure(1, RegisterCode::Held), failure(2, RegisterCode::Quota)];
+    let grants = [protocol::Grants { first: Sequence::new(0, 1), count: 1 }];
+    rig.hear(1, |out| protocol::write_reg_port_answer(out, id, &grants, [OTHER], failures));
+    assert!(matches!(rig.done(), Done::Registered(_)));
+    let told: Vec<_> = rig.core.told.iter().map(|name| &**name).collect();
+    assert_eq!(told, ["b"]);
 }
 
 #[test]

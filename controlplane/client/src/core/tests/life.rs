@@ -119,6 +119,58 @@ fn reconnects_back_off_with_jitter_and_are_bounded() {
     }
 }
 
+/// How long after the end of the connection in the first place the next is dialled.
+fn pause(rig: &mut Rig) -> u64 {
+    let begun = rig.now;
+    while rig.core.slots[0].conn.is_none() {
+        rig.now += Duration::from_millis(1);
+        rig.core.poll(rig.now);
+    }
+    (rig.now - begun).as_millis()
+}
+
+#[test]
+fn a_switch_that_welcomes_and_ends_is_tried_less_and_less_often() {
+    let mut rig = Rig::new();
+    let mut pauses = Vec::new();
+    for _try in 0..8 {
+        let (conn, _endpoint) = rig.dials().remove(0);
+        rig.welcome(conn);
+        rig.core.handle_closed(conn, broken(), rig.now);
+        pauses.push(pause(&mut rig));
+        // It was dialled in `pause`.
+        let conn = rig.core.slots[0].conn.as_ref().expect("it was dialled").id;
+        rig.dials();
+        rig.core.handle_closed(conn, broken(), rig.now);
+        rig.now += Duration::from_millis(1_000);
+    }
+    assert!(pauses.last().is_some_and(|pause| *pause >= 500), "{pauses:?}");
+    // One that stood for a while begins anew.
+    let (conn, _endpoint) = rig.dials().remove(0);
+    rig.welcome(conn);
+    rig.now += Duration::from_millis(1_000);
+    rig.core.handle_closed(conn, broken(), rig.now);
+    assert!(pause(&mut rig) <= 21);
+}
+
+#[test]
+fn clients_that_are_told_to_come_back_at_one_instant_do_not() {
+    let mut pauses = Vec::new();
+    for seed in 0..20 {
+        let mut rig = Rig::new();
+        rig.core.rng = base::Rng::seeded(seed);
+        let (conn, _endpoint) = rig.dials().remove(0);
+        rig.core.handle_connected(conn);
+        rig.conns.insert(0, conn);
+        rig.error(0, &error(ErrorCode::Quarantine, 300));
+        pauses.push(pause(&mut rig));
+    }
+    assert!(pauses.iter().all(|pause| (310..=321).contains(pause)), "{pauses:?}");
+    pauses.sort_unstable();
+    pauses.dedup();
+    assert!(pauses.len() > 3, "{pauses:?}");
+}
+
 #[test]
 fn a_new_epoch_closes_what_was_held_and_is_told() {
     let mut rig = Rig::connected();

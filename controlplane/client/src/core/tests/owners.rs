@@ -75,6 +75,57 @@ fn who_holds_a_port_itself_believes_no_owner_before_it() {
 }
 
 #[test]
+fn an_owner_whose_subscription_ends_while_it_is_on_the_way_is_asked_for_again() {
+    let mut rig = Rig::connected();
+    rig.core.query(&["a"], true, true, rig.now).expect("there is room");
+    let (id, _text) = rig.only(1);
+    rig.core.unsubscribe(&["a"], rig.now).expect("there is room");
+    rig.at(1);
+    assert_eq!(rig.only(1).1, "unsubscribe a", "it arrives after the question");
+    answer(&mut rig, id, 5);
+    assert!(rig.core.cached("a").is_none(), "nothing would tell when it goes away");
+    rig.at(2);
+    let (id, text) = rig.only(1);
+    assert_eq!(text, "query subscribe a");
+    answer(&mut rig, id, 5);
+    assert!(rig.core.cached("a").is_some());
+}
+
+#[test]
+fn an_owner_that_left_the_cache_and_came_back_before_its_subscription_ended_is_not_kept() {
+    let mut rig = Rig::with(|config| config.cache_entries = 1);
+    rig.connect();
+    rig.core.query(&["x", "y", "x"], true, false, rig.now).expect("there is room");
+    let (id, _text) = rig.only(1);
+    let ports = [5, 6, 5].map(|count| (sequence(count), Holder::Owner(0)));
+    rig.hear(1, |out| protocol::write_query_port_answer(out, id, [OTHER], &ports));
+    let (id, text) = rig.only(1);
+    assert_eq!(text, "unsubscribe x,y");
+    rig.hear(1, |out| protocol::write_unsubscribe_answer(out, id, 2));
+    assert!(rig.core.cached("x").is_none(), "nothing would tell when it goes away");
+    learn(&mut rig, "x", 5);
+    assert!(rig.core.cached("x").is_some());
+}
+
+#[test]
+fn a_subscription_that_ended_late_does_not_end_the_one_of_an_owner_that_is_kept() {
+    let mut rig = Rig::with(|config| config.cache_entries = 1);
+    rig.connect();
+    learn(&mut rig, "a", 5);
+    learn(&mut rig, "b", 6);
+    let (id, text) = rig.only(1);
+    assert_eq!(text, "unsubscribe a");
+    rig.refuse(1, id, protocol::ErrorCode::Busy, 0);
+    learn(&mut rig, "a", 5);
+    let (id, text) = rig.only(1);
+    assert_eq!(text, "unsubscribe b");
+    rig.hear(1, |out| protocol::write_unsubscribe_answer(out, id, 1));
+    rig.at(2_000);
+    assert!(rig.sent(1).is_empty(), "that of a is kept");
+    assert!(rig.core.cached("a").is_some());
+}
+
+#[test]
 fn a_gap_in_the_count_of_notices_empties_the_cache() {
     let mut rig = Rig::connected();
     learn(&mut rig, "a", 5);

@@ -80,6 +80,20 @@ fn a_grant_that_was_not_taken_yet_is_released_when_its_call_is_given_up() {
 }
 
 #[test]
+fn a_grant_that_was_not_taken_yet_is_released_when_its_wait_is_cancelled() {
+    let mut rig = Rig::connected();
+    rig.events();
+    ask(&mut rig, &["a", "b"]);
+    let (id, _text) = rig.only(1);
+    waiting(&mut rig, id, 2);
+    push(&mut rig, 1, 1, b"a");
+    push(&mut rig, 2, 2, b"b");
+    rig.core.cancel_wait(&["a"], rig.now).expect("there is room");
+    assert_eq!(texts(&mut rig, 1), ["unregister a"]);
+    assert_eq!(rig.events(), ["granted b 5.0.2"]);
+}
+
+#[test]
 fn a_call_of_which_a_part_is_refused_waits_for_no_other_part() {
     let mut rig = Rig::connected();
     let names: Vec<String> = (0..8_193).map(|port| port.to_string()).collect();
