@@ -89,7 +89,9 @@ fn rounds(args: &TableArgs, stop: &Stop) -> Result<Outcome, Error> {
     let mut outcome = Outcome::default();
     let mut bed = Bed::new(ports, planned, args.batch)?;
     for round in 0..args.rounds {
-        record(&mut outcome, "register_per_s", bed.register(stop)?);
+        let registered = bed.register(stop)?;
+        record_registration(&mut outcome.figures, registered.stalls);
+        record(&mut outcome, "register_per_s", registered);
         if round == 0 {
             record_memory(&mut outcome.figures, (bed.bytes()?, ports), (half_bytes, half));
         }
@@ -112,6 +114,14 @@ fn record(outcome: &mut Outcome, name: &'static str, pass: Pass) {
     outcome.figures.record(name, "/s", f64::from(ports) / elapsed.as_secs_f64());
     outcome.stalls = outcome.stalls.and(stalls);
     outcome.wrong += wrong;
+}
+
+/// The longest calls of those in which a table grows, apart from the others.
+fn record_registration(figures: &mut Figures, stalls: Stalls) {
+    figures.record("register_stall_core_us", "us", micros(stalls.core));
+    figures.record("register_stall_wall_us", "us", micros(stalls.wall));
+    figures.record("register_stalls_per_s", "/s", stalls.long_per_s());
+    figures.record("register_stalls_faulted", "", float(stalls.long_faulted));
 }
 
 fn record_stalls(outcome: &mut Outcome) {

@@ -46,6 +46,11 @@ pub(crate) const AHEAD_CELLS_LEN: usize = 8 << 20;
 /// What part of the cells that are shown it is at most, for there may be 255 tables.
 pub(crate) const AHEAD_CELLS_DIVISOR: usize = 4;
 
+/// What part of the cells that are shown it is at least: the index grows at the same time, hundreds
+/// of megabytes in a step for hundreds of millions of ports, whose thread may share its core with
+/// that of the cells. It costs 0.1 byte a port.
+pub(crate) const AHEAD_CELLS_LEAST_DIVISOR: usize = 256;
+
 /// Bytes of the index that growing makes present for each burst, where no thread does: one page, so
 /// that a call of 256 names touches eight, and a next scale is there after 1.3 % more entries.
 pub(crate) const TOUCH_INDEX_LEN: usize = 4_096;

@@ -9,7 +9,9 @@ mod tests;
 
 use std::{fmt, num::NonZeroUsize, path::Path, ptr::NonNull, sync::atomic::AtomicU64};
 
-use self::ahead::{Ahead, Mapping};
+use nix::errno::Errno;
+
+use self::ahead::{Ahead, Broken, Mapping};
 
 pub use error::ArenaError;
 #[cfg(not(miri))]
@@ -175,24 +177,25 @@ impl Arena {
         assert!(len <= self.len, "touch_to {len} of {} bytes", self.len);
         let end = len.next_multiple_of(BASE_PAGE_LEN);
         if end > self.touched {
-            let present = self.ahead.as_ref().map_or(0, Ahead::present).max(self.touched);
-            if end > present {
-                map::touch(self, present, end)?;
+            let own = match &mut self.ahead {
+                Some(ahead) => ahead.take(self.touched, end).map_err(|Broken| {
+                    ArenaError::ResourceTouch { len: end - self.touched, source: Errno::ENOMEM }
+                })?,
+                None => [self.touched..end, end..end],
+            };
+            for part in own.into_iter().filter(|part| !part.is_empty()) {
+                map::touch(self, part.start, part.end)?;
             }
             self.touched = end;
-            if let Some(ahead) = &self.ahead {
-                ahead.on_touched(end);
-            }
         }
         Ok(())
     }
 
-    /// Asks for the first `len` bytes, or as many as there are, to be touched by another thread, and
-    /// gives how many are. `None`: there is no such thread, or it is not worth one yet.
-    pub(crate) fn ask_ahead(&mut self, len: usize) -> Option<usize> {
+    /// Asks for the first `len` bytes, or as many as there are, to be made present by another thread.
+    /// Whether they are. `None`: what comes next is this one's to touch.
+    pub(crate) fn ask_ahead(&mut self, len: usize) -> Option<bool> {
         let len = len.min(self.len);
-        let ahead = self.ahead.as_mut()?;
-        ahead.ask(len).then(|| ahead.present())
+        self.ahead.as_mut()?.ask(self.touched, len)
     }
 
     /// The whole mapping as 64-bit atomics, which is sound whoever else maps the file.

@@ -119,10 +119,11 @@ impl<T: Plain> Array<T> {
 
     /// Asks for the memory of the first `len` records, or of as many as there can be, to be made
     /// present by another thread. Whether it is by now: [`Array::grow_to`] then costs nothing.
-    /// `None`: no thread does, because the array was made full or on base pages, or they are few.
+    /// `None`: nobody else does it, or not the next of it. Either there is no such thread, because
+    /// the array was made full or on base pages, or they are few; or the owner was faster, and the
+    /// next base pages are its own to touch, up to the end of a huge page.
     pub fn ask_ahead(&mut self, len: usize) -> Option<bool> {
-        let bytes = len.min(self.len_max) * size_of::<T>();
-        self.arena.ask_ahead(bytes).map(|present| present >= bytes)
+        self.arena.ask_ahead(len.min(self.len_max) * size_of::<T>())
     }
 
     /// Records that the reservation holds.

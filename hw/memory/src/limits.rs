@@ -13,6 +13,11 @@ pub(crate) const HUGE_PAGE_LEN: usize = 2 << 20;
 /// may be hundreds.
 pub(crate) const AHEAD_MIN: usize = 4 * HUGE_PAGE_LEN;
 
+/// How often in a process the owner of a mapping may take a huge page that a thread is making. Each
+/// time leaves two more mappings with the kernel, which allows a process some 65,000. Threads that
+/// lose a race beyond it end, and what comes is on base pages.
+pub(crate) const RACES_LOST_MAX: usize = 1 << 14;
+
 /// Indices in one batch of the home pool, at most: small arenas use smaller batches. 64 is one
 /// receive burst, so a core exchanges about once per burst, and a batch is four cache lines.
 pub(crate) const BATCH: usize = 64;

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use core_affinity::CoreId;
+use nix::sys::resource::{UsageWho, getrusage};
 use nix::time::{ClockId, clock_gettime};
 
 use crate::cores;
@@ -21,6 +22,8 @@ pub(crate) struct Stalls {
     pub(crate) core: Duration,
     /// Calls that took the core longer than the goal.
     pub(crate) long: u64,
+    /// Of those, the ones in which the kernel had to find a page for the caller.
+    pub(crate) long_faulted: u64,
     /// Time of the core in all calls.
     pub(crate) busy: Duration,
 }
@@ -28,10 +31,14 @@ pub(crate) struct Stalls {
 impl Stalls {
     /// Runs one call and remembers its length; gives its time of the core.
     pub(crate) fn time(&mut self, call: impl FnOnce()) -> Result<Duration, Error> {
+        let faults = faults()?;
         let (wall, core) = (Instant::now(), thread_time()?);
         call();
         let core = thread_time()?.saturating_sub(core);
         self.add(wall.elapsed(), core);
+        if core > GOAL {
+            self.long_faulted += u64::from(self::faults()? > faults);
+        }
         Ok(core)
     }
 
@@ -47,6 +54,7 @@ impl Stalls {
             wall: self.wall.max(other.wall),
             core: self.core.max(other.core),
             long: self.long + other.long,
+            long_faulted: self.long_faulted + other.long_faulted,
             busy: self.busy + other.busy,
         }
     }
@@ -57,6 +65,13 @@ impl Stalls {
         let long = self.long as f64;
         long / self.busy.as_secs_f64().max(1e-9)
     }
+}
+
+/// Pages that the kernel has found for this thread.
+fn faults() -> Result<i64, Error> {
+    let usage =
+        getrusage(UsageWho::RUSAGE_THREAD).map_err(Error::errno("read the thread's use"))?;
+    Ok(usage.minor_page_faults())
 }
 
 /// Time that this thread has had a core.
@@ -100,6 +115,22 @@ fn spin(core: CoreId, is_over: &AtomicBool) -> Result<Stalls, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_call_that_touches_new_memory_is_told_from_one_that_does_not() {
+        let mut stalls = Stalls::default();
+        let slow = || {
+            let begin = thread_time().expect("it has a clock");
+            while thread_time().expect("it has a clock") - begin < 2 * GOAL {}
+        };
+        stalls.time(slow).expect("it has a clock");
+        assert_eq!((stalls.long, stalls.long_faulted), (1, 0));
+        let new_memory = || {
+            std::hint::black_box(vec![1_u8; 64 << 20]);
+        };
+        stalls.time(new_memory).expect("it has a clock");
+        assert_eq!((stalls.long, stalls.long_faulted), (2, 1));
+    }
 
     #[test]
     fn longest_call_is_remembered_on_both_clocks() {

@@ -7,7 +7,9 @@
 use memory::{ArenaError, Array, PageChoice};
 
 use super::cell::{Cell, FREE_ENTRIES, HEAD, INLINE, NONE, PIECE};
-use crate::limits::{AHEAD_CELLS_DIVISOR, AHEAD_CELLS_LEN, NAME_LEN_MAX, TOUCH_CELLS_LEN};
+use crate::limits::{
+    AHEAD_CELLS_DIVISOR, AHEAD_CELLS_LEAST_DIVISOR, AHEAD_CELLS_LEN, NAME_LEN_MAX, TOUCH_CELLS_LEN,
+};
 
 /// There is no cell left, or none that the machine has memory for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -245,5 +247,6 @@ impl Cells {
 
 /// Bytes that are made present beyond so many cells.
 fn ahead_len(cells: usize) -> usize {
-    AHEAD_CELLS_LEN.min(cells * size_of::<Cell>() / AHEAD_CELLS_DIVISOR)
+    let len = cells * size_of::<Cell>();
+    AHEAD_CELLS_LEN.min(len / AHEAD_CELLS_DIVISOR).max(len / AHEAD_CELLS_LEAST_DIVISOR)
 }

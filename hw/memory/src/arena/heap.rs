@@ -29,8 +29,14 @@ pub(super) fn base_aligned(_len: usize, whole: usize) -> Result<Arena, ArenaErro
     base(whole)
 }
 
-pub(super) fn touch_huge(_mapping: Mapping, _start: usize, _end: usize) -> bool {
-    true
+pub(super) fn source(_len: usize) -> Option<Arena> {
+    None
+}
+
+pub(super) fn touch_source(_source: &Arena, _page: usize) {}
+
+pub(super) fn install(_source: &Arena, _page: usize, _to: Mapping, _at: usize) -> Result<(), bool> {
+    Err(true)
 }
 
 pub(super) fn base(len: usize) -> Result<Arena, ArenaError> {

@@ -235,23 +235,59 @@ pub(super) fn touch(arena: &mut Arena, start: usize, end: usize) -> Result<(), A
     }
 }
 
-/// Makes the kernel supply `start..end` of a mapping, which lie in one huge page, as that if it has
-/// one. False if it has no memory.
-pub(super) fn touch_huge(mapping: Mapping, start: usize, end: usize) -> bool {
-    let base = std::ptr::with_exposed_provenance_mut::<u8>(mapping.base.get());
-    let page = base.wrapping_add(start - start % HUGE_PAGE_LEN);
-    let page_len =
-        end.next_multiple_of(HUGE_PAGE_LEN).min(mapping.len) - (start - start % HUGE_PAGE_LEN);
-    if let Some(page) = NonNull::new(page) {
-        // SAFETY: the range lies in a mapping that outlives this call (its arena ends the thread
-        // before it unmaps), and the advice does not change its content. A kernel without
-        // transparent pages, or hugetlbfs, refuses it: the pages then are what they are.
-        let _refused = unsafe { madvise(page.cast(), page_len, MmapAdvise::MADV_HUGEPAGE) };
+/// `len` bytes of address space, whole huge pages, where huge pages are made that are to be moved.
+/// `None` where the kernel refuses.
+pub(super) fn source(len: usize) -> Option<Arena> {
+    let arena = aligned(len).ok()?;
+    // SAFETY: the range is this arena's own mapping; the advice does not change its content.
+    let advised = unsafe { madvise(arena.base.cast(), len, MmapAdvise::MADV_HUGEPAGE) };
+    // A kernel without transparent pages answers EINVAL: base pages are moved then.
+    debug_assert!(matches!(advised, Ok(()) | Err(Errno::EINVAL)), "madvise: {advised:?}");
+    Some(arena)
+}
+
+/// Makes one huge page of a source present.
+pub(super) fn touch_source(source: &Arena, page: usize) {
+    // Not `madvise`, which would hold the whole address space for as long as the page is zeroed.
+    touch_by_hand(source.base.as_ptr().wrapping_add(page * HUGE_PAGE_LEN), HUGE_PAGE_LEN);
+}
+
+/// Moves one huge page of a source to where page `to` of a mapping is, which nobody uses, and whose
+/// memory is lost. On an error, whether the mapping still has its page.
+pub(super) fn install(
+    source: &Arena,
+    page: usize,
+    to: Mapping,
+    to_page: usize,
+) -> Result<(), bool> {
+    let from = source.base.as_ptr().wrapping_add(page * HUGE_PAGE_LEN);
+    let base = std::ptr::with_exposed_provenance_mut::<u8>(to.base.get());
+    let Some(place) = NonNull::new(base.wrapping_add(to_page * HUGE_PAGE_LEN)) else {
+        return Err(true);
+    };
+    let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED | libc::MREMAP_DONTUNMAP;
+    // SAFETY: both ranges are whole pages of mappings that outlive this call: the thread's own, to
+    // which nobody has a reference, and the owner's, in a page that it neither shows nor touches
+    // before it is told that this is over. The source stays mapped, and empty.
+    let moved =
+        unsafe { libc::mremap(from.cast(), HUGE_PAGE_LEN, HUGE_PAGE_LEN, flags, place.as_ptr()) };
+    if moved == place.as_ptr().cast() {
+        return Ok(());
     }
-    let first = base.wrapping_add(start);
-    // SAFETY: as above, and populating changes no content.
-    let populated = unsafe { libc::madvise(first.cast(), end - start, libc::MADV_POPULATE_WRITE) };
-    Errno::result(populated).is_ok()
+    // Kernels before 5.13 do not know all of these flags, and there may be too many mappings. The
+    // kernel may have taken the old page away by then.
+    let length = NonZeroUsize::MIN.saturating_add(HUGE_PAGE_LEN - 1);
+    let prot = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+    let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_FIXED;
+    // SAFETY: the range is the same page of the owner's, which nobody uses yet.
+    let placed = unsafe { mmap_anonymous(Some(place.addr()), length, prot, flags) };
+    let is_mapped = placed.and_then(|base| undumped(base.cast(), HUGE_PAGE_LEN)).is_ok();
+    if is_mapped {
+        // SAFETY: as above; the advice changes no content.
+        let advised = unsafe { madvise(place.cast(), HUGE_PAGE_LEN, MmapAdvise::MADV_NOHUGEPAGE) };
+        debug_assert!(matches!(advised, Ok(()) | Err(Errno::EINVAL)), "madvise: {advised:?}");
+    }
+    Err(is_mapped)
 }
 
 /// Writes to every page, atomically, because a named mapping may have other writers.
