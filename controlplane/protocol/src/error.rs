@@ -46,7 +46,7 @@ open_codes! {
         State = 17,
         /// Too much is under way; nothing was done.
         Busy = 18,
-        /// The switch stops.
+        /// The switch stops; the hint is where another may be.
         Leaving = 19,
     }
 }

@@ -53,13 +53,17 @@ impl Core {
         {
             return Arc::clone(endpoint);
         }
-        let endpoint = self.hint.take().unwrap_or_else(|| {
+        let endpoint = if let Some(hint) = self.hint.take() {
+            // Ours come next, not the same again.
+            self.endpoint_next %= self.endpoints.len();
+            hint
+        } else {
             let count = self.endpoints.len() + usize::from(self.hinted.is_some());
             let index = self.endpoint_next % count;
             self.endpoint_next = index + 1;
             let endpoint = self.endpoints.get(index).or(self.hinted.as_ref());
             Arc::clone(endpoint.expect("the index is below their count"))
-        });
+        };
         self.endpoint_used = Some(Arc::clone(&endpoint));
         endpoint
     }
