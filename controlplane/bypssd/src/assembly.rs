@@ -168,6 +168,10 @@ impl Service for Served {
         self.switch.is_closing(ConnId(conn))
     }
 
+    fn node(&self, conn: u32) -> Option<u32> {
+        self.switch.node(ConnId(conn))
+    }
+
     fn leave(&mut self, hint: &str, now: Instant) {
         self.switch.leave(hint, now);
     }

@@ -15,7 +15,7 @@ use crate::config::{
 };
 use crate::entropy;
 use crate::error::Error;
-use crate::limits::{CONNECTIONS, PARTIAL_LEN, PLACES, PORTS_MAX};
+use crate::limits::{CONNECTIONS, PARTIAL_LEN, PARTIAL_MS, PLACES, PORTS_MAX};
 use crate::plan::Plan;
 use crate::run;
 
@@ -60,6 +60,7 @@ fn plan(args: &DevArgs, machine: &Machine) -> Result<Plan, Error> {
             frame_len: limits.frame_len_max(),
             message_len: limits.message_len_max(),
             partial_len: PARTIAL_LEN,
+            partial_ms: PARTIAL_MS,
         },
         worker: Worker { core, idle, ..Worker::default() },
         metrics,

@@ -72,6 +72,22 @@ pub(crate) const CONNECTIONS_MAX: u32 = 1 << 20;
 /// the longest default frames.
 pub(crate) const PARTIAL_LEN: u64 = 256 << 20;
 
+/// What part of those is freed when they are too many: to find out who has the most is a look at every
+/// connection, which this makes one for each 32 MiB that come.
+pub(crate) const PARTIAL_FREED_DIVISOR: u64 = 8;
+
+/// Milliseconds after which a half frame must have made progress, unless the file says otherwise, and
+/// within which bounds: as long as two leases, and up to ten minutes.
+pub(crate) const PARTIAL_MS: u32 = 10_000;
+/// See [`PARTIAL_MS`].
+pub(crate) const PARTIAL_MS_MIN: u32 = 1_000;
+/// See [`PARTIAL_MS`].
+pub(crate) const PARTIAL_MS_MAX: u32 = 600_000;
+
+/// Bytes that are progress, where the frame does not become whole: 6.5 KB a second. A byte now and then
+/// would hold the memory of a frame for ever.
+pub(crate) const PARTIAL_PROGRESS_LEN: usize = 64 << 10;
+
 /// Bytes that one receive call takes, and so what a connection may have in one round before it is
 /// the next one's turn. 256 KiB are ten requests of 1,000 names, and lie in the second cache.
 pub(crate) const RECEIVE_LEN: usize = 256 << 10;

@@ -23,6 +23,8 @@ struct Conn {
     is_begun: bool,
     /// Bytes that were handed on and not taken.
     under_way: usize,
+    /// The node that it has come in as, once the keeper has said so.
+    node: Option<u32>,
     /// What is to be sent, of which so much was.
     out: Vec<u8>,
     sent: usize,
@@ -132,7 +134,7 @@ impl Remote {
     }
 
     fn hear(&mut self, down: Down) {
-        let Down { conn, generation, taken, bytes, spare, is_whole, is_closing } = down;
+        let Down { conn, generation, taken, node, bytes, spare, is_whole, is_closing } = down;
         self.spares.put(spare);
         let Self { conns, under_way, spares, dirty, .. } = self;
         let own = &mut conns[conn as usize];
@@ -142,6 +144,7 @@ impl Remote {
         }
         own.under_way -= taken;
         *under_way -= taken;
+        own.node = node;
         if own.sent == own.out.len() {
             spares.put(std::mem::replace(&mut own.out, bytes));
             own.sent = 0;
@@ -311,6 +314,10 @@ impl Service for Remote {
 
     fn is_closing(&self, conn: u32) -> bool {
         self.at(conn).is_closing
+    }
+
+    fn node(&self, conn: u32) -> Option<u32> {
+        self.at(conn).node
     }
 
     /// The keeper tells everybody.

@@ -122,6 +122,7 @@ impl Common {
             bounds: Bounds {
                 frame_len: bounds.frame_len,
                 partial_len: partial_len.max(bounds.frame_len.into()),
+                partial: base::Duration::from_millis(bounds.partial_ms.into()),
             },
             idle: plan.worker.idle,
             spin: base::Duration::from_micros(plan.worker.spin_us.into()),

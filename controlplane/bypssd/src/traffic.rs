@@ -36,6 +36,8 @@ pub(crate) struct Down {
     pub(crate) generation: u32,
     /// So much of what it sent was taken.
     pub(crate) taken: usize,
+    /// The node that it has come in as.
+    pub(crate) node: Option<u32>,
     /// What is to be sent.
     pub(crate) bytes: Vec<u8>,
     /// A buffer that is not used any more.

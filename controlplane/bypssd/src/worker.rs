@@ -24,6 +24,7 @@ mod counters;
 mod deadlines;
 mod gate;
 mod orders;
+mod partial;
 mod receive;
 mod service;
 mod transmit;
@@ -86,6 +87,8 @@ pub(crate) struct Bounds {
     pub(crate) frame_len: u32,
     /// Bytes of partial frames of all connections.
     pub(crate) partial_len: u64,
+    /// How long one of them may make no progress.
+    pub(crate) partial: Duration,
 }
 
 /// See the file's first words.
@@ -142,7 +145,7 @@ impl<S: Service> Worker<S> {
             shared: vec![0; RECEIVE_LEN],
             readable: VecDeque::new(),
             sending: VecDeque::new(),
-            deadlines: Deadlines::default(),
+            deadlines: Deadlines::new(bounds.partial),
             partial_len: 0,
             partial_len_max: bounds.partial_len,
             frame_len_max: usize::try_from(bounds.frame_len).expect("32 bits fit"),
@@ -400,9 +403,13 @@ impl<S: Service> Worker<S> {
 
     fn end_the_late(&mut self, now: Instant) {
         while let Some(late) = self.deadlines.pop(now) {
-            let (Late::Handshake(key) | Late::End(key)) = late;
+            let (Late::Handshake(key) | Late::End(key) | Late::Partial(key)) = late;
             let Some(connection) = self.connections.find(key) else { continue };
             match (late, connection.state) {
+                (Late::Partial(_), _state) => {
+                    self.look_at_partial(key, now);
+                    continue;
+                }
                 (Late::Handshake(_), State::Handshaking) => self.counters.handshakes_late += 1,
                 (Late::End(_), State::Ending) => self.counters.closed_late += 1,
                 (Late::End(_), State::Lingering { .. }) => {}
@@ -417,7 +424,7 @@ impl<S: Service> Worker<S> {
         let now = self.clock.now();
         let Some(connection) = self.connections.remove(index) else { return };
         self.counters.closed += 1;
-        self.partial_len = self.partial_len.saturating_sub(connection.partial.capacity() as u64);
+        self.partial_len -= connection.partial.len() as u64;
         if connection.is_served() {
             self.service.handle_closed(index, now);
         }

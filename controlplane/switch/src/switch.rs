@@ -245,6 +245,14 @@ impl Switch {
         self.connections.at(conn).phase == Phase::Closing
     }
 
+    /// The node that a connection has come in as: a number that may be another's once the last of
+    /// its connections and sessions is gone. None before its `WELCOME`.
+    #[must_use]
+    pub fn node(&self, conn: ConnId) -> Option<u32> {
+        let node = self.connections.at(conn).node;
+        (node != NIL).then_some(node)
+    }
+
     /// Whether so many answers wait on a connection that its requests stay where they are. The
     /// daemon need not read it.
     #[must_use]

@@ -55,6 +55,7 @@ pub(crate) const KEYS: Keys = Keys(&[
             "frame_len",
             "message_len",
             "partial_len",
+            "partial_ms",
         ],
     ),
     ("worker", &["core", "count", "cores", "idle", "spin_us"]),

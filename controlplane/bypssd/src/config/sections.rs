@@ -12,8 +12,8 @@ use super::network;
 use crate::identity;
 use crate::limits::{
     CONNECTIONS, CONNECTIONS_MAX, ID_LEN_MAX, LEASE_MS, LEASE_MS_MAX, LEASE_MS_MIN, METRICS_PORT,
-    PARTIAL_LEN, PLACES, PLACES_MAX, PORTS_MAX, PORTS_PLANNED, RHO_PPM, RHO_PPM_MAX, SPIN_US,
-    SPIN_US_MAX, STOP_MS, STOP_MS_MAX, WORKERS_MAX,
+    PARTIAL_LEN, PARTIAL_MS, PARTIAL_MS_MAX, PARTIAL_MS_MIN, PLACES, PLACES_MAX, PORTS_MAX,
+    PORTS_PLANNED, RHO_PPM, RHO_PPM_MAX, SPIN_US, SPIN_US_MAX, STOP_MS, STOP_MS_MAX, WORKERS_MAX,
 };
 
 /// The group of switches that this one belongs to.
@@ -94,6 +94,8 @@ pub(crate) struct Bounds {
     pub(crate) message_len: u32,
     /// Bytes of partial frames of all connections together.
     pub(crate) partial_len: u64,
+    /// Milliseconds that one of them may make no progress.
+    pub(crate) partial_ms: u32,
 }
 
 /// The threads that serve.
@@ -222,6 +224,8 @@ pub(crate) fn bounds(section: Section<'_>, ledger: &mut Ledger<'_>) -> Option<At
     let message_len =
         section.size("message_len", default.message_len_max().into(), 0..=frame_len_max, ledger);
     let partial_len = section.size("partial_len", PARTIAL_LEN, 1 << 20..=1 << 44, ledger);
+    let partial_ms =
+        section.number("partial_ms", PARTIAL_MS, PARTIAL_MS_MIN..=PARTIAL_MS_MAX, ledger);
     let (frame, message, partial) = (frame_len?, message_len?, partial_len?);
     let (frame_len, message_len) = (narrow(frame.value), narrow(message.value));
     let items = items?.value;
@@ -245,6 +249,7 @@ pub(crate) fn bounds(section: Section<'_>, ledger: &mut Ledger<'_>) -> Option<At
         frame_len,
         message_len,
         partial_len: partial.value,
+        partial_ms: partial_ms?.value,
     };
     Some(At { value: bounds, place: connections_at })
 }

@@ -205,7 +205,8 @@ impl Line {
         bytes.extend_from_slice(part);
         let spare = self.spares.take();
         let Conn { generation, taken, .. } = *own;
-        let down = Down { conn, generation, taken, bytes, spare, is_whole, is_closing };
+        let node = own.number.and_then(|number| service.node(number));
+        let down = Down { conn, generation, taken, node, bytes, spare, is_whole, is_closing };
         let len = part.len();
         if let Err(Down { bytes, spare, .. }) = self.ends.down.push(down) {
             self.spares.put(bytes);

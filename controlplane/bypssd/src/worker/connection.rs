@@ -45,6 +45,11 @@ pub(crate) struct Connection {
     pub(super) state: State,
     /// The beginning of a frame whose rest has not come, or frames that the service did not take.
     pub(super) partial: Vec<u8>,
+    /// Bytes of a half frame that came since its deadline was looked at last; as many as there can be
+    /// where a frame was whole meanwhile.
+    pub(super) progress: usize,
+    /// It is in the list of those whose half frames have a deadline.
+    pub(super) is_timed: bool,
     /// The kernel may have something to read.
     pub(super) is_readable: bool,
     /// The kernel may take something.
@@ -88,6 +93,8 @@ impl Connection {
             is_loopback,
             state,
             partial: Vec::new(),
+            progress: 0,
+            is_timed: false,
             is_readable: false,
             is_writable: true,
             is_hung_up: false,
@@ -189,6 +196,12 @@ impl Connections {
     pub(super) fn find(&mut self, key: Key) -> Option<&mut Connection> {
         let place = self.places.get_mut(key.index as usize)?;
         place.connection.as_mut().filter(|_connection| place.generation == key.generation)
+    }
+
+    /// All of them, with their indices.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &Connection)> {
+        let each = (0..).zip(&self.places);
+        each.filter_map(|(index, place)| Some((index, place.connection.as_ref()?)))
     }
 
     /// What the one at `index` is told apart from earlier ones by.

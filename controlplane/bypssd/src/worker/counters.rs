@@ -45,8 +45,10 @@ counters! {
     handshakes_late,
     /// Connections that ended by an error of TLS.
     tls_failed,
-    /// Connections that ended because partial frames of all of them took too much memory.
+    /// Connections that ended because half frames were too many bytes, of which their node had the most.
     closed_partial_full,
+    /// Connections that ended because the rest of a half frame did not come in time.
+    closed_partial_late,
     /// Calls that received something.
     receives,
     /// Bytes that were received.

@@ -81,7 +81,7 @@ impl<S: Service> Worker<S> {
     /// Receives once.
     fn pull(&mut self, index: u32) -> Pulled {
         let Some(connection) = self.connections.at(index) else { return Pulled::Stop };
-        let before = connection.partial.capacity();
+        let before = connection.partial.len();
         let filled = fill(connection, &mut self.shared);
         self.note_partial(index, before);
         match filled {
@@ -92,6 +92,9 @@ impl<S: Service> Worker<S> {
             Ok((filled, len, wanted)) => {
                 self.counters.receives += 1;
                 self.counters.received_bytes += len as u64;
+                if let Some(connection) = self.connections.at(index) {
+                    connection.progress = connection.progress.saturating_add(len);
+                }
                 match self.deliver(index, filled) {
                     true if len == wanted => Pulled::More,
                     true => Pulled::Some,
@@ -163,18 +166,23 @@ impl<S: Service> Worker<S> {
     fn deliver(&mut self, index: u32, filled: Filled) -> bool {
         let now = self.clock.now();
         let Some(connection) = self.connections.at(index) else { return false };
-        let before = connection.partial.capacity();
-        match filled {
+        let before = connection.partial.len();
+        let used = match filled {
             Filled::Shared(len) => {
                 let bytes = &self.shared[..len];
                 let used = self.service.handle_bytes(index, bytes, now);
                 connection.partial.clear();
                 connection.partial.extend_from_slice(&bytes[used..]);
+                used
             }
             Filled::Own => {
                 let used = self.service.handle_bytes(index, &connection.partial, now);
                 connection.partial.drain(..used);
+                used
             }
+        };
+        if used > 0 {
+            connection.progress = usize::MAX;
         }
         if connection.partial.is_empty() && connection.partial.capacity() > PARTIAL_KEPT_LEN {
             connection.partial = Vec::new();
@@ -189,18 +197,16 @@ impl<S: Service> Worker<S> {
         // The service refuses a longer one by its header; that it has not is no reason to grow.
         let is_too_long = frame_len.is_some_and(|len| len > self.frame_len_max);
         self.note_partial(index, before);
-        if !is_closing && (is_too_long || self.partial_len > self.partial_len_max) {
+        if !is_closing && is_too_long {
             self.counters.closed_partial_full += 1;
             self.close(index);
             return false;
         }
-        !is_closing && !is_blocked
-    }
-
-    /// Counts what a connection keeps, which was so much before.
-    fn note_partial(&mut self, index: u32, before: usize) {
-        let now = self.connections.at(index).map_or(0, |connection| connection.partial.capacity());
-        self.partial_len = (self.partial_len + now as u64).saturating_sub(before as u64);
+        self.time_partial(index, now);
+        if self.partial_len > self.partial_len_max {
+            self.end_hoarders();
+        }
+        !is_closing && !is_blocked && self.connections.at(index).is_some()
     }
 
     /// The other end sends no more: what it asked for is still answered.
@@ -271,6 +277,11 @@ fn fill(connection: &mut Connection, shared: &mut [u8]) -> io::Result<(Filled, u
         }
         Some(frame_len) => {
             let whole = frame_len.min(kept + RECEIVE_LEN);
+            if connection.partial.capacity() < whole {
+                // Twice what is there, so that a byte is moved twice at most; never more than the frame.
+                let room = frame_len.min(whole.max(2 * kept));
+                connection.partial.reserve_exact(room - kept);
+            }
             connection.partial.resize(whole, 0);
             let read = read(connection, |partial| &mut partial[kept..]);
             let len = *read.as_ref().unwrap_or(&0);

@@ -78,6 +78,10 @@ pub(crate) trait Service {
     /// Whether the connection is to be closed once it has nothing to send.
     fn is_closing(&self, conn: u32) -> bool;
 
+    /// The node that the connection has come in as, by a number that is another's once none of its
+    /// connections is there.
+    fn node(&self, conn: u32) -> Option<u32>;
+
     /// Tells everybody that the switch ends, and that another may be at `hint`, unless it is empty.
     fn leave(&mut self, hint: &str, now: Instant);
 

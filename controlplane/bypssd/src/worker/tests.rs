@@ -50,13 +50,16 @@ both_ways! {
     one_too_many_is_refused_and_its_place_is_free_again_after_another_left
     one_address_does_not_take_the_places_of_all
     partial_frames_are_bounded_together
+    who_hoards_half_frames_pays_for_it_and_nobody_else
+    a_half_frame_that_does_not_go_on_ends_its_connection_in_time
+    one_frame_as_long_as_all_half_frames_may_be_comes_through
     everybody_is_told_of_the_end_and_the_worker_ends_when_they_have_heard
     who_never_reads_the_last_words_is_not_waited_for
     a_worker_that_waits_does_not_turn
 }
 
-/// Sends every frame back; a frame of kind 1 asks for the end, and one of kind 2 is answered a
-/// thousandfold.
+/// Sends every frame back; a frame of kind 1 asks for the end, one of kind 2 is answered a
+/// thousandfold, and one of kind 3 says which node it is by its length.
 #[derive(Debug, Default)]
 struct Echo {
     conns: Vec<EchoConn>,
@@ -68,6 +71,7 @@ struct Echo {
 struct EchoConn {
     is_open: bool,
     is_closing: bool,
+    node: Option<u32>,
     out: Vec<u8>,
 }
 
@@ -83,12 +87,12 @@ impl Service for Echo {
         assert!(!self.conns[index].is_open, "{conn} was closed before");
         assert!(peer.is_loopback);
         let greeting = peer.certified.unwrap_or_else(|| "hello".to_owned()).into_bytes();
-        self.conns[index] = EchoConn { is_open: true, is_closing: false, out: greeting };
+        self.conns[index] = EchoConn { is_open: true, out: greeting, ..EchoConn::default() };
         self.dirty.push_back(conn);
     }
 
     fn handle_bytes(&mut self, conn: u32, bytes: &[u8], _now: Instant) -> usize {
-        let EchoConn { is_open, is_closing, out } = &mut self.conns[conn as usize];
+        let EchoConn { is_open, is_closing, node, out } = &mut self.conns[conn as usize];
         assert!(*is_open);
         if *is_closing {
             return bytes.len();
@@ -106,6 +110,9 @@ impl Service for Echo {
             }
             used += len;
             frames += 1;
+            if frame[4] == 3 {
+                *node = u32::try_from(len).ok();
+            }
             if frame[4] == 1 {
                 *is_closing = true;
                 used = bytes.len();
@@ -138,6 +145,10 @@ impl Service for Echo {
 
     fn is_closing(&self, conn: u32) -> bool {
         self.conns[conn as usize].is_closing
+    }
+
+    fn node(&self, conn: u32) -> Option<u32> {
+        self.conns[conn as usize].node
     }
 
     fn leave(&mut self, _hint: &str, _now: Instant) {
@@ -181,6 +192,7 @@ struct Allowed {
     connections_per_source: u32,
     frame_len: u32,
     partial_len: u64,
+    partial: Duration,
 }
 
 const ALLOWED: Allowed = Allowed {
@@ -188,6 +200,7 @@ const ALLOWED: Allowed = Allowed {
     connections_per_source: 8,
     frame_len: 8 << 20,
     partial_len: 64 << 20,
+    partial: Duration::from_secs(60),
 };
 
 /// How a worker is started.
@@ -207,11 +220,11 @@ fn base(allowed: Allowed, is_tls: bool) -> Base {
     let address = "127.0.0.1:0".parse().unwrap();
     let door = Door::open(Listener { address, is_tls }).unwrap();
     let address = door.address().unwrap();
-    let Allowed { connections, connections_per_source, frame_len, partial_len } = allowed;
+    let Allowed { connections, connections_per_source, frame_len, partial_len, partial } = allowed;
     let census = Census::new(1, connections, connections_per_source);
     let echo = Echo::default();
     let most_in_one_call = Arc::clone(&echo.most_in_one_call);
-    let bounds = Bounds { frame_len, partial_len };
+    let bounds = Bounds { frame_len, partial_len, partial };
     Base { census, door, address, bounds, echo, most_in_one_call }
 }
 
@@ -486,6 +499,71 @@ fn partial_frames_are_bounded_together(start: Start) {
     served.until("some are closed", |counters| counters.closed_partial_full >= 2);
     assert!(served.panel.ask().unwrap().partial_len <= 1 << 20);
     served.end();
+}
+
+fn who_hoards_half_frames_pays_for_it_and_nobody_else(start: Start) {
+    let served = start(Allowed { partial_len: 2 << 20, connections: 16, ..ALLOWED }, None);
+    let allowed_per_source = 8;
+    let named = |node: usize| {
+        let mut stream = served.connect();
+        stream.write_all(&frame(3, 12 + node)).unwrap();
+        back(&mut stream, &frame(3, 12 + node));
+        stream
+    };
+    // Seven connections of one node fill the bound, none of them with much.
+    let mut hoards: Vec<_> = (1..allowed_per_source).map(|_| named(1)).collect();
+    let mut honest = named(2);
+    for stream in &mut hoards {
+        stream.write_all(&frame(0, 1 << 20)[..290 << 10]).unwrap();
+    }
+    let full = 7 * (290 << 10) - (64 << 10);
+    let begun = StdInstant::now();
+    while served.panel.ask().unwrap().partial_len < full {
+        assert!(begun.elapsed() < StdDuration::from_secs(20));
+        thread::sleep(StdDuration::from_millis(2));
+    }
+    // Another's frame is longer than each of them, and comes through all the same.
+    let long = frame(0, 1 << 20);
+    let mut writer = honest.try_clone().unwrap();
+    let sender = thread::spawn(move || writer.write_all(&frame(0, 1 << 20)).unwrap());
+    back(&mut honest, &long);
+    sender.join().unwrap();
+    let counters = served.counters();
+    assert!((1..=6).contains(&counters.closed_partial_full), "{counters:?}");
+    served.end();
+}
+
+fn a_half_frame_that_does_not_go_on_ends_its_connection_in_time(start: Start) {
+    let partial = Duration::from_millis(200);
+    let served = start(Allowed { partial, ..ALLOWED }, None);
+    let (mut stuck, mut slow, mut idle) = (served.connect(), served.connect(), served.connect());
+    stuck.write_all(&frame(0, 1 << 20)[..1_000]).unwrap();
+    idle.write_all(&frame(0, 12)).unwrap();
+    back(&mut idle, &frame(0, 12));
+    // One that goes on, and takes longer than that in all.
+    let long = frame(0, 2 << 20);
+    for part in long.chunks(256 << 10) {
+        slow.write_all(part).unwrap();
+        thread::sleep(StdDuration::from_millis(90));
+    }
+    back(&mut slow, &long);
+    assert!(matches!(stuck.read(&mut [0; 8]), Ok(0) | Err(_)));
+    served.until("it is counted", |counters| counters.closed_partial_late == 1);
+    idle.write_all(&frame(0, 13)).unwrap();
+    back(&mut idle, &frame(0, 13));
+    assert_eq!(served.panel.ask().unwrap().partial_len, 0);
+    assert_eq!(served.end().closed_partial_late, 1);
+}
+
+fn one_frame_as_long_as_all_half_frames_may_be_comes_through(start: Start) {
+    let (frame_len, partial_len) = (4 << 20, 4 << 20);
+    let served = start(Allowed { frame_len, partial_len, ..ALLOWED }, None);
+    let mut stream = served.connect();
+    let mut writer = stream.try_clone().unwrap();
+    let sender = thread::spawn(move || writer.write_all(&frame(0, 4 << 20)).unwrap());
+    back(&mut stream, &frame(0, 4 << 20));
+    sender.join().unwrap();
+    assert_eq!(served.end().closed_partial_full, 0);
 }
 
 #[test]

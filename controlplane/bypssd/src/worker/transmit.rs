@@ -147,7 +147,7 @@ impl<S: Service> Worker<S> {
         }
         self.service.handle_closed(index, now);
         let Some(connection) = self.connections.at(index) else { return };
-        self.partial_len = self.partial_len.saturating_sub(connection.partial.capacity() as u64);
+        self.partial_len -= connection.partial.len() as u64;
         connection.partial = Vec::new();
         connection.state = State::Lingering { thrown_away: 0 };
         if connection.stream.shutdown(Shutdown::Write).is_err() {
