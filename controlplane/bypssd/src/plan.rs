@@ -6,7 +6,9 @@ use std::path::PathBuf;
 
 use base::IdlePolicy;
 use logging::Log;
+use protocol::limits::answer_len_max_of;
 use settings::{grouped, show_size};
+use switch::limits::{ANSWERS_LEN_MAX, NOTICES_LEN_MAX, QUEUE_LEN_MAX};
 use switch::{LenAtMost, tables_len_at_most, tables_len_at_start};
 
 use crate::config::{
@@ -96,6 +98,7 @@ impl fmt::Display for Plan {
             "frames     of up to {frame_len}, {} items, messages of {message_len}; {partial} of partial ones",
             grouped((*items).into())
         )?;
+        self.show_waiting(f)?;
         self.show_worker(f)?;
         match self.metrics {
             Some(address) => writeln!(f, "metrics    http://{address}/metrics, /livez, /readyz")?,
@@ -111,6 +114,23 @@ impl fmt::Display for Plan {
 }
 
 impl Plan {
+    /// What waits for those who take nothing: of one, and of as many as there may be.
+    fn show_waiting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Bounds { connections, sessions, items, .. } = self.bounds;
+        let pushes_of = |access: &Access| access.quota.queue_len.unwrap_or(QUEUE_LEN_MAX);
+        let pushes = u64::from(self.access.iter().map(pushes_of).max().unwrap_or_default());
+        let pushes = pushes + NOTICES_LEN_MAX as u64;
+        let answers = ANSWERS_LEN_MAX as u64 + answer_len_max_of(items, sessions);
+        writeln!(
+            f,
+            "waiting    for one that takes nothing: {} of answers, {} of pushes; for all of them {} and {}",
+            show_size(answers),
+            show_size(pushes),
+            show_size(answers * u64::from(connections)),
+            show_size(pushes * u64::from(sessions)),
+        )
+    }
+
     fn show_ports(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Ports { planned, max, shards } = self.ports;
         let (at_start, at_most) = (show_size(self.memory_at_start()), self.memory_at_most());

@@ -120,7 +120,7 @@ impl<'o> Batch<'o, Name<'_>> {
 
     /// A `QUERY_NODE`; the names are those of nodes.
     pub fn query_node(out: &'o mut Vec<u8>, id: u32, limits: &Limits) -> Self {
-        Self::of(out, RequestKind::QueryNode, 0, id, limits)
+        Self::of(out, RequestKind::QueryNode, 0, id, &limits.of_nodes())
     }
 
     /// A `SEND_MANY` of one message to the names.

@@ -25,6 +25,12 @@ pub enum FrameError {
         /// `items_max`.
         limit: u32,
     },
+    /// The frame is right, and asks about more nodes than a request may.
+    #[error("more than {limit} nodes")]
+    TooManyNodes {
+        /// `nodes_max`: [`crate::limits::QUERY_NODES_MAX`], or `items_max` if that is less.
+        limit: u32,
+    },
     /// The frame is right, and a message in it is longer than one may be.
     #[error("a message is longer than {limit} bytes")]
     MessageTooLong {
@@ -112,6 +118,7 @@ impl FrameError {
             Self::Malformed { .. } => ErrorCode::Malformed,
             Self::FrameTooLarge { .. }
             | Self::TooManyItems { .. }
+            | Self::TooManyNodes { .. }
             | Self::MessageTooLong { .. } => ErrorCode::TooLarge,
             Self::BadName { .. } => ErrorCode::BadName,
             Self::UnknownKind { .. } | Self::UnknownFlags { .. } => ErrorCode::Unsupported,
@@ -134,6 +141,9 @@ impl FrameError {
             }
             Self::TooManyItems { limit } => {
                 (u64::from(limit), "items_max", "the frame has too many items")
+            }
+            Self::TooManyNodes { limit } => {
+                (u64::from(limit), "nodes_max", "the frame asks about too many nodes")
             }
             Self::MessageTooLong { limit } => {
                 (u64::from(limit), "message_len_max", "a message is too long")

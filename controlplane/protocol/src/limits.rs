@@ -35,6 +35,10 @@ pub const FRAME_LEN_MAX: u32 = (1 << 28) + 4_096;
 /// What a switch may offer as `items_max`. At ten million items a second it is a tenth of one.
 pub const ITEMS_MAX: u32 = 1_000_000;
 
+/// Nodes of a `QUERY_NODE`, where `items_max` is not less. A name of one byte, which takes two, is answered
+/// with up to 270: of so many that is 1.1 MB.
+pub const QUERY_NODES_MAX: u32 = 4_096;
+
 /// Shards of a switch: the number of one is the top byte of a sequence, and a count of them a byte.
 pub const SHARDS_MAX: u8 = 255;
 
@@ -46,15 +50,25 @@ pub const MESSAGE_OVERHEAD: u32 = 12 + 4 + 1_026 + 4;
 const ANSWER_LEN_BASE: u64 = 4_096;
 const _: () = assert!(12 + 5 * 4 + 255 * 12 <= ANSWER_LEN_BASE);
 
-/// Bytes of an answer for each item of its request: an owner of its own with the longest id and
-/// address, a sequence and an owner index. A failure of a registration, or a node, has less.
-const ANSWER_LEN_ITEM: u64 = 1 + 64 + 2 + 255 + 8 + 4;
+/// Bytes of an answer for each item of its request: a sequence and an owner index. A failure of a
+/// registration has less.
+const ANSWER_LEN_ITEM: u64 = 8 + 4;
+
+/// Bytes of an answer for each owner that it names: the longest id and address. A node has less.
+const ANSWER_LEN_OWNER: u64 = 1 + 64 + 2 + 255;
 
 /// The bytes that an answer to a request of `items` items can have. It may be more than
 /// `frame_len_max`, which bounds requests, lists and pushes: what was done must be answered.
 #[must_use]
 pub fn answer_len_max(items: u32) -> u64 {
-    ANSWER_LEN_BASE + ANSWER_LEN_ITEM * u64::from(items)
+    answer_len_max_of(items, items)
+}
+
+/// The same where there are so many sessions, each of which an answer names once.
+#[must_use]
+pub fn answer_len_max_of(items: u32, sessions: u32) -> u64 {
+    let owners = u64::from(sessions.min(items));
+    ANSWER_LEN_BASE + ANSWER_LEN_ITEM * u64::from(items) + ANSWER_LEN_OWNER * owners
 }
 
 /// The bounds that a connection has, as `WELCOME` names them.
@@ -137,6 +151,20 @@ impl Limits {
     pub(crate) const fn check_items(&self, count: u32) -> Result<(), FrameError> {
         if count > self.items_max {
             return Err(FrameError::TooManyItems { limit: self.items_max });
+        }
+        Ok(())
+    }
+
+    /// The same for a request about nodes.
+    pub(crate) fn of_nodes(&self) -> Self {
+        Self { items_max: self.items_max.min(QUERY_NODES_MAX), ..*self }
+    }
+
+    /// The error of a list with more nodes than a request may have.
+    pub(crate) fn check_nodes(&self, count: u32) -> Result<(), FrameError> {
+        let limit = self.of_nodes().items_max;
+        if count > limit {
+            return Err(FrameError::TooManyNodes { limit });
         }
         Ok(())
     }

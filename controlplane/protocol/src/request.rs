@@ -90,7 +90,10 @@ impl<'a> Request<'a> {
         if kind != RequestKind::Hello {
             cursor.finish()?;
         }
-        limits.check_items(parsed.count)?;
+        match kind {
+            RequestKind::QueryNode => limits.check_nodes(parsed.count)?,
+            _other => limits.check_items(parsed.count)?,
+        }
         limits.check_message(parsed.longest)?;
         Ok(Self { header, body: parsed.body })
     }

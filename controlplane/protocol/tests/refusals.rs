@@ -120,6 +120,7 @@ fn each_error_is_told_by_its_code_number_and_hint() {
         (FrameError::Malformed { at: 9, what }, ErrorCode::Malformed, true, 9, ""),
         (FrameError::FrameTooLarge { limit: 5 }, ErrorCode::TooLarge, true, 5, "frame_len_max"),
         (FrameError::TooManyItems { limit: 6 }, ErrorCode::TooLarge, false, 6, "items_max"),
+        (FrameError::TooManyNodes { limit: 6 }, ErrorCode::TooLarge, false, 6, "nodes_max"),
         (FrameError::MessageTooLong { limit: 7 }, ErrorCode::TooLarge, false, 7, "message_len_max"),
         (FrameError::BadName { item: 3 }, ErrorCode::BadName, false, 3, ""),
         (FrameError::UnknownKind { kind: 0x33 }, ErrorCode::Unsupported, false, 0x33, ""),

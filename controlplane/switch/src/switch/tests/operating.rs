@@ -223,3 +223,58 @@ fn who_may_not_query_names_may_not_list_or_watch_them() {
     assert_eq!(bed.ask(tool, list_ports(0, 9, "web/x")), "ports next 0");
     assert_eq!(bed.ask(tool, watch("web/")), "watching");
 }
+
+#[test]
+fn a_query_of_nodes_is_bounded_because_its_answer_is_so_much_longer() {
+    let mut bed = Bed::new();
+    let long = "a".repeat(255);
+    let asked = Hello { address: &long, ..hello("n", 1) };
+    let conn = bed.connect_as(asked);
+    assert!(bed.ask(conn, |out| bare(out, RequestKind::WaitMsg)).starts_with("wait_msg"));
+    let query = |count: u32| {
+        let mut frame = vec![0, 0, 0, 0, 0x0f, 0, 0, 0, 7, 0, 0, 0];
+        frame.extend(count.to_le_bytes());
+        frame.extend(b"\x01n".repeat(count as usize));
+        let len = u32::try_from(frame.len()).unwrap();
+        frame[..4].copy_from_slice(&len.to_le_bytes());
+        frame
+    };
+    let most = protocol::limits::QUERY_NODES_MAX;
+    let answer = bed.ask(conn, |out| out.extend(query(most + 1)));
+    assert_eq!(answer, "error TooLarge 4096 nodes_max");
+    let before = bed.switch.counters().bytes_out;
+    let answer = bed.ask(conn, |out| out.extend(query(most)));
+    assert!(answer.starts_with("nodes Live(aaa"), "{}", &answer[..40]);
+    let len = bed.switch.counters().bytes_out - before;
+    assert_eq!(len, 16 + u64::from(most) * (1 + 2 + 255 + 4 + 8));
+    // Who builds it is told by how many fit.
+    let mut out = Vec::new();
+    let mut batch = protocol::Batch::query_node(&mut out, 1, &protocol::Limits::DEFAULT);
+    let fitting = std::iter::repeat_with(|| batch.push(protocol::Name(b"n")));
+    assert_eq!(fitting.take(5_000).filter(|is_in| *is_in).count(), most as usize);
+}
+
+#[test]
+fn who_does_not_read_has_no_more_than_a_mark_and_one_answer_waiting() {
+    let mut bed = Bed::new();
+    let conn = bed.connect("n", 0);
+    bed.stop_reading(conn);
+    let mut requests = Vec::new();
+    for _ in 0..20 {
+        query_node(&["n"; 4_096])(&mut requests);
+        query(&["p"; 20_000], false)(&mut requests);
+    }
+    let mut at = 0;
+    loop {
+        let used = bed.switch.handle_bytes(conn, &requests[at..], bed.now);
+        bed.pump();
+        if used == 0 {
+            break;
+        }
+        at += used;
+    }
+    assert!(at < requests.len() && bed.switch.is_held_back(conn));
+    let waiting = bed.switch.connections.at(conn).outbox.answers_len();
+    let longest = usize::try_from(protocol::limits::answer_len_max_of(20_000, 1)).unwrap();
+    assert!(waiting <= crate::limits::ANSWERS_LEN_MAX + longest, "{waiting} bytes wait");
+}
