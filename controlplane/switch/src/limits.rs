@@ -100,10 +100,18 @@ pub const CONNECTIONS_MAX: u32 = 1 << 20;
 
 /// Sessions at most. Each has a slot, and a second one for as long as the ports that it gave back
 /// with `YIELD` are swept, so there are half as many as slots.
-pub const SESSIONS_MAX: u32 = SLOTS_MAX / 2;
+pub const SESSIONS_MAX: u32 = (SLOTS_MAX - SLOTS_BESIDE) / SLOTS_PER_SESSION;
 
 /// Slots for each session that there may be: see [`SESSIONS_MAX`].
 pub(crate) const SLOTS_PER_SESSION: u32 = 2;
+
+/// Slots beside those: all that one node may have swept, and one more, so that where there are few
+/// sessions a node which gives back and begins again and again takes none from others.
+pub(crate) const SLOTS_BESIDE: u32 = SWEEPING_PER_NODE_MAX + 1;
+
+/// Slots of a node in one shard whose ports are swept at a time. A sweep of a million ports takes a
+/// tenth of a second; whoever gives back or begins more often is busy with itself, and waits for it.
+pub const SWEEPING_PER_NODE_MAX: u32 = 8;
 
 /// Evicted sessions that a node may have beside its live one. Each keeps its ports from everybody
 /// for up to the exclusion, so a node that starts over and over again has to wait.

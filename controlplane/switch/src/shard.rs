@@ -80,12 +80,16 @@ impl Shard {
         self.slots.has_free()
     }
 
-    /// Every port of the session is free from now on, and it waits for none; the session goes on
-    /// under another slot. `None`: there is none, and nothing was done.
+    /// Every port of the session is free from now on, and it waits for none. If it had any, it goes on
+    /// under another slot while those of the first are swept, and that slot is given; there is one,
+    /// for the caller saw it.
     pub(crate) fn give_up(&mut self, session: u32, node: u32) -> Option<Slot> {
-        let before = self.slot_of(session);
-        let slot = self.open(session, node)?;
         self.cancel_all(session);
+        let before = self.slot_of(session);
+        if self.table.ports_of(before) == 0 {
+            return None;
+        }
+        let slot = self.open(session, node).expect("there was one");
         self.slots.kill(before, Over::Released);
         self.table.end(before);
         Some(slot)
@@ -97,12 +101,18 @@ impl Shard {
         self.forget_wishes(session);
     }
 
-    /// Every port of the session is free from now on, and who follows one will be told.
-    pub(crate) fn kill(&mut self, session: u32, over: Over) {
+    /// Every port of the session is free from now on, and who follows one will be told. Whether there
+    /// is one: else its slot is another's at once, and does not name its node any more.
+    pub(crate) fn kill(&mut self, session: u32, over: Over) -> bool {
         let slot = self.slot_of(session);
+        self.session_slots[session as usize] = NIL;
+        if self.table.ports_of(slot) == 0 {
+            self.slots.put_back(slot);
+            return false;
+        }
         self.slots.kill(slot, over);
         self.table.end(slot);
-        self.session_slots[session as usize] = NIL;
+        true
     }
 
     /// The session wants to hear of nothing and waits for nothing any more.

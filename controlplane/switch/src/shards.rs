@@ -90,15 +90,11 @@ impl Shards {
         self.all.iter().all(Shard::has_slot)
     }
 
-    /// As [`Shard::give_up`]; false: there is no slot somewhere, and nothing was done.
-    pub(crate) fn give_up(&mut self, session: u32, node: u32) -> bool {
-        if !self.has_slot() {
-            return false;
-        }
-        for shard in &mut self.all {
-            shard.give_up(session, node).expect("there was a slot");
-        }
-        true
+    /// As [`Shard::give_up`]: how many slots are swept for it. Where the session holds something,
+    /// [`Shards::has_slot`] was asked before.
+    pub(crate) fn give_up(&mut self, session: u32, node: u32) -> u32 {
+        let given = self.all.iter_mut().filter_map(|shard| shard.give_up(session, node));
+        u32::try_from(given.count()).expect("a byte")
     }
 
     /// As [`Shard::drain`].
@@ -106,9 +102,10 @@ impl Shards {
         self.all.iter_mut().for_each(|shard| shard.drain(session));
     }
 
-    /// As [`Shard::kill`].
-    pub(crate) fn kill(&mut self, session: u32, over: Over) {
-        self.all.iter_mut().for_each(|shard| shard.kill(session, over));
+    /// As [`Shard::kill`]: how many slots are swept for it.
+    pub(crate) fn kill(&mut self, session: u32, over: Over) -> u32 {
+        let killed = self.all.iter_mut().map(|shard| u32::from(shard.kill(session, over)));
+        killed.sum()
     }
 
     /// As [`Shard::forget_wishes`].

@@ -86,6 +86,13 @@ impl Slots {
         self.untold.push_back(slot);
     }
 
+    /// The session of the slot is over, and held nothing.
+    pub(crate) fn put_back(&mut self, slot: Slot) {
+        assert!(!self.dead[slot.0 as usize], "{slot:?} is swept");
+        self.owners[slot.0 as usize].session = NIL;
+        self.free.push(slot);
+    }
+
     /// The session of the slot was evicted: what it holds it may hold for a while still.
     pub(crate) fn drain(&mut self, slot: Slot) {
         self.owners[slot.0 as usize].is_draining = true;

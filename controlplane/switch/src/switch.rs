@@ -27,7 +27,7 @@ use crate::config::{Identity, SwitchConfig, SwitchError};
 use crate::connection::{ConnId, Connections, Phase};
 use crate::counters::Counters;
 use crate::lease::Leases;
-use crate::limits::{ANSWERS_LEN_MAX, HELLO_TIMEOUT, NIL, SLOTS_PER_SESSION};
+use crate::limits::{ANSWERS_LEN_MAX, HELLO_TIMEOUT, NIL, SLOTS_BESIDE, SLOTS_PER_SESSION};
 use crate::outbox::Pushed;
 use crate::owners::Owners;
 use crate::refusal;
@@ -101,7 +101,7 @@ impl Switch {
     ) -> Result<Self, SwitchError> {
         config.check(&identity)?;
         let exclusion = config.exclusion();
-        let slots = config.sessions_max * SLOTS_PER_SESSION;
+        let slots = config.sessions_max * SLOTS_PER_SESSION + SLOTS_BESIDE;
         let plan = Plan {
             shard: 0,
             ports_planned: config.ports_planned,

@@ -61,10 +61,13 @@ impl Switch {
             Standing::Over(end) => return Err(refusal::ended(end)),
             Standing::Live(session) => {
                 let node = self.sessions.session(session).node;
-                if !self.shards.give_up(session, node) {
+                let holds_any = self.shards.ports_of(session) > 0;
+                if holds_any && !self.may_open_slot(node) {
                     return Err(refusal::BUSY);
                 }
-                self.hold_for_slots(node);
+                let swept = self.shards.give_up(session, node);
+                (0..swept).for_each(|_slot| self.sessions.hold(node));
+                self.sessions.sweep(node, swept);
             }
             Standing::Draining(session, eviction) => {
                 self.end(session, End::Evicted(eviction), Over::Released);
@@ -127,8 +130,13 @@ impl Switch {
     /// The session is over: its ports are free, and who follows one is told in time.
     fn end(&mut self, session: u32, end: End, over: Over) {
         self.shards.forget_wishes(session);
-        self.shards.kill(session, over);
+        let node = self.sessions.session(session).node;
+        let swept = self.shards.kill(session, over);
+        self.sessions.sweep(node, swept);
         self.sessions.end(session, end);
+        // The others do not name it any more.
+        let others = u32::from(self.shards.count()) - swept;
+        (0..others).for_each(|_slot| self.sessions.leave(node));
     }
 
     /// The session goes on at `conn`.
@@ -152,7 +160,7 @@ impl Switch {
     /// The session of `conn` begins, and evicts the one before it.
     fn begin(&mut self, conn: ConnId) -> Result<u32, ErrorFrame<'static>> {
         let node = self.connections.at(conn).node;
-        if !self.sessions.has_room(node) || !self.shards.has_slot() {
+        if !self.sessions.has_room(node) || !self.may_open_slot(node) {
             return Err(refusal::BUSY);
         }
         if let Some(before) = self.sessions.live(node) {
@@ -167,6 +175,11 @@ impl Switch {
         self.connections.at_mut(conn).session = Some(found);
         self.counters.sessions_begun += 1;
         Ok(session)
+    }
+
+    /// Whether the node may have another slot in each shard, and there is one.
+    fn may_open_slot(&self, node: u32) -> bool {
+        self.sessions.may_sweep(node, self.shards.count()) && self.shards.has_slot()
     }
 
     /// The slot of each shard names its node until the last of its ports is swept.

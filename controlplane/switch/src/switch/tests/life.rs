@@ -4,6 +4,7 @@ use protocol::RequestKind;
 
 use super::bed::{Bed, PLAIN, WAIT, bare, cancel, config, query, query_node, reg, relet, unreg};
 use crate::config::SwitchConfig;
+use crate::limits::SWEEPING_PER_NODE_MAX;
 
 const WAIT_MSG: RequestKind = RequestKind::WaitMsg;
 
@@ -186,11 +187,52 @@ fn yield_again_and_again_never_runs_out_once_it_is_swept() {
         assert_eq!(granted, format!("reg {}*1", round + 1));
         assert_eq!(bed.ask(a, |out| bare(out, RequestKind::Yield)), "yielded");
         if round == 4 {
-            // Both slots are taken, of which one is not swept yet.
-            assert_eq!(bed.ask(a, |out| bare(out, RequestKind::Yield)), "error Busy 0");
+            // There is nothing to sweep.
+            assert_eq!(bed.ask(a, |out| bare(out, RequestKind::Yield)), "yielded");
         }
         bed.settle();
     }
+}
+
+#[test]
+fn who_yields_nothing_again_and_again_takes_no_slot_from_others() {
+    let config = SwitchConfig { sessions_max: 4, shards: 3, ..config() };
+    let mut bed = Bed::with(config);
+    let a = bed.receiver("a", 1);
+    for _ in 0..1_000 {
+        assert_eq!(bed.ask(a, |out| bare(out, RequestKind::Yield)), "yielded");
+    }
+    for node in ["b", "c", "d"] {
+        let conn = bed.receiver(node, 1);
+        assert_eq!(bed.ask(conn, |out| bare(out, RequestKind::Yield)), "yielded");
+    }
+    assert_eq!(bed.ask(a, reg(&["p"], PLAIN)).split('*').next_back(), Some("1"));
+}
+
+#[test]
+fn who_yields_faster_than_it_is_swept_is_busy_with_itself_only() {
+    let config = SwitchConfig { sessions_max: 3, ..config() };
+    let mut bed = Bed::with(config);
+    let a = bed.receiver("a", 1);
+    for _ in 0..SWEEPING_PER_NODE_MAX {
+        assert!(bed.ask(a, reg(&["p"], PLAIN)).starts_with("reg"));
+        assert_eq!(bed.ask(a, |out| bare(out, RequestKind::Yield)), "yielded");
+    }
+    assert!(bed.ask(a, reg(&["p"], PLAIN)).starts_with("reg"));
+    assert_eq!(bed.ask(a, |out| bare(out, RequestKind::Yield)), "error Busy 0");
+    // Another has the slots that it needs.
+    let b = bed.receiver("b", 1);
+    assert_eq!(bed.ask(b, reg(&["q"], PLAIN)), "reg 10*1");
+    assert_eq!(bed.ask(b, |out| bare(out, RequestKind::Yield)), "yielded");
+    // A newcomer of the node waits too.
+    let newer = bed.connect("a", 2);
+    assert_eq!(bed.ask(newer, |out| bare(out, RequestKind::WaitMsg)), "error Busy 0");
+    bed.settle();
+    assert_eq!(bed.ask(a, |out| bare(out, RequestKind::Yield)), "yielded");
+    bed.settle();
+    let answer = bed.ask(newer, |out| bare(out, RequestKind::WaitMsg));
+    assert!(answer.starts_with("wait_msg"), "{answer}");
+    assert_eq!(bed.switch.sessions.nodes_count(), 2);
 }
 
 #[test]
