@@ -132,12 +132,14 @@ pub(crate) enum Denied {
     Role,
 }
 
-/// Finds the entry for `node`. `is_known` says whether the node has proved that it knows a secret.
+/// Finds the entry for `node`. `is_known` says whether the node has proved that it knows a secret; where
+/// it `offers` a proof, that must be right for some entry of the node, whichever entry lets it in.
 pub(crate) fn admit(
     entries: &[AccessEntry],
     peer: &Peer,
     node: &str,
     role: Role,
+    offers: bool,
     is_known: impl Fn(&[u8]) -> bool,
 ) -> Result<u32, Denied> {
     let is_proved = |proof: &Proof| match proof {
@@ -145,6 +147,12 @@ pub(crate) fn admit(
         Proof::Secret(secret) => is_known(secret),
         Proof::Loopback => peer.is_loopback,
     };
+    let knows_any = |entry: &AccessEntry| {
+        entry.nodes.fits(node) && matches!(&entry.proof, Proof::Secret(secret) if is_known(secret))
+    };
+    if offers && !entries.iter().any(knows_any) {
+        return Err(Denied::Unauthenticated);
+    }
     let found = entries.iter().position(|entry| entry.nodes.fits(node) && is_proved(&entry.proof));
     let index = found.ok_or(Denied::Unauthenticated)?;
     let entry = &entries[index];

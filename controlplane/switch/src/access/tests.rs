@@ -26,14 +26,34 @@ fn the_first_entry_that_fits_and_is_proved_decides() {
     ];
     let (far, near) = (Peer::default(), Peer { is_loopback: true, ..Peer::default() });
     let knows = |known: &'static [u8]| move |secret: &[u8]| secret == known;
-    assert_eq!(admit(&entries, &far, "web-1", Role::Operator, knows(b"one")), Ok(0));
-    assert_eq!(admit(&entries, &far, "web-1", Role::Operator, knows(b"all")), Err(Denied::Role));
-    assert_eq!(admit(&entries, &far, "web-2", Role::Node, knows(b"all")), Ok(1));
-    let nobody = admit(&entries, &far, "web-2", Role::Node, knows(b"one"));
+    assert_eq!(admit(&entries, &far, "web-1", Role::Operator, true, knows(b"one")), Ok(0));
+    assert_eq!(
+        admit(&entries, &far, "web-1", Role::Operator, true, knows(b"all")),
+        Err(Denied::Role)
+    );
+    assert_eq!(admit(&entries, &far, "web-2", Role::Node, true, knows(b"all")), Ok(1));
+    let nobody = admit(&entries, &far, "web-2", Role::Node, true, knows(b"one"));
     assert_eq!(nobody, Err(Denied::Unauthenticated));
-    assert_eq!(admit(&entries, &near, "db", Role::Observer, knows(b"")), Ok(2));
-    let far_away = admit(&entries, &far, "db", Role::Node, knows(b""));
+    assert_eq!(admit(&entries, &near, "db", Role::Observer, false, knows(b"")), Ok(2));
+    let far_away = admit(&entries, &far, "db", Role::Node, false, knows(b""));
     assert_eq!(far_away, Err(Denied::Unauthenticated));
+}
+
+#[test]
+fn a_wrong_proof_is_not_ignored_where_none_is_needed() {
+    let entries = [
+        entry("*", Proof::Loopback, Role::Node),
+        entry("web-*", Proof::Secret(b"all".to_vec()), Role::Node),
+    ];
+    let near = Peer { is_loopback: true, ..Peer::default() };
+    let ask = |node, offers, known: &'static [u8]| {
+        admit(&entries, &near, node, Role::Node, offers, |secret| secret == known)
+    };
+    assert_eq!(ask("web-1", false, b""), Ok(0));
+    assert_eq!(ask("web-1", true, b"all"), Ok(0));
+    assert_eq!(ask("web-1", true, b"guess"), Err(Denied::Unauthenticated));
+    // Nothing says what would be right.
+    assert_eq!(ask("db", true, b"all"), Err(Denied::Unauthenticated));
 }
 
 #[test]
@@ -44,7 +64,7 @@ fn a_certificate_is_for_its_own_node_and_its_own_role() {
         certified_role: role,
         is_loopback: true,
     };
-    let ask = |peer: &Peer, node, role| admit(&entries, peer, node, role, |_| true);
+    let ask = |peer: &Peer, node, role| admit(&entries, peer, node, role, false, |_| true);
     assert_eq!(ask(&peer(None), "web-1", Role::Operator), Ok(0));
     assert_eq!(ask(&peer(Some(Role::Node)), "web-1", Role::Node), Ok(0));
     assert_eq!(ask(&peer(Some(Role::Node)), "web-1", Role::Observer), Err(Denied::Role));

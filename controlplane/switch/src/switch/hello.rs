@@ -1,6 +1,6 @@
 //! `HELLO`: who comes in, and as what.
 
-use protocol::{ClusterId, ErrorFrame, Hello, SignedHello, VERSION, Welcome};
+use protocol::{ClusterId, Credential, ErrorFrame, Hello, SignedHello, VERSION, Welcome};
 
 use super::Switch;
 use crate::access::{self, Denied};
@@ -41,11 +41,14 @@ impl Switch {
         }
         let connection = self.connections.at(conn);
         let is_known = |secret: &[u8]| signed.proves(secret, &connection.nonce);
-        access::admit(&self.config.access, &connection.peer, hello.node, hello.role, is_known)
-            .map_err(|denied| match denied {
+        let offers = signed.credential == Credential::SharedSecret;
+        let (list, peer) = (&self.config.access, &connection.peer);
+        access::admit(list, peer, hello.node, hello.role, offers, is_known).map_err(|denied| {
+            match denied {
                 Denied::Unauthenticated => refusal::UNAUTHENTICATED,
                 Denied::Role => refusal::FORBIDDEN_ROLE,
-            })
+            }
+        })
     }
 
     fn welcome(&mut self, conn: ConnId, id: u32, hello: &Hello<'_>, access: u32) {

@@ -64,6 +64,16 @@ fn a_secret_a_role_and_a_name_are_judged() {
 }
 
 #[test]
+fn a_wrong_proof_is_refused_where_whoever_is_on_this_machine_may_come_in() {
+    let mut bed = Bed::new();
+    let conn = bed.open();
+    let nonce = bed.switch.connections.at(conn).nonce;
+    bed.heard(conn);
+    let answer = bed.ask(conn, |out| hello("a", 1).write(out, 1, Some((b"guess", &nonce))));
+    assert_eq!(answer, "error Unauthenticated 0 closes; closed");
+}
+
+#[test]
 fn no_two_greetings_have_one_nonce() {
     let mut bed = Bed::new();
     let nonces: Vec<_> = (0..20)
