@@ -69,7 +69,7 @@ pub use port::{RegisterCode, RegisterFailure, UnregisterCode, UnregisterFailure}
 pub use port::{write_cancel_wait_answer, write_query_node_answer, write_query_port_answer};
 pub use port::{write_reg_port_answer, write_unreg_port_answer, write_unsubscribe_answer};
 pub use push::{Event, EventKind, Flush, FlushReason, Gone, GoneReason, Granted, Leaving};
-pub use push::{LeavingReason, Message, Messages, Notice};
+pub use push::{LeavingReason, Message, Messages, Notice, messages_unsent};
 pub use push_buffer::PushBuffer;
 pub use request::{Request, RequestBody};
 pub use session::{ReletAnswer, SessionState, WaitMsgAnswer, write_relet};

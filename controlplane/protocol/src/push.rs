@@ -5,7 +5,7 @@ use crate::cursor::Cursor;
 use crate::fault::FrameError;
 use crate::header::PushKind;
 use crate::ids::Sequence;
-use crate::limits::TEXT_LEN_MAX;
+use crate::limits::{HEADER_LEN, TEXT_LEN_MAX};
 use crate::list::{Item, List};
 use crate::names;
 use crate::writer::{FrameWriter, write_blob};
@@ -94,6 +94,40 @@ pub(crate) fn read_messages<'a>(
         Ok(())
     })?;
     Ok((messages, longest))
+}
+
+/// How many messages there are in whole frames of which only `sent` bytes have left, that are not
+/// whole among those.
+#[must_use]
+pub fn messages_unsent(frames: &[u8], sent: usize) -> u64 {
+    let (mut at, mut unsent) = (0, 0);
+    while let Some(header) = frames.get(at..at + HEADER_LEN) {
+        let len = u32::from_le_bytes([header[0], header[1], header[2], header[3]]);
+        let end = at + usize::try_from(len).unwrap_or(usize::MAX).max(HEADER_LEN);
+        let is_messages = header[4] == u8::from(PushKind::Messages);
+        if let Some(frame) = frames.get(at..end)
+            && is_messages
+            && end > sent
+        {
+            unsent += unsent_of(frame, sent.saturating_sub(at));
+        }
+        at = end;
+    }
+    unsent
+}
+
+/// The same in one frame of them.
+fn unsent_of(frame: &[u8], sent: usize) -> u64 {
+    let mut cursor = Cursor::new(frame, HEADER_LEN);
+    let count = cursor.u32().unwrap_or(0);
+    let mut unsent = 0;
+    for item in 0..count {
+        if Message::read(&mut cursor, item).is_err() {
+            break;
+        }
+        unsent += u64::from(cursor.at() > sent);
+    }
+    unsent
 }
 
 /// A port that this session waited for and holds now.

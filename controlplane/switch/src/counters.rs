@@ -103,6 +103,8 @@ counters! {
     messages_queue_full,
     /// Messages dropped: the receiver had no receive connection.
     messages_no_receiver,
+    /// Messages that were delivered and lost: their receive connection ended before they had left.
+    messages_receiver_gone,
     /// Messages dropped: the sender had sent as many as it may.
     messages_over_rate,
 

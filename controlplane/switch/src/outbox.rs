@@ -9,7 +9,9 @@
 #[cfg(test)]
 mod tests;
 
-use protocol::{Event, Flush, Gone, Granted, Leaving, Limits, Message, PushBuffer};
+use protocol::{
+    Event, Flush, Gone, Granted, Leaving, Limits, Message, PushBuffer, messages_unsent,
+};
 
 use crate::limits::{SPARE_LEN_MAX, SPARES_MAX};
 
@@ -81,6 +83,11 @@ impl Outbox {
     pub(crate) fn peek(&mut self, into: &mut Vec<u8>) {
         into.extend_from_slice(&self.sending[self.sent..]);
         into.extend_from_slice(self.waiting.sealed());
+    }
+
+    /// Messages that wait, or of which only a part has left.
+    pub(crate) fn messages_unsent(&mut self) -> u64 {
+        messages_unsent(&self.sending, self.sent) + messages_unsent(self.waiting.sealed(), 0)
     }
 
     /// Whether nothing is to leave, now or later.

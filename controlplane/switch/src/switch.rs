@@ -208,6 +208,7 @@ impl Switch {
     pub fn handle_closed(&mut self, conn: ConnId, now: Instant) {
         self.advance(now);
         self.detach(conn);
+        self.count_lost(conn);
         let connection = self.connections.close(conn);
         self.deadlines.end(conn.0);
         if connection.node != NIL {
@@ -441,6 +442,12 @@ impl Switch {
             let session = self.sessions.session_mut(known.index);
             session.conn = session.conn.filter(|&receiver| receiver != conn);
         }
+    }
+
+    /// Counts the messages that a connection will not carry any more.
+    fn count_lost(&mut self, conn: ConnId) {
+        let outbox = &mut self.connections.at_mut(conn).outbox;
+        self.counters.messages_receiver_gone += outbox.messages_unsent();
     }
 
     /// 32 bytes that were never said before and that nobody can foresee: `SipHash` under either half

@@ -50,6 +50,7 @@ impl Switch {
             }
             Phase::Closing => {
                 self.deadlines.end(conn.0);
+                self.count_lost(conn);
                 if self.connections.forget_outgoing(conn) {
                     self.counters.linger_timeouts += 1;
                 }

@@ -141,3 +141,29 @@ fn a_node_over_its_rate_takes_nothing_from_the_others() {
     assert_eq!(bed.heard(a), [format!("messages {}", first.join(" "))]);
     assert_eq!(bed.switch.counters().messages_over_rate, 101);
 }
+
+#[test]
+fn messages_that_end_with_their_connection_are_counted() {
+    let mut bed = Bed::new();
+    let (a, c) = (bed.receiver("a", 1), bed.connect("c", 0));
+    assert_eq!(bed.ask(a, reg(&["p"], PLAIN)), "reg 1*1");
+    // A header, a count, and two messages of a sequence and four bytes: it takes one and a half.
+    bed.clients[a.0 as usize].reads = Some(12 + 4 + 12 + 6);
+    assert_eq!(bed.ask(c, send(&[("p", "one"), ("p", "two")])), "sent 2 nobody 0 dropped 0");
+    assert_eq!(bed.ask(c, send(&[("p", "3")])), "sent 1 nobody 0 dropped 0");
+    // Answers between them are none.
+    bed.say(a, reg(&["q"], PLAIN));
+    assert_eq!(bed.ask(c, send(&[("p", "4"), ("p", "5")])), "sent 2 nobody 0 dropped 0");
+    assert_eq!(bed.switch.counters().messages_receiver_gone, 0);
+    bed.break_off(a);
+    assert_eq!(bed.switch.counters().messages_receiver_gone, 4);
+    // One that ends, and takes nothing: when its time is over, and not once more when it is closed.
+    let again = bed.receiver("a", 1);
+    bed.stop_reading(again);
+    assert_eq!(bed.ask(c, send(&[("p", "6")])), "sent 1 nobody 0 dropped 0");
+    bed.say(again, |out| protocol::write_bare(out, protocol::RequestKind::Bye, 9));
+    bed.pass(5_000);
+    assert_eq!(bed.switch.counters().messages_receiver_gone, 5);
+    let counters = bed.switch.counters();
+    assert_eq!((counters.connections_closed, counters.messages_delivered), (2, 6));
+}
