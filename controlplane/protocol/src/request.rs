@@ -90,9 +90,10 @@ impl<'a> Request<'a> {
         if kind != RequestKind::Hello {
             cursor.finish()?;
         }
-        match kind {
-            RequestKind::QueryNode => limits.check_nodes(parsed.count)?,
-            _other => limits.check_items(parsed.count)?,
+        if kind == RequestKind::QueryNode {
+            limits.check_nodes(parsed.count)?;
+        } else {
+            limits.check_items(parsed.count)?;
         }
         limits.check_message(parsed.longest)?;
         Ok(Self { header, body: parsed.body })
