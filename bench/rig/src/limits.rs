@@ -268,5 +268,8 @@ pub(crate) const TABLE_SLOTS: u32 = 1_024;
 pub(crate) const TABLE_RATE_GOAL: f64 = 15e6;
 /// Bytes of a held port, everything included.
 pub(crate) const TABLE_BYTES_GOAL: f64 = 40.0;
+/// How often a table grows by the same calls. That the machine meets one of ten millions of calls
+/// twice is not rare, where it meets five in a second; three times it is.
+pub(crate) const TABLE_GROWTHS: u32 = 3;
 /// Microseconds of its core that the longest call may take.
 pub(crate) const TABLE_STALL_US_GOAL: u64 = 100;

@@ -9,6 +9,7 @@
 
 pub(crate) mod args;
 mod bed;
+mod lengths;
 mod memory_use;
 mod names;
 pub(crate) mod stalls;
@@ -16,12 +17,13 @@ pub(crate) mod stalls;
 use std::time::Duration;
 
 use self::args::TableArgs;
-use self::bed::{Bed, Pass};
+use self::bed::{Bed, Key, Pass, random_key};
+use self::lengths::Lengths;
 use self::stalls::{Stalls, beside_spinner};
 use crate::cores;
 use crate::error::Error;
 use crate::limits::{
-    COMPARISON_ROUNDS_MIN, TABLE_BYTES_GOAL, TABLE_RATE_GOAL, TABLE_STALL_US_GOAL,
+    COMPARISON_ROUNDS_MIN, TABLE_BYTES_GOAL, TABLE_GROWTHS, TABLE_RATE_GOAL, TABLE_STALL_US_GOAL,
 };
 use crate::machine::{COMMIT, Machine};
 use crate::machine_limits;
@@ -81,15 +83,23 @@ fn rounds(args: &TableArgs, stop: &Stop) -> Result<Outcome, Error> {
     let (ports, planned) = (args.ports, args.planned());
     // A table for half as many is there before, so that memory is a difference too.
     let half = ports.div_ceil(2);
+    let key = random_key()?;
+    let is_growing = planned < ports;
+    let mut lengths =
+        Lengths::new(if is_growing { ports.div_ceil(args.batch) as usize } else { 0 });
     let half_bytes = {
-        let mut bed = Bed::new(half, planned.div_ceil(2), args.batch)?;
+        let mut bed = Bed::new(half, planned.div_ceil(2), args.batch, key)?;
         bed.register(stop)?;
         bed.bytes()?
     };
     let mut outcome = Outcome::default();
-    let mut bed = Bed::new(ports, planned, args.batch)?;
+    let mut bed = Bed::new(ports, planned, args.batch, key)?;
     for round in 0..args.rounds {
-        let registered = bed.register(stop)?;
+        let registered = if round == 0 {
+            bed.register_each(stop, &mut |length| lengths.on_call(length))?
+        } else {
+            bed.register(stop)?
+        };
         record_registration(&mut outcome.figures, registered.stalls);
         record(&mut outcome, "register_per_s", registered);
         if round == 0 {
@@ -106,7 +116,23 @@ fn rounds(args: &TableArgs, stop: &Stop) -> Result<Outcome, Error> {
         "{} homes of the index were moved, {} entries were spilled at the end",
         statistics.moves, statistics.spilled
     );
+    drop(bed);
+    if is_growing {
+        grow_again(args, key, &mut lengths, stop)?;
+        let longest = micros(lengths.longest());
+        outcome.figures.record("register_stall_repeated_us", "us", longest);
+    }
     Ok(outcome)
+}
+
+/// Lets tables grow by the same calls as the first.
+fn grow_again(args: &TableArgs, key: Key, lengths: &mut Lengths, stop: &Stop) -> Result<(), Error> {
+    for _ in 1..TABLE_GROWTHS {
+        lengths.begin();
+        let mut bed = Bed::new(args.ports, args.planned(), args.batch, key)?;
+        bed.register_each(stop, &mut |length| lengths.on_call(length))?;
+    }
+    Ok(())
 }
 
 fn record(outcome: &mut Outcome, name: &'static str, pass: Pass) {
@@ -180,7 +206,11 @@ fn notes(args: &TableArgs, outcome: &Outcome, missed: &[String], has_spinner: bo
         if missed.is_empty() { "met".to_owned() } else { format!("MISSED: {}", missed.join("; ")) };
     let mut notes = vec![format!("{goals}: {verdict}"), outcome.said.clone()];
     if args.planned() < args.ports {
-        notes.push(format!("the table was planned for {} and grew", args.planned()));
+        notes.push(format!(
+            "the table was planned for {} and grew {TABLE_GROWTHS} times by the same calls: \
+             register_stall_repeated_us is the longest that was as long each time",
+            args.planned()
+        ));
     }
     if !has_spinner {
         notes.push("one core allowed: no spinner beside the wall clock's stalls".to_owned());

@@ -12,6 +12,19 @@ use crate::error::Error;
 use crate::limits::TABLE_SLOTS;
 use crate::stop::Stop;
 
+/// Of the hash of names.
+pub(super) type Key = [u8; 32];
+
+/// A key that nobody knows.
+pub(super) fn random_key() -> Result<Key, Error> {
+    let mut key = Key::default();
+    getrandom::fill(&mut key).map_err(|error| Error::Lacks {
+        what: format!("random numbers ({error})"),
+        mend: "look for `getrandom` in what confines this process".to_owned(),
+    })?;
+    Ok(key)
+}
+
 /// Who registers everything.
 const OWNER: Slot = Slot(7);
 
@@ -40,13 +53,9 @@ pub(super) struct Bed {
 }
 
 impl Bed {
-    pub(super) fn new(ports: u32, planned: u32, batch: u32) -> Result<Self, Error> {
+    /// A table whose hashes have this key.
+    pub(super) fn new(ports: u32, planned: u32, batch: u32, key: Key) -> Result<Self, Error> {
         let bytes_before = resident_bytes()?;
-        let mut key = [0; 32];
-        getrandom::fill(&mut key).map_err(|error| Error::Lacks {
-            what: format!("random numbers ({error})"),
-            mend: "look for `getrandom` in what confines this process".to_owned(),
-        })?;
         let plan =
             Plan { shard: 0, ports_planned: planned, ports_max: ports, slots: TABLE_SLOTS, key };
         let table = PortTable::new(&plan, PageChoice::Best).map_err(|error| Error::Lacks {
@@ -69,6 +78,15 @@ impl Bed {
 
     /// Registers all names, in the order of their numbers.
     pub(super) fn register(&mut self, stop: &Stop) -> Result<Pass, Error> {
+        self.register_each(stop, &mut |_length| ())
+    }
+
+    /// The same, and tells how long each call took of its core.
+    pub(super) fn register_each(
+        &mut self,
+        stop: &Stop,
+        told: &mut impl FnMut(Duration),
+    ) -> Result<Pass, Error> {
         let by = Registrant { slot: OWNER, grants_max: u32::MAX };
         let (table, deaths) = (&mut self.table, &self.deaths[..]);
         let (mut first, mut wrong, mut next) = (None, 0_u64, 0);
@@ -83,6 +101,7 @@ impl Bed {
                 wrong += u64::from(grants.first != first + next);
                 next += u64::from(grants.count);
             },
+            told,
         )?;
         self.first = first.unwrap_or_default();
         wrong += u64::from(next != u64::from(self.ports));
@@ -107,6 +126,7 @@ impl Bed {
                     wrong += u64::from(!is_right);
                 });
             },
+            &mut |_length| (),
         )?;
         Ok(Pass { wrong, ..pass })
     }
@@ -123,6 +143,7 @@ impl Bed {
             |names, _numbers| {
                 table.find(names, deaths, &mut |_, found| wrong += u64::from(found.is_some()));
             },
+            &mut |_length| (),
         )?;
         Ok(Pass { wrong, ..pass })
     }
@@ -143,6 +164,7 @@ impl Bed {
                 let told = &mut |_, _| wrong += 1;
                 table.unregister(names, &sequences, OWNER, deaths, told);
             },
+            &mut |_length| (),
         )?;
         wrong += u64::from(self.table.ports_of(OWNER)) + self.table.statistics().ports;
         Ok(Pass { wrong, ..pass })
@@ -157,6 +179,7 @@ fn each_batch(
     number: impl Fn(u32) -> u32,
     stop: &Stop,
     mut call: impl FnMut(&[&[u8]], &[u32]),
+    told: &mut impl FnMut(Duration),
 ) -> Result<Pass, Error> {
     let mut bytes = vec![[0; 16]; batch as usize];
     let mut numbers = vec![0; batch as usize];
@@ -171,7 +194,9 @@ fn each_batch(
             *bytes = name(*of);
         }
         let names: Vec<&[u8]> = bytes[..len as usize].iter().map(<[u8; 16]>::as_slice).collect();
-        elapsed += stalls.time(|| call(&names, &numbers[..len as usize]))?;
+        let length = stalls.time(|| call(&names, &numbers[..len as usize]))?;
+        told(length);
+        elapsed += length;
         begin += len;
     }
     Ok(Pass { ports, elapsed, stalls, wrong: 0 })
@@ -184,7 +209,7 @@ mod tests {
     #[test]
     fn every_pass_over_a_true_table_is_right_also_while_it_grows() {
         let stop = Stop::default();
-        let mut bed = Bed::new(50_000, 1_000, 100).expect("two megabytes are there");
+        let mut bed = Bed::new(50_000, 1_000, 100, [7; 32]).expect("two megabytes are there");
         for _round in 0..2 {
             for pass in [Bed::register, Bed::query, Bed::miss, Bed::unregister] {
                 let pass = pass(&mut bed, &stop).expect("nobody stops it");
@@ -197,7 +222,7 @@ mod tests {
     #[test]
     fn passes_over_another_state_than_theirs_are_wrong() {
         let stop = Stop::default();
-        let mut bed = Bed::new(1_000, 1_000, 100).expect("two megabytes are there");
+        let mut bed = Bed::new(1_000, 1_000, 100, [7; 32]).expect("two megabytes are there");
         assert_eq!(bed.query(&stop).expect("runs").wrong, 1_000, "nothing is registered");
         bed.register(&stop).expect("runs");
         assert!(bed.register(&stop).expect("runs").wrong >= 1_000, "all is registered");
@@ -210,7 +235,7 @@ mod tests {
     fn raised_stop_ends_a_pass() {
         let stop = Stop::default();
         stop.raise();
-        let mut bed = Bed::new(1_000, 1_000, 100).expect("two megabytes are there");
+        let mut bed = Bed::new(1_000, 1_000, 100, [7; 32]).expect("two megabytes are there");
         assert!(matches!(bed.register(&stop), Err(Error::Interrupted)));
     }
 }
