@@ -118,18 +118,24 @@ mod tests {
 
     #[test]
     fn long_call_that_touches_new_memory_is_told_from_one_that_does_not() {
-        let mut stalls = Stalls::default();
         let slow = || {
             let begin = thread_time().expect("it has a clock");
             while thread_time().expect("it has a clock") - begin < 2 * GOAL {}
         };
-        stalls.time(slow).expect("it has a clock");
-        assert_eq!((stalls.long, stalls.long_faulted), (1, 0));
+        // The kernel may take a page of the program away at any time, but not always.
+        let is_told_apart = (0..20).any(|_| {
+            let mut stalls = Stalls::default();
+            stalls.time(slow).expect("it has a clock");
+            assert_eq!(stalls.long, 1);
+            stalls.long_faulted == 0
+        });
+        assert!(is_told_apart);
+        let mut stalls = Stalls::default();
         let new_memory = || {
             std::hint::black_box(vec![1_u8; 64 << 20]);
         };
         stalls.time(new_memory).expect("it has a clock");
-        assert_eq!((stalls.long, stalls.long_faulted), (2, 1));
+        assert_eq!((stalls.long, stalls.long_faulted), (1, 1));
     }
 
     #[test]
