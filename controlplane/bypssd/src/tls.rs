@@ -4,8 +4,9 @@
 //! the form `bypss:ID`, for ids that are no DNS names.
 
 use std::fmt;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -126,6 +127,13 @@ fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, Fault> {
 
 fn key(file: &Path) -> Result<PrivateKeyDer<'static>, Fault> {
     let bytes = read(file)?;
+    // A group of its own that may read keys is usual.
+    let mode = fs::metadata(file).map_or(0, |metadata| metadata.permissions().mode());
+    if mode & 0o007 != 0 {
+        let wrong = format!("{}: everybody may read or write it", file.display());
+        let right = "let only bypssd's user or a group of it: `chmod o= FILE`";
+        return Err(Fault { wrong, right });
+    }
     PrivateKeyDer::from_pem_slice(&bytes).map_err(|error| {
         let is_empty = matches!(error, rustls::pki_types::pem::Error::NoItemsFound);
         let wrong =

@@ -3,6 +3,7 @@
 #[path = "shared/switch.rs"]
 mod switch;
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -52,6 +53,8 @@ impl Authority {
         let certificate = params.signed_by(&key, &self.issuer).expect("it signs");
         std::fs::write(&files[0], certificate.pem()).expect("the folder is ours");
         std::fs::write(&files[1], key.serialize_pem()).expect("the folder is ours");
+        let mode = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(&files[1], mode).expect("the file is ours");
         let [certificate, key] = files;
         (certificate, key)
     }

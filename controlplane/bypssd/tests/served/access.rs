@@ -108,7 +108,7 @@ fn a_certificate_lets_in_the_node_that_it_names_and_no_other() {
     for (name, text) in
         [("cert.pem", own.pem()), ("key.pem", own_key.serialize_pem()), ("ca.pem", issuer.pem())]
     {
-        std::fs::write(folder.path().join(name), text).unwrap();
+        secret(folder.path(), name, text.as_bytes());
     }
     let text = format!(
         "[tls]\ncertificate_file = \"cert.pem\"\nkey_file = \"key.pem\"\nclient_ca_file = \"ca.pem\"\n\

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use super::{machine, secret_in};
@@ -160,7 +161,12 @@ fn files_of_tls_hold_what_they_should() {
         ("other.pem", other.serialize_pem()),
         ("none.pem", "nothing\n".to_owned()),
     ] {
-        fs::write(folder.path().join(name), text).unwrap();
+        secret_in(folder.path(), name, text.as_bytes());
+    }
+    for (name, mode) in [("open.pem", 0o644), ("group.pem", 0o640)] {
+        let file = folder.path().join(name);
+        fs::write(&file, key.serialize_pem()).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
     }
     insta::assert_snapshot!(transcript_in(
         folder.path(),
@@ -172,8 +178,12 @@ fn files_of_tls_hold_what_they_should() {
             "[tls]\ncertificate_file = \"cert.pem\"\nkey_file = \"other.pem\"\n",
             "[tls]\ncertificate_file = \"cert.pem\"\nkey_file = \"key.pem\"\nclient_ca_file = \"none.pem\"\n",
             "[tls]\ncertificate_file = \"cert.pem\"\nkey_file = \"key.pem\"\n[[listener]]\naddress = \"192.0.2.7\"\n",
+            "[tls]\ncertificate_file = \"cert.pem\"\nkey_file = \"open.pem\"\n",
         ]
     ));
+    // Of a group it may be.
+    let text = "[tls]\ncertificate_file = \"cert.pem\"\nkey_file = \"group.pem\"\n";
+    parse(&folder.path().join("f"), text, &machine()).unwrap_or_else(|found| panic!("{found}"));
 }
 
 #[test]

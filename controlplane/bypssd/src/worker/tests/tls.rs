@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration as StdDuration;
@@ -54,6 +55,7 @@ fn server(authority: &Authority, folder: &std::path::Path) -> Arc<rustls::Server
     };
     std::fs::write(&files.certificate, certificate.pem()).unwrap();
     std::fs::write(&files.key, key.serialize_pem()).unwrap();
+    std::fs::set_permissions(&files.key, std::fs::Permissions::from_mode(0o600)).unwrap();
     std::fs::write(folder.join("ca.pem"), authority.issuer.pem()).unwrap();
     load(files).unwrap_or_else(|error| panic!("{error:?}")).config
 }
