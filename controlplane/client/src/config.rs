@@ -18,6 +18,9 @@ pub struct Config {
     pub secret: Option<Vec<u8>>,
     /// `Node` has a session; the others only ask.
     pub role: Role,
+    /// Whether a `Node` has one, too. Without, it queries and sends, and no other session of its id
+    /// is ended by it.
+    pub has_session: bool,
     /// Connections besides the receive connection.
     pub send_connections: u8,
     /// Owners that are kept.
@@ -65,9 +68,15 @@ impl Config {
             address: String::new(),
             secret: None,
             role: Role::Node,
+            has_session: true,
             send_connections: 1,
             cache_entries: CACHE_ENTRIES,
         }
+    }
+
+    /// Whether ports may be held with it.
+    pub(crate) fn wants_session(&self) -> bool {
+        self.role == Role::Node && self.has_session
     }
 
     /// Whether it can be worked with.
@@ -76,8 +85,16 @@ impl Config {
     ///
     /// The first thing that is wrong.
     pub fn check(&self) -> Result<(), ConfigError> {
-        let Self { endpoints, node, address, secret, role: _, send_connections, cache_entries } =
-            self;
+        let Self {
+            endpoints,
+            node,
+            address,
+            secret,
+            role: _,
+            has_session: _,
+            send_connections,
+            cache_entries,
+        } = self;
         if endpoints.is_empty() || endpoints.len() > ENDPOINTS_MAX {
             return Err(ConfigError::Endpoints(endpoints.len()));
         }

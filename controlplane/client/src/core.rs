@@ -29,7 +29,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use base::{Duration, Instant, Rng};
-use protocol::{ClusterId, Epoch, ErrorFrame, Framing, Incoming, IncomingBody, Role};
+use protocol::{ClusterId, Epoch, ErrorFrame, Framing, Incoming, IncomingBody};
 use protocol::{Sequence, SessionId};
 
 use crate::authority::{Authority, Ended};
@@ -115,7 +115,7 @@ impl Core {
     pub fn new(config: Config, entropy: Entropy) -> Result<Self, ConfigError> {
         config.check()?;
         let mut rng = Rng::seeded(entropy.seed);
-        let has_session = config.role == Role::Node;
+        let has_session = config.wants_session();
         let slots = usize::from(config.send_connections) + usize::from(has_session);
         let endpoints: Vec<Arc<str>> =
             config.endpoints.iter().map(|endpoint| Arc::from(endpoint.as_str())).collect();
@@ -169,7 +169,7 @@ impl Core {
     /// Whether the client may hold ports.
     #[must_use]
     pub fn has_session(&self) -> bool {
-        self.config.role == Role::Node
+        self.config.wants_session()
     }
 
     const fn first_send(&self) -> usize {

@@ -330,3 +330,13 @@ fn a_client_has_one_watch_which_is_asked_for_again_unless_it_was_refused() {
     rig.connect();
     assert_eq!(rig.only(0).1, "watch b");
 }
+
+#[test]
+fn a_node_without_a_session_asks_and_sends_and_holds_nothing() {
+    let mut rig = Rig::with(|config| config.has_session = false);
+    rig.connect();
+    assert!(!rig.core.has_session());
+    rig.core.send(&[("a", b"hello")], rig.now).expect("there is room");
+    let taken = rig.core.register(&["a"], RegisterFlags::default(), rig.now);
+    assert_eq!(taken, Err(CallError::NoSession));
+}
