@@ -1,84 +1,19 @@
 //! `abelectl switch` at a real switch, as an operator meets it.
-#![expect(clippy::print_stderr, reason = "what is skipped is said")]
 
-use std::io::{BufRead as _, BufReader, Lines};
-use std::path::PathBuf;
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
+#[path = "shared/switch.rs"]
+mod switch;
+
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use switch::{Switch, abelectl, next, signal, spawn, told, until, until_held};
 
 /// Of a switch that is told nothing else.
 const LEASE: Duration = Duration::from_secs(3);
-
-struct Switch {
-    child: Child,
-    address: String,
-}
-
-/// The daemon: named by `BYPSSD`, else beside the tests.
-fn program() -> Option<PathBuf> {
-    let beside = PathBuf::from(env!("CARGO_BIN_EXE_abelectl")).with_file_name("bypssd");
-    let path = std::env::var_os("BYPSSD").map_or(beside, PathBuf::from);
-    if path.is_file() {
-        return Some(path);
-    }
-    let required = std::env::var("ABELE_REQUIRE").unwrap_or_default();
-    assert!(!required.split(',').any(|word| word == "bypssd"), "{} is missing", path.display());
-    eprintln!("skipped: there is no {}; build it or set BYPSSD", path.display());
-    None
-}
-
-impl Switch {
-    fn dev() -> Option<Self> {
-        Self::listening("127.0.0.1:0")
-    }
-
-    fn listening(address: &str) -> Option<Self> {
-        let args = ["dev", "--listen", address, "--for", "60", "--ports", "1024"];
-        let mut command = Command::new(program()?);
-        let child = command.args(args).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
-        let mut child = child.expect("it runs");
-        let lines = BufReader::new(child.stdout.take().expect("it was piped")).lines();
-        let ready = lines.map_while(Result::ok).find(|line| line.starts_with("ready"));
-        let ready = ready.expect("it says that it is ready");
-        let address = ready.split([' ', ',', '=']).find(|word| word.starts_with("127.0.0.1:"));
-        let address = address.expect("it says where").to_owned();
-        Some(Self { child, address })
-    }
-
-    /// Another of the same address, after the one before was killed.
-    fn again(&mut self) {
-        self.child.kill().expect("it lives");
-        self.child.wait().expect("it ends");
-        let again = Self::listening(&self.address).expect("it was there before");
-        *self = again;
-    }
-
-    fn run(&self, args: &[&str]) -> (Option<i32>, String, String) {
-        told(&abelectl(&self.address, args).output().expect("the program was built"))
-    }
-}
-
-impl Drop for Switch {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
-}
-
-fn abelectl(address: &str, args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_abelectl"));
-    command.arg("switch").args(args).env("BYPSS_ENDPOINTS", address);
-    command
-}
-
-fn told(output: &Output) -> (Option<i32>, String, String) {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (output.status.code(), text(&output.stdout), text(&output.stderr))
-}
 
 #[test]
 fn a_command_runs_under_a_lock_and_its_exit_code_comes_back() {
@@ -114,35 +49,6 @@ fn a_lock_that_is_held_is_waited_for_and_a_held_port_is_listed() {
     assert!(code == Some(0) && stdout.contains("figure"), "{stdout}");
     let (code, stdout, stderr) = switch.run(&["bench", "--ports", "1000", "--batch", "100"]);
     assert!(code == Some(0) && stdout.contains("unregister"), "{stdout}{stderr}");
-}
-
-/// A command that runs beside the test, with its output.
-fn spawn(switch: &Switch, args: &[&str]) -> (Child, Lines<BufReader<ChildStdout>>) {
-    let mut command = abelectl(&switch.address, args);
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
-    let mut child = child.expect("the program was built");
-    let lines = BufReader::new(child.stdout.take().expect("it was piped")).lines();
-    (child, lines)
-}
-
-fn next(lines: &mut Lines<BufReader<ChildStdout>>) -> String {
-    lines.next().expect("a line comes").expect("it is text")
-}
-
-fn signal(child: &Child, signal: Signal) {
-    let pid = i32::try_from(child.id()).expect("a process has such an id");
-    kill(Pid::from_raw(pid), signal).expect("it lives");
-}
-
-/// Waits until a port is held.
-fn until_held(switch: &Switch, port: &str) {
-    for _look in 0..200 {
-        if switch.run(&["port", port]).0 == Some(0) {
-            return;
-        }
-        thread::sleep(Duration::from_millis(20));
-    }
-    panic!("{port} is never held");
 }
 
 /// Waits until so many watch.
@@ -316,6 +222,96 @@ fn a_watch_tells_what_happens_to_ports_and_ends_well() {
     switch.again();
     let (code, rest) = (table.wait().expect("it ends").code(), rows.map_while(Result::ok));
     assert_eq!(code, Some(3), "{:?}", rest.collect::<Vec<_>>());
+}
+
+#[test]
+fn a_node_that_is_not_named_is_another_on_each_machine() {
+    let Some(switch) = Switch::dev() else { return };
+    let (mut one, mut lines) = spawn(&switch, &["listen", "one", "-o", "jsonl"]);
+    until_held(&switch, "one");
+    let (_code, stdout, _stderr) = switch.run(&["port", "one", "-o", "jsonl"]);
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").expect("a machine has a name");
+    let begin = format!("\"node\":\"abelectl-{}", host.trim_end());
+    assert!(stdout.contains(&begin), "{stdout}");
+    assert_eq!(switch.run(&["send", "one", "x"]).0, Some(0));
+    next(&mut lines);
+    signal(&one, Signal::SIGINT);
+    assert_eq!(one.wait().expect("it ends").code(), Some(0));
+}
+
+#[test]
+fn who_asks_or_sends_leaves_no_session_and_ends_none_of_its_node() {
+    let Some(switch) = Switch::dev() else { return };
+    let (mut holder, mut lines) = spawn(&switch, &["listen", "a", "--node", "n"]);
+    until_held(&switch, "a");
+    let (code, _stdout, stderr) = switch.run(&["port", "a", "--node", "n"]);
+    assert_eq!(code, Some(0), "{stderr}");
+    let (code, _stdout, stderr) = switch.run(&["send", "a", "x", "--node", "n"]);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert_eq!(next(&mut lines), "a: x");
+    let (_code, stdout, _stderr) = switch.run(&["nodes", "-o", "jsonl"]);
+    assert_eq!(stdout.lines().count(), 1, "{stdout}");
+    signal(&holder, Signal::SIGINT);
+    assert_eq!(holder.wait().expect("it ends").code(), Some(0), "it was not evicted");
+}
+
+#[test]
+fn a_credential_of_a_node_asks_for_ports_and_is_told_what_more_would_take() {
+    let text = "[[access]]\nnode = \"n\"\nproof = \"loopback\"\nmessages_per_second = 1\n";
+    let Some((switch, _folder)) = Switch::of(text) else { return };
+    let (mut holder, mut lines) = spawn(&switch, &["listen", "a", "--node", "n"]);
+    until(&switch, "held", &["port", "a", "--node", "n"]);
+    let (code, _stdout, stderr) = switch.run(&["ports", "--node", "n"]);
+    assert_eq!(code, Some(3), "{stderr}");
+    for part in ["as observer", "role = \"observer\"", "--node"] {
+        assert!(stderr.contains(part), "{stderr}");
+    }
+    // The first message of a second goes, and of the next ones at least one does not.
+    let sent = [(); 4].map(|()| switch.run(&["send", "a", "x", "--node", "n"]));
+    assert_eq!(next(&mut lines), "a: x");
+    let refused = sent.iter().find(|(code, ..)| *code == Some(1)).expect("one is too many");
+    assert!(refused.2.contains("more messages a second"), "{}", refused.2);
+    signal(&holder, Signal::SIGINT);
+    assert_eq!(holder.wait().expect("it ends").code(), Some(0));
+}
+
+#[test]
+fn what_tls_needs_comes_from_the_environment_too() {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let missing = folder.path().join("missing.pem");
+    let mut command = abelectl("127.0.0.1:1", &["status", "--timeout", "0.3"]);
+    for name in ["BYPSS_TLS_CERTIFICATE", "BYPSS_TLS_KEY", "BYPSS_TLS_CA"] {
+        command.env(name, &missing);
+    }
+    let (code, _stdout, stderr) = told(&command.output().expect("the program was built"));
+    assert!(code == Some(2) && stderr.contains("missing.pem"), "{code:?} {stderr}");
+    command.env_remove("BYPSS_TLS_KEY");
+    let (code, _stdout, stderr) = told(&command.output().expect("the program was built"));
+    assert!(code == Some(2) && stderr.contains("--tls-key"), "{code:?} {stderr}");
+    let (_code, help, _stderr) =
+        told(&abelectl("", &["status", "--help"]).output().expect("built"));
+    assert!(help.contains("BYPSS_TLS_NAME"), "{help}");
+}
+
+#[test]
+fn a_token_is_the_same_text_wherever_it_is_told() {
+    let Some(switch) = Switch::dev() else { return };
+    let script = "echo $ABELE_LOCK_TOKEN; sleep 5";
+    let (mut lock, mut lines) = spawn(&switch, &["lock", "q", "--", "sh", "-c", script]);
+    let token = next(&mut lines);
+    let (_code, port, _stderr) = switch.run(&["port", "q", "-o", "jsonl"]);
+    assert!(port.contains(&format!("\"token\":\"{token}\"")), "{token}: {port}");
+    let sequence = token.split_once(':').expect("two numbers").1;
+    let (_code, ports, _stderr) = switch.run(&["ports", "q", "-o", "jsonl"]);
+    assert!(ports.contains(&format!("\"sequence\":\"{sequence}\"")), "{token}: {ports}");
+    signal(&lock, Signal::SIGTERM);
+    assert_eq!(lock.wait().expect("it ends").code(), Some(143));
+    let (mut holder, mut lines) = spawn(&switch, &["register", "r", "-o", "jsonl"]);
+    let (granted, port) = (next(&mut lines), switch.run(&["port", "r", "-o", "jsonl"]).1);
+    let text = |line: &str| line.split("\"token\":").nth(1).expect("it has one").to_owned();
+    assert_eq!(text(&granted).trim(), text(&port).trim());
+    signal(&holder, Signal::SIGTERM);
+    assert_eq!(holder.wait().expect("it ends").code(), Some(0));
 }
 
 #[test]

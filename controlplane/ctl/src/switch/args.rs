@@ -28,7 +28,7 @@ pub(crate) struct Target {
     )]
     pub(crate) endpoints: Vec<String>,
     /// The node to be; its session takes the place of another of the same id
-    /// [default: abelectl-PID]
+    /// [default: abelectl-HOST-PID-RANDOM]
     #[arg(long, env = "BYPSS_NODE", value_name = "ID", global = true)]
     pub(crate) node: Option<String>,
     /// The file with the secret that the cluster shares
@@ -38,13 +38,25 @@ pub(crate) struct Target {
     #[arg(long, env = "BYPSS_TLS_CA", value_name = "FILE", global = true)]
     pub(crate) tls_ca: Option<PathBuf>,
     /// TLS: this node's certificate
-    #[arg(long, value_name = "FILE", requires_all = ["tls_key", "tls_ca"], global = true)]
+    #[arg(
+        long,
+        env = "BYPSS_TLS_CERTIFICATE",
+        value_name = "FILE",
+        requires_all = ["tls_key", "tls_ca"],
+        global = true
+    )]
     pub(crate) tls_certificate: Option<PathBuf>,
     /// TLS: its key
-    #[arg(long, value_name = "FILE", requires = "tls_certificate", global = true)]
+    #[arg(
+        long,
+        env = "BYPSS_TLS_KEY",
+        value_name = "FILE",
+        requires = "tls_certificate",
+        global = true
+    )]
     pub(crate) tls_key: Option<PathBuf>,
     /// TLS: the name in the switch's certificate, if it is not the host of the endpoint
-    #[arg(long, value_name = "NAME", requires = "tls_ca", global = true)]
+    #[arg(long, env = "BYPSS_TLS_NAME", value_name = "NAME", requires = "tls_ca", global = true)]
     pub(crate) tls_name: Option<String>,
     /// Give up after so many seconds without an answer
     #[arg(long, value_name = "S", default_value = "5", value_parser = crate::args::seconds, global = true)]
@@ -99,8 +111,21 @@ pub(crate) enum SwitchCommand {
     ///
     /// The command has ABELE_LOCK_TOKEN=EPOCH:SEQUENCE and ABELE_LOCK_NAME in its environment. When
     /// two thirds of the lease passed without an answer it gets SIGTERM, and SIGKILL shortly before
-    /// the lease ends; both at once if the session is ended by others. Exit code: the command's, or 128 and its signal's number; 4 if the port was
-    /// not had in time; 5 if it was lost; 126 or 127 if the command cannot be run.
+    /// the lease ends; SIGKILL at once if the session is ended by others. Exit code: the command's,
+    /// or 128 and its signal's number; 4 if the port was not had in time; 5 if it was lost; 126 or
+    /// 127 if the command cannot be run.
+    ///
+    /// Signals go to all that the command has started, wherever it has gone: a process above the
+    /// command collects what loses its parent. If abelectl itself is killed, all of it is killed at
+    /// once. If that process is killed together with abelectl, only the command is sure to end, and
+    /// not where it is a set-user-ID program; a command of another user cannot be ended at all.
+    /// Nothing ends what other services start for the command, such as a container.
+    ///
+    /// The command has a process group of its own, and the terminal if abelectl has it: Ctrl-C is
+    /// the command's, and Ctrl-Z stops both. A stopped abelectl renews no lease: if the lease is
+    /// over when the job is continued, the command is killed and does not go on. Who stops abelectl
+    /// alone (kill -STOP) lets the command run on without the port. What is left in the
+    /// command's process group when it ends is ended before the port is released.
     Lock {
         /// The port
         name: String,

@@ -1,28 +1,39 @@
 //! From the arguments to a client, and from its errors to what an operator can do.
 
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
 
 use client::blocking::Client;
-use client::{CallError, Config, Over, RequestError, TlsFault, TlsFiles, Trouble};
-use protocol::Role;
+use client::{CallError, Config, Ended, Over, RequestError, TlsFault, TlsFiles, Trouble};
+use protocol::limits::NODE_LEN_MAX;
+use protocol::{ErrorCode, Role, Sequence, Token};
 use serde_json::Value;
 
 use super::args::{Format, Target};
 use crate::error::Error;
 use crate::table::Table;
 
-/// A client that has reached the switch.
+/// A client that has reached the switch, with a session where the role has one.
 pub(super) fn connect(to: &Target, role: Role) -> Result<Client, Error> {
+    reach(to, role, true)
+}
+
+/// A node without a session, to ask and to send: nothing of it is left at the switch when it has
+/// ended, and a service whose id it has goes on.
+pub(super) fn connect_to_ask(to: &Target) -> Result<Client, Error> {
+    reach(to, Role::Node, false)
+}
+
+fn reach(to: &Target, role: Role, has_session: bool) -> Result<Client, Error> {
     let secret = to.secret_file.as_ref().map(|path| {
         let bytes = fs::read(path);
         bytes.map_err(|source| Error::SecretUnread { path: path.clone(), source })
     });
     let secret = secret.transpose()?.map(|bytes| bytes.trim_ascii_end().to_vec());
-    let node = to.node.clone().unwrap_or_else(|| format!("abelectl-{}", std::process::id()));
+    let node = to.node.clone().map_or_else(default_node, Ok)?;
     let endpoint = to.endpoints.first().cloned().unwrap_or_default();
-    let config =
-        Config { endpoints: to.endpoints.clone(), secret, role, ..Config::new(&endpoint, &node) };
+    let endpoints = to.endpoints.clone();
+    let config = Config { endpoints, secret, role, has_session, ..Config::new(&endpoint, &node) };
     let tls = to.tls_ca.clone().map(|ca| TlsFiles {
         ca,
         client: to.tls_certificate.clone().zip(to.tls_key.clone()),
@@ -30,8 +41,53 @@ pub(super) fn connect(to: &Target, role: Role) -> Result<Client, Error> {
     });
     let client = Client::start(config, tls.as_ref())
         .map_err(|error| Error::SwitchArguments(error.to_string()))?;
-    client.connect(to.timeout).map_err(|error| failed(to, error))?;
+    client.connect(to.timeout).map_err(|error| {
+        let is_forbidden = is_forbidden(&error);
+        let error = failed(to, error);
+        if is_forbidden { Error::SwitchAway(format!("{error}; {}", missing(role))) } else { error }
+    })?;
     Ok(client)
+}
+
+/// A node of this process alone: two of one id would end each other's sessions, and in a container
+/// the process's number is the same each time, and often the host's name is too.
+fn default_node() -> Result<String, Error> {
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let mut random = [0; 4];
+    getrandom::fill(&mut random).map_err(|error| Error::System {
+        what: "get random bytes",
+        source: io::Error::other(error.to_string()),
+    })?;
+    Ok(node_of(host.trim_end(), std::process::id(), u32::from_le_bytes(random)))
+}
+
+/// The host's name, cut where the whole would be too long, and without what is hard to type.
+fn node_of(host: &str, pid: u32, random: u32) -> String {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '-' | '_');
+    let rest = format!("{pid}-{random:08x}");
+    let most = NODE_LEN_MAX - "abelectl--".len() - rest.len();
+    let host: String = host.chars().map(|c| if plain(c) { c } else { '-' }).take(most).collect();
+    format!("abelectl-{host}-{rest}")
+}
+
+fn is_forbidden(error: &RequestError) -> bool {
+    matches!(
+        error,
+        RequestError::Call(CallError::Over(Over::Refused { code: ErrorCode::Forbidden, .. }))
+    )
+}
+
+/// What to do about a role that a credential does not have.
+fn missing(role: Role) -> String {
+    let role = match role {
+        Role::Node => "node",
+        Role::Observer => "observer",
+        Role::Operator => "operator",
+    };
+    format!(
+        "this command asks as {role}: let the switch's [[access]] entry for this node have role = \
+         \"{role}\", or be another node that has it, by --node and its secret or certificate"
+    )
 }
 
 /// The error of a request, with what would mend it.
@@ -92,6 +148,31 @@ pub(super) fn lost(over: Over) -> Error {
     Error::SwitchAway(over.to_string())
 }
 
+/// Why a port is not held any more.
+pub(super) fn ended_text(ended: Option<Ended>) -> &'static str {
+    match ended {
+        None => "no answer from the switch",
+        Some(Ended::Lapsed) => "the lease ended without an answer from the switch",
+        Some(Ended::Evicted) => {
+            "a newer session of this node took its place, or an operator dropped the node"
+        }
+        Some(Ended::NewEpoch) => "another switch is the master now, and knows nothing of it",
+        Some(Ended::Closed) => "the switch has ended the session",
+    }
+}
+
+/// A token as it is told everywhere: two numbers, of which a later grant of a port has the greater,
+/// the epoch first.
+pub(super) fn token_text(token: Token) -> String {
+    format!("{}:{}", token.epoch.0, sequence_text(token.sequence))
+}
+
+/// A sequence as it is on the wire, with its shard in the top 8 bits. A text, since JSON's numbers
+/// lose the lowest bits of large ones.
+pub(super) fn sequence_text(sequence: Sequence) -> String {
+    sequence.to_bits().to_string()
+}
+
 /// Prints rows as the arguments say; `head` are the columns and the keys.
 pub(super) fn print(
     format: Format,
@@ -129,5 +210,26 @@ pub(super) fn text(value: &Value) -> String {
         Value::Null => "-".to_owned(),
         Value::String(text) => text.clone(),
         Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_default_node_has_its_machine_its_process_and_chance_in_it_and_fits_the_protocol() {
+        assert_eq!(node_of("web-1.example", 1, 0xbeef), "abelectl-web-1.example-1-0000beef");
+        assert_ne!(default_node().expect("there is chance"), default_node().expect("again"));
+        let long = node_of(&"h\u{e4} ".repeat(40), u32::MAX, u32::MAX);
+        assert!(long.len() <= NODE_LEN_MAX && long.is_ascii(), "{long}");
+        assert!(long.ends_with("-4294967295-ffffffff"), "{long}");
+        assert_eq!(node_of("", 7, 1), "abelectl--7-00000001");
+    }
+
+    #[test]
+    fn a_token_is_two_numbers_of_which_the_later_grant_has_the_greater() {
+        let token = Token { epoch: protocol::Epoch(7), sequence: Sequence::new(1, 2) };
+        assert_eq!(token_text(token), format!("7:{}", (1_u64 << 56) + 2));
     }
 }

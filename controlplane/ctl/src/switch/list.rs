@@ -3,12 +3,14 @@
 use std::io::Write;
 
 use client::{Event, Holder};
-use protocol::{DropState, EventKind, NodeState, Role, Sequence};
+use protocol::{DropState, EventKind, NodeState, Role};
 use serde_json::{Value, json};
 
 use super::args::Format;
 use super::args::Target;
-use super::connect::{connect, failed, lost, print, text};
+use super::connect::{
+    connect, connect_to_ask, failed, lost, print, sequence_text, text, token_text,
+};
 use crate::error::Error;
 use crate::interrupt::Interrupt;
 use crate::limits::SIGNAL_SLICE;
@@ -57,7 +59,7 @@ pub(super) fn ports(
         let page = client.ports(prefix, cursor, to.timeout);
         let (page, next) = page.map_err(|error| failed(to, error))?;
         rows.extend(page.into_iter().map(|port| {
-            [json!(port.name), json!(port.node), json!(token(port.sequence))].to_vec()
+            [json!(port.name), json!(port.node), json!(sequence_text(port.sequence))].to_vec()
         }));
         if to.output == Format::Jsonl {
             print(to.output, &["port", "node", "sequence"], std::mem::take(&mut rows), out)?;
@@ -73,12 +75,9 @@ pub(super) fn ports(
     print(to.output, &["port", "node", "sequence"], rows, out)
 }
 
-fn token(sequence: Sequence) -> String {
-    format!("{}.{}", sequence.shard(), sequence.count())
-}
-
 pub(super) fn port(to: &Target, name: &str, out: &mut dyn Write) -> Result<(), Error> {
-    let client = connect(to, Role::Observer)?;
+    // Whatever a credential is for, it may ask so.
+    let client = connect_to_ask(to)?;
     let holders = client.query(&[name], to.timeout).map_err(|error| failed(to, error))?;
     let (state, owner) = match holders.into_iter().next() {
         Some(Holder::Owner(owner)) => ("held", Some(owner)),
@@ -88,7 +87,7 @@ pub(super) fn port(to: &Target, name: &str, out: &mut dyn Write) -> Result<(), E
     let is_held = owner.is_some();
     let row = match owner {
         Some(owner) => {
-            [json!(&*owner.node), json!(&*owner.address), json!(owner.token.to_string())]
+            [json!(&*owner.node), json!(&*owner.address), json!(token_text(owner.token))]
         }
         None => [Value::Null, Value::Null, Value::Null],
     };
@@ -119,7 +118,7 @@ pub(super) fn watch(
             EventKind::Lost => json!("lost"),
             EventKind::Other(code) => json!(code),
         };
-        let (node, sequence) = (json!(node), json!(token(sequence)));
+        let (node, sequence) = (json!(node), json!(sequence_text(sequence)));
         if to.output == Format::Table {
             writeln!(out, "{:<10} {name} {} {}", text(&kind), text(&node), text(&sequence))?;
         } else {

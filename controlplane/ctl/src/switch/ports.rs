@@ -8,7 +8,7 @@ use protocol::{RegisterFlags, Role};
 use serde_json::json;
 
 use super::args::{Format, Target};
-use super::connect::{connect, failed, lost, print};
+use super::connect::{connect, connect_to_ask, ended_text, failed, lost, print, token_text};
 use crate::error::Error;
 use crate::interrupt::Interrupt;
 use crate::limits::SIGNAL_SLICE;
@@ -25,7 +25,7 @@ fn hold(
     for (name, port) in names.iter().zip(ports.map_err(|error| failed(to, error))?) {
         match port {
             Registered::Granted(guard) => {
-                let token = json!(guard.token().to_string());
+                let token = json!(token_text(guard.token()));
                 rows.push(vec![json!(name), json!("granted"), token, json!(null)]);
                 guards.push(guard);
             }
@@ -50,9 +50,9 @@ fn hold(
 fn check(guards: &[PortGuard]) -> Result<(), Error> {
     match guards.iter().find(|guard| !guard.is_owner()) {
         Some(guard) => Err(Error::NotWhole(format!(
-            "{} is not held any more: {:?}",
+            "{} is not held any more: {}",
             guard.name(),
-            guard.ended()
+            ended_text(guard.ended())
         ))),
         None => Ok(()),
     }
@@ -109,13 +109,22 @@ pub(super) fn send(
     out: &mut dyn Write,
 ) -> Result<(), Error> {
     // Who only looks may send nothing.
-    let client = connect(to, Role::Node)?;
+    let client = connect_to_ask(to)?;
     let sent = client.send_counted(&[(name, message.as_bytes())], to.timeout);
     let sent = sent.map_err(|error| failed(to, error))?;
     let row = vec![json!(sent.delivered), json!(sent.nobody), json!(sent.dropped)];
     print(to.output, &[">delivered", ">nobody", ">dropped"], vec![row], out)?;
-    match sent.delivered {
-        0 => Err(Error::NotWhole(format!("nobody got it; see: abelectl switch port {name}"))),
-        _ => Ok(()),
+    if sent.delivered > 0 {
+        return Ok(());
     }
+    Err(Error::NotWhole(if sent.dropped > 0 {
+        // The protocol tells no more.
+        format!(
+            "the switch dropped the message: this node sends more messages a second than it may, \
+             or the queue of who holds {name} is full, or its holder is not connected; the switch's \
+             metrics count each"
+        )
+    } else {
+        format!("nobody got it: nobody holds {name}; see: abelectl switch port {name}")
+    }))
 }
