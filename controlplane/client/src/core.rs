@@ -23,9 +23,10 @@ mod requests;
 mod send;
 #[cfg(test)]
 mod tests;
+mod told;
 mod waits;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use base::{Duration, Instant, Rng};
@@ -46,6 +47,7 @@ use inbox::{Early, Inbox, watched};
 use reach::Reach;
 use requests::Pending;
 use send::Deferred;
+use told::Told;
 use waits::Waits;
 
 pub use conn::{Action, ConnId};
@@ -90,7 +92,7 @@ pub struct Core {
     held: HashMap<Arc<str>, Sequence>,
     names: HashMap<Sequence, Arc<str>>,
     waits: Waits,
-    told: HashSet<Arc<str>>,
+    told: Told,
     watch: Option<String>,
     /// Whether something that it saw had no place, and nothing says so yet.
     is_watch_missing: bool,
@@ -150,7 +152,7 @@ impl Core {
             held: HashMap::new(),
             names: HashMap::new(),
             waits: Waits::default(),
-            told: HashSet::new(),
+            told: Told::default(),
             watch: None,
             is_watch_missing: false,
             cache: Cache::new(config.cache_entries),

@@ -139,7 +139,11 @@ pub enum Event<G> {
         /// Why.
         reason: GoneReason,
     },
-    /// Every subscription was forgotten: ask again for what matters.
+    /// Every subscription that was answered is forgotten: ask again for what matters. It comes when
+    /// notices were lost (a flush of the switch, a gap in their count) or had no place here; with a new
+    /// epoch, after `NewEpoch`; and when the lease ends, after `Lapsed`. A subscription that is asked for
+    /// and not answered yet is not meant, unless a flush may have ended it: then this comes with its
+    /// answer.
     SubscriptionsLost,
     /// There is a new master. What was held of the old one is not held any more.
     NewEpoch {

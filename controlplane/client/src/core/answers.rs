@@ -9,7 +9,6 @@ use protocol::{RegPortAnswer, RegisterCode, RequestKind, Sequence, Token, UnregP
 use super::Core;
 use super::batch::{Batch, Kind, Tag};
 use super::conn::{ConnId, Flight, Solo};
-use super::requests::{Parts, Pending};
 use crate::error::{Over, RequestError};
 use crate::event::{Done, Event, Grant, Holder, NodeInfo, Owner, PortInfo, Registered};
 use protocol::SendAnswer;
@@ -119,10 +118,13 @@ impl Core {
                     Registered::Failed { code, owner: None }
                 }
             };
-            if batch.kind.subscribes() && !is_followed(&port) {
-                self.told.remove(name);
-            }
+            let is_followed = is_followed(&port);
             self.on_outcome(name, *tag, port, now);
+            if batch.kind.subscribes() && is_followed {
+                self.on_followed(name, tag.call(), Sequence::NONE);
+            } else if batch.kind.subscribes() {
+                self.told.on_unfollowed(name, tag.call());
+            }
         }
         if self.registrations == 0 {
             self.counters.messages_stale += self.early.clear();
@@ -236,10 +238,11 @@ impl Core {
                     self.push(kind, (name, *tag, Sequence::NONE, &[]), now);
                     continue;
                 }
+                self.on_followed(name, tag.call(), owner.token.sequence);
                 self.keep(name, owner.clone(), now);
             } else if subscribe {
                 // A port that is free cannot be subscribed to.
-                self.told.remove(name);
+                self.told.on_unfollowed(name, tag.call());
             }
             self.settle_holder(*tag, holder);
         }
@@ -270,6 +273,11 @@ impl Core {
                 Registered::Failed { code: RegisterCode::Mine, owner: None }
             }
         };
+        // Whether the registration has left a subscription is not known.
+        let is_untold = self.told.on_unfollowed(name, tag.call());
+        if is_untold && is_followed(&port) {
+            self.tell(Event::SubscriptionsLost);
+        }
         self.on_outcome(name, tag, port, now);
     }
 
@@ -410,14 +418,8 @@ impl Core {
         }
         self.on_landed(&batch);
         for (name, tag) in batch.texts().zip(&batch.tags) {
-            let request = match tag {
-                Tag::Call { request, .. } => *request,
-                Tag::Wait { .. } | Tag::Recover { .. } | Tag::RecoverWait { .. } | Tag::Nobody => 0,
-            };
-            let parts = self.requests.get(&request).map(|Pending { parts, .. }| parts);
-            if let Some(Parts::Query { is_told: true, .. }) = parts {
-                self.told.remove(name);
-                self.fail(request, RequestError::refused(error), now);
+            if self.told.on_unfollowed(name, tag.call()) {
+                self.fail(tag.call(), RequestError::refused(error), now);
             } else {
                 self.counters.cache_refused += 1;
                 let kind = Kind::Query { subscribe: false };

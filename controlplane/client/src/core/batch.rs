@@ -31,6 +31,19 @@ pub(super) enum Tag {
     Nobody,
 }
 
+impl Tag {
+    /// The call that the item is for, or 0.
+    pub(super) const fn call(self) -> u64 {
+        match self {
+            Self::Call { request, .. }
+            | Self::Wait { request }
+            | Self::Recover { request, .. }
+            | Self::RecoverWait { request } => request,
+            Self::Nobody => 0,
+        }
+    }
+}
+
 /// What is asked for the items of a batch.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Kind {

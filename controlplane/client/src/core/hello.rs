@@ -183,6 +183,7 @@ impl Core {
         }
         let ports = self.forget();
         self.tell(Event::NewEpoch { epoch, ports });
+        self.forget_told();
         let conns = self.slots.iter().filter_map(|slot| slot.conn.as_ref().map(|conn| conn.id));
         for old in conns.filter(|old| *old != id).collect::<Vec<_>>() {
             self.drop_conn(old, now, Duration::ZERO);
@@ -191,12 +192,12 @@ impl Core {
         }
     }
 
-    /// Forgets what is known of a session in an epoch, and says how many ports it held.
+    /// Forgets what is known of a session in an epoch, and says how many ports it held. What was
+    /// subscribed to is forgotten by `forget_told`.
     pub(super) fn forget(&mut self) -> usize {
         let ports = self.held.len();
         self.held.clear();
         self.names.clear();
-        self.told.clear();
         self.notice_next = None;
         self.is_attached = false;
         self.counters.messages_stale += self.early.clear();
@@ -210,6 +211,13 @@ impl Core {
             }
         }
         ports
+    }
+
+    /// Nothing of what was subscribed to is told any more, and that is told.
+    pub(super) fn forget_told(&mut self) {
+        if self.told.forget() {
+            self.tell(Event::SubscriptionsLost);
+        }
     }
 
     pub(super) fn empty_cache(&mut self) {

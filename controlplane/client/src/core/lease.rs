@@ -79,11 +79,13 @@ impl Core {
         }
         self.relet_at = sent + self.part_of_lease(1);
         self.is_attached = true;
-        let is_continued = self.notice_next == Some(answer.notice);
-        self.notice_next = Some(answer.notice);
+        let expected = self.notice_next.replace(answer.notice);
         let switch = self.switch.clone();
         self.tell(Event::Connected { epoch: self.epoch, switch });
-        if !is_continued {
+        if expected.is_none() {
+            // A session begins here, and nothing of it was asked for before.
+            self.wait_again(now);
+        } else if expected != Some(answer.notice) || answer.state == SessionState::New {
             self.on_notices_lost(now);
         }
     }
@@ -106,6 +108,7 @@ impl Core {
         self.yield_and_bye();
         let ports = self.forget();
         self.tell(Event::Lapsed { ports });
+        self.forget_told();
         let conns = self.slots.iter().filter_map(|slot| slot.conn.as_ref().map(|conn| conn.id));
         for id in conns.collect::<Vec<_>>() {
             self.drop_conn(id, now, Duration::ZERO);

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use base::{Duration, Instant};
-use protocol::{Gone, Granted, Message, Push, RegisterFlags, Sequence, Token};
+use protocol::{Gone, GoneReason, Granted, Message, Push, RegisterFlags, Sequence, Token};
 
 use super::Core;
 use super::batch::{Kind, Tag};
 use super::conn::ConnId;
 use super::inbox::watched;
+use super::told::Overtaken;
 use crate::event::{Event, Grant};
 
 impl Core {
@@ -63,10 +64,14 @@ impl Core {
     /// was lost.
     pub(super) fn on_notices_lost(&mut self, now: Instant) {
         self.empty_cache();
-        if !self.told.is_empty() {
-            self.told.clear();
+        if self.told.on_flush() {
             self.tell(Event::SubscriptionsLost);
         }
+        self.wait_again(now);
+    }
+
+    /// Asks again for what is waited for.
+    pub(super) fn wait_again(&mut self, now: Instant) {
         let kind = Kind::Register(RegisterFlags { subscribe: false, wait: true });
         for (name, request) in self.waits.ask_again() {
             self.push(kind, (&name, Tag::Wait { request }, Sequence::NONE, &[]), now);
@@ -93,14 +98,29 @@ impl Core {
         if self.cache.on_gone(name, sequence) {
             self.counters.cache_gone += 1;
         }
-        if let Some(name) = self.told.take(name) {
-            let token = Token { epoch: self.epoch, sequence };
-            // One that does not fit must not be missed in silence.
-            if self.inbox.push(Event::Gone { name, token, reason }).is_err() {
-                self.counters.events_dropped += 1;
-                self.told.clear();
-                self.tell(Event::SubscriptionsLost);
+        if let Some(name) = self.told.on_gone(name, sequence, reason) {
+            self.tell_gone(name, sequence, reason);
+        }
+    }
+
+    fn tell_gone(&mut self, name: Arc<str>, sequence: Sequence, reason: GoneReason) {
+        let token = Token { epoch: self.epoch, sequence };
+        // One that does not fit must not be missed in silence.
+        if self.inbox.push(Event::Gone { name, token, reason }).is_err() {
+            self.counters.events_dropped += 1;
+            self.told.forget();
+            self.tell(Event::SubscriptionsLost);
+        }
+    }
+
+    /// The switch tells of this grant from now on, if nothing has overtaken its answer.
+    pub(super) fn on_followed(&mut self, name: &str, call: u64, sequence: Sequence) {
+        match self.told.on_followed(name, call, sequence) {
+            None => {}
+            Some(Overtaken::Gone(sequence, reason)) => {
+                self.tell_gone(Arc::from(name), sequence, reason);
             }
+            Some(Overtaken::Flush) => self.tell(Event::SubscriptionsLost),
         }
     }
 

@@ -27,10 +27,7 @@ pub(super) struct Pending {
 pub(super) enum Parts {
     Register(Vec<Option<Registered<Grant>>>),
     Unregister(Vec<Option<UnregisterCode>>),
-    Query {
-        holders: Vec<Holder>,
-        is_told: bool,
-    },
+    Query(Vec<Holder>),
     Solo,
     /// As `Solo`, of who only wants to know whether the switch is reached.
     Connect,
@@ -69,7 +66,7 @@ impl Core {
                 self.waits.insert(name, request);
             }
             if flags.subscribe {
-                self.told.insert((*name).into());
+                self.told.ask(name, request);
             }
             let tag = Tag::Call { request, item };
             self.push(Kind::Register(flags), (name, tag, Sequence::NONE, &[]), now);
@@ -132,11 +129,11 @@ impl Core {
             return Err(CallError::NoSession);
         }
         self.check_told(is_told, names.len())?;
-        let parts = Parts::Query { holders: vec![Holder::Unknown; names.len()], is_told };
+        let parts = Parts::Query(vec![Holder::Unknown; names.len()]);
         let request = self.begin(parts, names.len())?;
         for (item, name) in (0..).zip(names) {
             if is_told {
-                self.told.insert((*name).into());
+                self.told.ask(name, request);
             }
             let tag = Tag::Call { request, item };
             self.push(Kind::Query { subscribe }, (name, tag, Sequence::NONE, &[]), now);
@@ -234,7 +231,7 @@ impl Core {
         self.check(names.iter().copied(), 0)?;
         for name in names {
             // An owner that is kept needs its subscription.
-            if self.told.remove(*name) && self.cache.find(name).is_none() {
+            if self.told.remove(name) && self.cache.find(name).is_none() {
                 self.push(Kind::Unsubscribe, (name, Tag::Nobody, Sequence::NONE, &[]), now);
             }
         }
@@ -458,8 +455,7 @@ impl Core {
             return;
         };
         let index = usize::try_from(item).unwrap_or(usize::MAX);
-        if let Some(Pending { parts: Parts::Query { holders, .. }, .. }) =
-            self.requests.get_mut(&request)
+        if let Some(Pending { parts: Parts::Query(holders), .. }) = self.requests.get_mut(&request)
         {
             holders[index] = holder;
         }
@@ -498,7 +494,7 @@ impl Core {
         let done = match pending.parts {
             Parts::Register(ports) => Done::Registered(ports.into_iter().flatten().collect()),
             Parts::Unregister(codes) => Done::Unregistered(codes),
-            Parts::Query { holders, .. } => Done::Holders(holders),
+            Parts::Query(holders) => Done::Holders(holders),
             Parts::Solo | Parts::Connect => Done::Nothing,
         };
         self.done.push_back((request, done));

@@ -8,7 +8,6 @@ use protocol::{RegisterCode, RegisterFlags, write_watch};
 use super::Core;
 use super::batch::{Batch, Kind, Tag};
 use super::conn::{Action, ConnId, Flight, Solo};
-use super::requests::Parts;
 use crate::error::{CallError, Over, RequestError};
 use crate::event::Event;
 use crate::limits::{
@@ -142,6 +141,10 @@ impl Core {
         match batch.kind {
             Kind::Register(flags) => {
                 self.registrations += 1;
+                if flags.subscribe {
+                    let items = batch.texts().zip(&batch.tags);
+                    items.for_each(|(name, tag)| self.told.on_sent(name, tag.call()));
+                }
                 if flags.wait {
                     batch.texts().for_each(|name| self.waits.on_asked(name));
                 }
@@ -183,9 +186,7 @@ impl Core {
         for (name, tag) in items() {
             match tag {
                 Tag::Call { request, .. } | Tag::Recover { request, .. } => {
-                    if flags.subscribe || self.is_told_query(*request) {
-                        self.told.remove(name);
-                    }
+                    self.told.on_unfollowed(name, *request);
                     self.fail(*request, error.clone(), now);
                 }
                 Tag::Wait { request } | Tag::RecoverWait { request } => {
@@ -198,11 +199,6 @@ impl Core {
                 Tag::Nobody => {}
             }
         }
-    }
-
-    fn is_told_query(&self, request: u64) -> bool {
-        let parts = self.requests.get(&request).map(|pending| &pending.parts);
-        matches!(parts, Some(Parts::Query { is_told: true, .. }))
     }
 
     /// Closes a connection of the client's own will.

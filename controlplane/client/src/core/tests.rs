@@ -7,6 +7,7 @@ mod life;
 mod owners;
 mod pool;
 mod reach;
+mod told;
 mod waits;
 
 use std::collections::BTreeMap;

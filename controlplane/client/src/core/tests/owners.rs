@@ -166,6 +166,13 @@ fn a_flush_kills_what_is_on_the_way_and_tells_who_subscribed() {
     });
     answer(&mut rig, id, 5);
     assert!(rig.core.cached("a").is_none());
+    assert!(rig.events().is_empty(), "it is asked for again");
+    let (id, text) = rig.only(1);
+    assert_eq!(text, "query subscribe a");
+    answer(&mut rig, id, 5);
+    rig.push(|push| {
+        push.flush(protocol::Flush { notice: 2, reason: protocol::FlushReason::Overflow })
+    });
     assert_eq!(rig.events(), ["subscriptions lost"]);
 }
 
