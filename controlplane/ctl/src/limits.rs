@@ -131,3 +131,13 @@ pub(crate) const REQUEST_LEN_MAX: usize = 4_096;
 
 /// How often a command that runs under a lock, and the lock, are looked at.
 pub(crate) const LOCK_SLICE: Duration = Duration::from_millis(10);
+
+/// How long what a locked command left in its process group may take to end by SIGTERM: a third of
+/// the usual lease.
+pub(crate) const LEFT_PATIENCE: Duration = Duration::from_secs(1);
+
+/// The pause between two looks for what is still there to be killed.
+pub(crate) const KILL_SLICE: Duration = Duration::from_millis(1);
+
+/// Looks at most: a second. What is there then cannot be killed, such as another user's process.
+pub(crate) const KILL_ROUNDS_MAX: u32 = 1_000;

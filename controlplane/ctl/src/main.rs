@@ -66,6 +66,9 @@ use crate::error::Error;
 use crate::interrupt::Interrupt;
 
 fn main() -> ExitCode {
+    if let Some(code) = switch::run_if_asked() {
+        return code;
+    }
     let cli = Cli::parse();
     match run(&cli.command) {
         Ok(()) => ExitCode::SUCCESS,

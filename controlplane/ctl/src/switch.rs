@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::interrupt::Interrupt;
 
 pub(crate) use args::{SwitchArgs, SwitchCommand};
+pub(crate) use lock::run_if_asked;
 
 /// Runs one command.
 pub(crate) fn run(
