@@ -257,7 +257,7 @@ fn who_asks_or_sends_leaves_no_session_and_ends_none_of_its_node() {
 
 #[test]
 fn a_credential_of_a_node_asks_for_ports_and_is_told_what_more_would_take() {
-    let text = "[[access]]\nnode = \"n\"\nproof = \"loopback\"\nmessages_per_second = 1\n";
+    let text = "[[access]]\nnode = \"n\"\nproof = \"loopback\"\nmessages_per_s = 1\n";
     let Some((switch, _folder)) = Switch::of(text) else { return };
     let (mut holder, mut lines) = spawn(&switch, &["listen", "a", "--node", "n"]);
     until(&switch, "held", &["port", "a", "--node", "n"]);
