@@ -7,7 +7,7 @@
 //! authority that anybody saw end never comes back.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use base::{Duration, Instant};
 
@@ -19,7 +19,7 @@ pub enum Ended {
     Lapsed = 1,
     /// A newer session, another connection or an operator ended the session.
     Evicted = 2,
-    /// There is a new master, which knows of no grant of the old one.
+    /// There is a new master, which knows of no grant of the old one, and does not wait for its leases.
     NewEpoch = 3,
     /// The client was closed, or is over.
     Closed = 4,
@@ -35,13 +35,15 @@ struct Words {
     deadline: AtomicU64,
     /// An `Ended`, or 0.
     ended: AtomicU8,
+    /// Whether nothing will extend it, for there is a new master.
+    is_left: AtomicBool,
 }
 
 impl Authority {
     /// Until `deadline`.
     pub(crate) fn until(deadline: Instant) -> Self {
         let deadline = AtomicU64::new(deadline.as_nanos());
-        Self(Arc::new(Words { deadline, ended: AtomicU8::new(0) }))
+        Self(Arc::new(Words { deadline, ended: AtomicU8::new(0), is_left: AtomicBool::new(false) }))
     }
 
     /// What is left of it at `now`; zero: it is over, for ever.
@@ -71,7 +73,7 @@ impl Authority {
 
     /// Whether it was over before `deadline` could be reached; a deadline never moves back.
     pub(crate) fn extend(&self, deadline: Instant, now: Instant) -> bool {
-        if self.remaining(now) == Duration::ZERO {
+        if self.remaining(now) == Duration::ZERO || self.is_running_out() {
             return false;
         }
         let extend = |old| (old != 0).then_some(deadline.as_nanos().max(old));
@@ -83,6 +85,17 @@ impl Authority {
         if self.0.deadline.swap(0, Ordering::AcqRel) != 0 {
             self.set_reason(why);
         }
+    }
+
+    /// It runs out, and is extended no more.
+    pub(crate) fn leave(&self) {
+        self.0.is_left.store(true, Ordering::Release);
+    }
+
+    /// Whether it runs out in any case: there is a new master, which waits for its end.
+    #[must_use]
+    pub fn is_running_out(&self) -> bool {
+        self.0.is_left.load(Ordering::Acquire)
     }
 
     fn set_reason(&self, why: Ended) {

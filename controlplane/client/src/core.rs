@@ -18,6 +18,7 @@ mod inbox;
 mod lease;
 mod notices;
 mod operate;
+mod outlived;
 mod reach;
 mod requests;
 mod send;
@@ -44,6 +45,7 @@ use crate::trouble::Trouble;
 use cache::Cache;
 use conn::{Conn, Phase, Slot};
 use inbox::{Early, Inbox, watched};
+use outlived::Outlived;
 use reach::Reach;
 use requests::Pending;
 use send::Deferred;
@@ -67,6 +69,8 @@ pub struct Core {
     closing: Option<Instant>,
     /// Of the session in its epoch; `None`: it has none yet.
     authority: Option<Authority>,
+    /// Of an earlier epoch, for what is held of that yet.
+    outlived: Option<Outlived>,
     lease: Duration,
     relet_at: Instant,
     is_attached: bool,
@@ -132,6 +136,7 @@ impl Core {
             over: None,
             closing: None,
             authority: None,
+            outlived: None,
             lease: Duration::ZERO,
             relet_at: Instant::ZERO,
             is_attached: false,
@@ -365,6 +370,7 @@ impl Core {
         if let Some(authority) = &self.authority {
             authority.end(Ended::Closed);
         }
+        self.drop_outlived(Ended::Closed);
         if self.yield_and_bye() {
             self.closing = Some(now + crate::limits::CLOSE_MAX);
         } else {
@@ -381,6 +387,7 @@ impl Core {
         if let Some(authority) = self.authority.take() {
             authority.end(ended);
         }
+        self.drop_outlived(ended);
         self.held.clear();
         self.names.clear();
         self.waits.clear();

@@ -145,15 +145,17 @@ pub enum Event<G> {
     /// and not answered yet is not meant, unless a flush may have ended it: then this comes with its
     /// answer.
     SubscriptionsLost,
-    /// There is a new master. What was held of the old one is not held any more.
+    /// There is a new master. What was held of the old one is to be asked for again. It is not held any
+    /// more; or, if the new master waits for the leases of before, for the rest of the lease, whose end
+    /// `Lapsed` tells.
     NewEpoch {
         /// Its epoch.
         epoch: Epoch,
         /// Ports that were held.
         ports: usize,
     },
-    /// No answer came for as long as the lease. What was held is not held any more, and a new
-    /// session has begun.
+    /// No answer came for as long as the lease: what was held is not held any more, and a new session
+    /// has begun. Or after `NewEpoch`: what was held of the old master is not held any more.
     Lapsed {
         /// Ports that were held.
         ports: usize,

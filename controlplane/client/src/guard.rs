@@ -14,7 +14,7 @@ use crate::shell::Shared;
 /// A port that this process holds. Dropped, it stops being an owner first and is then released.
 ///
 /// It closes by itself: when the lease's deadline passes on this machine's clock, when the session
-/// is evicted, with a new master. Nobody is asked, and a guard that has closed never opens again.
+/// is evicted, with a new master at once or, if that waits for leases of before, with the lease. Nobody is asked, and a guard that has closed never opens again.
 /// In a forked child it is closed from the beginning.
 #[derive(Debug)]
 pub struct PortGuard {
@@ -61,6 +61,13 @@ impl PortGuard {
     #[must_use]
     pub fn ended(&self) -> Option<Ended> {
         self.grant.authority.ended()
+    }
+
+    /// Whether there is a new master: it waits until the lease is over, which nothing extends any more,
+    /// and who wants the port after that asks for it again now.
+    #[must_use]
+    pub fn is_running_out(&self) -> bool {
+        self.grant.authority.is_running_out()
     }
 
     /// Stops being an owner, without releasing the port yet.

@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
 use client::blocking::Client;
-use client::{CallError, Config, Event, Holder, Over, PortGuard, Registered, RequestError};
+use client::{CallError, Config, Ended, Event, Holder, Over, PortGuard, Registered, RequestError};
 use protocol::{ErrorCode, RegisterCode, RegisterFlags};
 use switch::{LONG, Switch};
 
@@ -232,7 +232,6 @@ fn clients_of_a_switch_that_is_killed_and_started_again_learn_its_epoch() {
     for client in [&one, &two] {
         client.connect(LONG).expect("it is back");
     }
-    assert!(!guard.is_owner(), "what the old master granted is not held");
     assert!(two.cached("a").is_none(), "no answer of the old master");
     let mut is_told = false;
     while let Some(event) = one.recv(Duration::from_millis(100)).expect("it is not over") {
@@ -242,8 +241,49 @@ fn clients_of_a_switch_that_is_killed_and_started_again_learn_its_epoch() {
     // While the new master waits for old leases to end, a registration waits with it.
     let next = hold(&one, "a");
     assert!(next.token() > guard.token());
+    assert!(!guard.is_owner(), "what the old master granted is over");
     let Ok(Holder::Owner(owner)) = two.owner("a", LONG) else { panic!("it is held") };
     assert_eq!(owner.token, next.token());
+}
+
+#[test]
+fn an_owner_keeps_its_port_over_a_restart_for_the_rest_of_its_lease_and_the_next_comes_after() {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let text = |tcp_port: &str| {
+        format!("[[listener]]\naddress = \"127.0.0.1:{tcp_port}\"\n[ports]\nplanned = 1024\n")
+    };
+    let Some(mut switch) = Switch::run(folder.path(), &text("0")) else { return };
+    let (one, two) = (switch.client("one"), switch.client("two"));
+    let guard = hold(&one, "a");
+    switch.kill();
+    let left = guard.remaining();
+    let deadline = Instant::now() + left;
+    assert!(left > SECOND, "a lease of three seconds is renewed each second");
+    let (_host, tcp_port) = switch.address.rsplit_once(':').expect("it has a port");
+    let _again = Switch::run(folder.path(), &text(tcp_port)).expect("it was there before");
+    for client in [&one, &two] {
+        client.connect(LONG).expect("it is back");
+    }
+    assert!(guard.is_owner() && guard.is_running_out(), "the new master waits for it");
+    let mut place = two.queue("a").expect("it is open");
+    while guard.is_owner() {
+        assert!(Instant::now() < deadline + SECOND / 20, "its lease is never longer");
+        let granted = place.wait(SECOND / 100).expect("it is only waited for");
+        assert!(granted.is_none_or(|_next| !guard.is_owner()), "two owners");
+    }
+    assert!(Instant::now() + SECOND / 20 > deadline, "nor shorter");
+    assert_eq!(guard.ended(), Some(Ended::Lapsed));
+    let next = place.wait(LONG).expect("it is granted").expect("in time");
+    assert!(next.is_owner() && next.token() > guard.token());
+    let mut told = Vec::new();
+    while let Some(event) = one.recv(SECOND / 10).expect("it is not over") {
+        match event {
+            Event::NewEpoch { ports, .. } => told.push(("epoch", ports)),
+            Event::Lapsed { ports } => told.push(("lapsed", ports)),
+            _other => {}
+        }
+    }
+    assert_eq!(told, [("epoch", 1), ("lapsed", 1)]);
 }
 
 #[test]

@@ -15,6 +15,10 @@ pub const MAGIC: u32 = 0x5350_5942;
 /// The version that this crate speaks.
 pub const VERSION: u16 = 1;
 
+/// A feature: the switch grants nothing before every lease of an earlier epoch is over, so that what
+/// was held in one is held until then.
+pub const WAITS_OUT: u64 = 1;
+
 closed_codes! {
     /// What a connection may do.
     Role: u8 {

@@ -56,7 +56,9 @@ pub use batch::{Batch, Name, write_unregister};
 pub use error::{ErrorCode, ErrorFrame, EvictedReason};
 pub use fault::{FrameError, Malformation};
 pub use header::{ANSWER, ERROR, FLAGS_MUST_UNDERSTAND, Framing, Header, PushKind, RequestKind};
-pub use hello::{Credential, Greeting, Hello, MAGIC, Role, SignedHello, VERSION, Welcome};
+pub use hello::{
+    Credential, Greeting, Hello, MAGIC, Role, SignedHello, VERSION, WAITS_OUT, Welcome,
+};
 pub use ids::{ClusterId, Epoch, NodeId, NodeIdError, Nonce, Sequence, SessionId, Token};
 pub use incoming::{Answer, Incoming, IncomingBody, Push};
 pub use limits::{Limits, LimitsError};

@@ -150,7 +150,7 @@ impl Switch {
         let greeting = Greeting {
             version_min: VERSION,
             version_max: VERSION,
-            features: 0,
+            features: self.features(),
             cluster: self.identity.cluster,
             epoch: self.identity.epoch,
             nonce,

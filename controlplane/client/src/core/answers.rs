@@ -9,6 +9,7 @@ use protocol::{RegPortAnswer, RegisterCode, RequestKind, Sequence, Token, UnregP
 use super::Core;
 use super::batch::{Batch, Kind, Tag};
 use super::conn::{ConnId, Flight, Solo};
+use crate::authority::Ended;
 use crate::error::{Over, RequestError};
 use crate::event::{Done, Event, Grant, Holder, NodeInfo, Owner, PortInfo, Registered};
 use protocol::SendAnswer;
@@ -179,6 +180,8 @@ impl Core {
     /// This session holds a port from now on.
     pub(super) fn grant(&mut self, name: &str, sequence: Sequence) -> Option<Grant> {
         let authority = self.authority.clone()?;
+        // Something is granted, so every lease of before is over as the switch counts them.
+        self.end_outlived(Ended::Lapsed);
         self.counters.grants += 1;
         let name: Arc<str> = Arc::from(name);
         let token = Token { epoch: self.epoch, sequence };

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use base::{Duration, Instant};
-use protocol::{ClusterId, Epoch, Greeting, Hello, RequestKind, VERSION, Welcome, write_bare};
+use protocol::write_bare;
+use protocol::{ClusterId, Epoch, Greeting, Hello, RequestKind, VERSION, WAITS_OUT, Welcome};
 
 use super::Core;
 use super::batch::Kind;
@@ -79,7 +80,7 @@ impl Core {
     }
 
     pub(super) fn on_greeting(&mut self, id: ConnId, greeting: &Greeting, now: Instant) {
-        let Greeting { version_min, version_max, features: _, cluster, epoch, nonce } = greeting;
+        let Greeting { version_min, version_max, features, cluster, epoch, nonce } = greeting;
         if self.conn(id).is_none_or(|conn| conn.phase != Phase::Greeting) {
             self.counters.frames_malformed += 1;
             self.note_nonsense(id, "it greets twice".to_owned());
@@ -101,7 +102,7 @@ impl Core {
         let hello = Hello {
             version: VERSION,
             role: self.config.role,
-            features: 0,
+            features: features & WAITS_OUT,
             cluster: self.cluster,
             epoch_seen: self.epoch,
             session: self.session,
@@ -147,7 +148,7 @@ impl Core {
         }
         self.cluster = cluster;
         if epoch > self.epoch {
-            self.on_epoch(id, epoch, now);
+            self.on_epoch(id, welcome, now);
         }
         self.lease = Duration::from_millis(lease_ms.into());
         self.counters.connections_welcomed += 1;
@@ -170,18 +171,25 @@ impl Core {
         }
     }
 
-    /// There is a new master, and what was held of the old one is not held any more.
-    fn on_epoch(&mut self, id: ConnId, epoch: Epoch, now: Instant) {
-        let is_first = self.epoch == Epoch::default();
-        self.epoch = epoch;
-        if is_first {
+    /// There is a new master. What was held of the old one is not held any more, or for the rest of its
+    /// lease.
+    fn on_epoch(&mut self, id: ConnId, welcome: &Welcome<'_>, now: Instant) {
+        let epoch = welcome.epoch;
+        let old = std::mem::replace(&mut self.epoch, epoch);
+        if old == Epoch::default() {
             return;
         }
         self.counters.epochs_new += 1;
-        if let Some(authority) = self.authority.take() {
-            authority.end(Ended::NewEpoch);
+        let mut ports = self.held.len();
+        match self.authority.take() {
+            Some(authority) if self.is_waited_out(welcome) => self.outlive(authority, old),
+            None if self.is_waited_out(welcome) => {}
+            authority => {
+                authority.iter().for_each(|authority| authority.end(Ended::NewEpoch));
+                ports += self.drop_outlived(Ended::NewEpoch);
+            }
         }
-        let ports = self.forget();
+        self.forget();
         self.tell(Event::NewEpoch { epoch, ports });
         self.forget_told();
         let conns = self.slots.iter().filter_map(|slot| slot.conn.as_ref().map(|conn| conn.id));

@@ -46,7 +46,7 @@ impl Core {
     pub(super) fn lease_due(&self) -> Option<Instant> {
         let relet = self.is_attached.then_some(self.relet_at);
         let deadline = self.authority.as_ref().and_then(Authority::deadline);
-        relet.into_iter().chain(deadline).min()
+        relet.into_iter().chain(deadline).chain(self.outlived_due()).min()
     }
 
     /// Whether the deadline has passed is asked before anything else is believed.
@@ -54,6 +54,7 @@ impl Core {
         if self.closing.is_some() {
             return;
         }
+        self.check_outlived(now);
         if let Some(authority) = &self.authority
             && authority.remaining(now) == Duration::ZERO
         {
@@ -106,7 +107,7 @@ impl Core {
             authority.end(Ended::Lapsed);
         }
         self.yield_and_bye();
-        let ports = self.forget();
+        let ports = self.forget() + self.drop_outlived(Ended::Lapsed);
         self.tell(Event::Lapsed { ports });
         self.forget_told();
         let conns = self.slots.iter().filter_map(|slot| slot.conn.as_ref().map(|conn| conn.id));

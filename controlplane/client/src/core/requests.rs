@@ -98,7 +98,11 @@ impl Core {
 
     /// `false`: the grant is over, and there is nothing to release.
     fn release_for(&mut self, name: &str, token: Token, tag: Tag, now: Instant) -> bool {
-        if token.epoch != self.epoch || self.held.get(name) != Some(&token.sequence) {
+        if token.epoch != self.epoch {
+            self.let_go_outlived(name, token);
+            return false;
+        }
+        if self.held.get(name) != Some(&token.sequence) {
             return false;
         }
         self.held.remove(name);

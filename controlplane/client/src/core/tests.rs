@@ -4,6 +4,7 @@
 mod batches;
 mod bounds;
 mod life;
+mod outlived;
 mod owners;
 mod pool;
 mod reach;
@@ -35,6 +36,8 @@ struct Rig {
     conns: BTreeMap<usize, ConnId>,
     /// Whether a `WAIT_MSG` is answered.
     notice: u64,
+    features: u64,
+    lease_ms: u32,
     state: SessionState,
 }
 
@@ -58,6 +61,8 @@ impl Rig {
             cluster: ClusterId([1; 16]),
             conns: BTreeMap::new(),
             notice: 1,
+            features: 0,
+            lease_ms: LEASE_MS,
             state: SessionState::New,
         }
     }
@@ -94,7 +99,7 @@ impl Rig {
         let greeting = Greeting {
             version_min: 1,
             version_max: 1,
-            features: 0,
+            features: self.features,
             cluster: self.cluster,
             epoch: self.epoch,
             nonce,
@@ -110,6 +115,7 @@ impl Rig {
                 RequestBody::Hello(hello) => {
                     assert!(hello.proves(SECRET, &nonce));
                     assert_eq!(hello.hello.node, "n1");
+                    assert_eq!(hello.hello.features, self.features & protocol::WAITS_OUT);
                     self.welcome_frame(&mut out, request.header.id);
                 }
                 RequestBody::WaitMsg => {
@@ -127,13 +133,13 @@ impl Rig {
             version: 1,
             role: Role::Node,
             shards: 1,
-            features: 0,
+            features: self.features,
             cluster: self.cluster,
             epoch: self.epoch,
             map_version: 0,
             groups: 1,
             group: 0,
-            lease_ms: LEASE_MS,
+            lease_ms: self.lease_ms,
             exclusion_ms: 3_100,
             limits: Limits::DEFAULT,
             switch: "s1",

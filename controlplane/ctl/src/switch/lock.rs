@@ -81,8 +81,12 @@ fn hold(guard: &PortGuard, command: &[String], interrupt: &Interrupt) -> Result<
         // command to end in, so that nothing of it goes on when another may be the owner.
         if left < most / 3 {
             running.end(guard, most / 10)?;
-            let (name, why) = (guard.name(), ended_text(guard.ended()));
-            let text = format!("{name} was lost ({why}), and the command was ended");
+            let why = if guard.is_running_out() {
+                "the switch began anew"
+            } else {
+                ended_text(guard.ended())
+            };
+            let text = format!("{} was lost ({why}), and the command was ended", guard.name());
             return Err(Error::Refused { code: 5, text });
         }
         if !is_told && interrupt.check().is_err() {

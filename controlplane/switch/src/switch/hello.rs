@@ -1,6 +1,8 @@
 //! `HELLO`: who comes in, and as what.
 
-use protocol::{ClusterId, Credential, ErrorFrame, Hello, SignedHello, VERSION, Welcome};
+use protocol::{
+    ClusterId, Credential, ErrorFrame, Hello, SignedHello, VERSION, WAITS_OUT, Welcome,
+};
 
 use super::Switch;
 use crate::access::{self, Denied};
@@ -11,6 +13,11 @@ use crate::refusal;
 const FEATURES_NEEDED: u64 = 0xffff_ffff << 32;
 
 impl Switch {
+    /// What it can besides.
+    pub(super) fn features(&self) -> u64 {
+        if self.config.grace >= self.exclusion { WAITS_OUT } else { 0 }
+    }
+
     pub(super) fn handle_hello(&mut self, conn: ConnId, id: u32, signed: &SignedHello<'_>) {
         match self.judge(conn, signed) {
             Ok(_) if signed.hello.epoch_seen > self.identity.epoch => {
@@ -71,7 +78,7 @@ impl Switch {
             version: VERSION,
             role: hello.role,
             shards: self.shards.count(),
-            features: 0,
+            features: hello.features & self.features(),
             cluster: own.cluster,
             epoch: own.epoch,
             map_version: own.map_version,

@@ -1,6 +1,10 @@
 //! Greeting, hello, and whoever does not come in.
 
-use protocol::{ClusterId, Epoch, Hello, Limits, RequestKind, Role};
+use base::Duration;
+use protocol::{
+    Answer, ClusterId, Epoch, Hello, Incoming, IncomingBody, Limits, Push, RequestKind,
+};
+use protocol::{Role, WAITS_OUT};
 
 use super::bed::{Bed, bare, config, hello, open_entry, query, relet};
 use crate::access::{AccessEntry, NodePattern, Peer, Proof};
@@ -24,6 +28,34 @@ fn who_says_what_is_right_comes_in() {
     assert_eq!(answer_to(known), "welcome Operator lease 3000");
     let late = Hello { features: 0xffff, ..hello("a", 1) };
     assert_eq!(answer_to(late), "welcome Operator lease 3000");
+}
+
+/// The features of the greeting and of the welcome, for a client that asks for these.
+fn features(grace: Duration, asked: u64) -> (u64, u64) {
+    let mut bed = Bed::with(SwitchConfig { grace, ..config() });
+    let conn = bed.open();
+    let greeting = std::mem::take(&mut bed.clients[0].inbox);
+    bed.say(conn, |out| Hello { features: asked, ..hello("a", 1) }.write(out, 1, None));
+    let welcome = std::mem::take(&mut bed.clients[0].inbox);
+    let features = [greeting, welcome].map(|frame| {
+        match Incoming::parse(&frame, &Limits::DEFAULT).expect("it is right").body {
+            IncomingBody::Push(Push::Greeting(greeting)) => greeting.features,
+            IncomingBody::Answer(Answer::Welcome(welcome)) => welcome.features,
+            other @ (IncomingBody::Answer(_) | IncomingBody::Push(_) | IncomingBody::Error(_)) => {
+                panic!("{other:?}")
+            }
+        }
+    });
+    (features[0], features[1])
+}
+
+#[test]
+fn a_switch_whose_grace_is_as_long_as_old_leases_says_so_to_who_asks() {
+    let exclusion = Bed::new().switch.exclusion();
+    assert_eq!(features(exclusion, 0xffff), (WAITS_OUT, WAITS_OUT));
+    assert_eq!(features(exclusion, 0), (WAITS_OUT, 0));
+    assert_eq!(features(Duration::from_millis(exclusion.as_millis() - 1), WAITS_OUT), (0, 0));
+    assert_eq!(features(Duration::ZERO, WAITS_OUT), (0, 0));
 }
 
 #[test]
@@ -224,7 +256,7 @@ fn a_switch_that_makes_no_sense_is_not_made() {
     assert_eq!(make(none), Err(SwitchError::Connections(0)));
     let none = SwitchConfig { sessions_max: 0, ..config() };
     assert_eq!(make(none), Err(SwitchError::Sessions(0)));
-    let short = base::Duration::from_millis(1);
+    let short = Duration::from_millis(1);
     assert_eq!(make(SwitchConfig { lease: short, ..config() }), Err(SwitchError::Lease(short)));
     let wild = SwitchConfig { drift_ppm: 500_000, ..config() };
     assert_eq!(make(wild), Err(SwitchError::Drift(500_000)));
