@@ -98,7 +98,8 @@ impl Arena {
     /// Maps `len_max` bytes of zeroed memory of which the first `len` are on the pages of `choice`.
     /// Of those beyond `len` only address space is taken, however much there is. Unless base pages
     /// were chosen, a thread makes them present before they are needed, on huge pages where it can,
-    /// once there are some megabytes; what is touched before it has come is on base pages.
+    /// once there are some megabytes; what is touched before it has come is on base pages. The thread
+    /// begins here, and sleeps until it is asked.
     pub(crate) fn growable(
         len: usize,
         len_max: usize,

@@ -9,8 +9,8 @@ pub(crate) const BASE_PAGE_LEN: usize = 4096;
 pub(crate) const HUGE_PAGE_LEN: usize = 2 << 20;
 
 /// Bytes of an arena that grows below which nobody goes ahead: a huge page would be up to two
-/// megabytes more than was asked for, and a thread has some of its own, and of small arenas there
-/// may be hundreds.
+/// megabytes more than was asked for, and of small arenas there may be hundreds. One that cannot
+/// become so large has no thread either.
 pub(crate) const AHEAD_MIN: usize = 4 * HUGE_PAGE_LEN;
 
 /// How often in a process the owner of a mapping may take a huge page that a thread is making. Each

@@ -7,7 +7,8 @@
 //! sooner it takes as base pages: it never waits for a huge page that is being zeroed, nor begins
 //! the same one. Pages are given out in their order, each to one of the two: see [`Frontier`].
 //!
-//! The thread begins with the first wish that is worth it: an arena that does not grow has none.
+//! The thread is there from the start, where there may be something for it to do: to begin one takes
+//! some 50 us, which nobody should wait for who registers a name. It sleeps until it is asked.
 
 mod frontier;
 
@@ -51,11 +52,10 @@ pub(super) struct Ahead {
 
 #[derive(Debug)]
 enum Worker {
-    /// Nothing worth it was asked for yet.
-    None(Mapping),
     Running(JoinHandle<()>),
-    /// The machine gave no thread, or no address space: the owner touches everything by itself.
-    Refused,
+    /// It is not worth one, or the machine gave none, or it has ended: the owner touches everything
+    /// by itself.
+    None,
 }
 
 #[derive(Debug)]
@@ -71,14 +71,16 @@ struct Told {
 pub(super) struct Broken;
 
 impl Ahead {
-    /// For a mapping that begins where a huge page may, is whole huge pages and outlives this.
+    /// For a mapping that begins where a huge page may, is whole huge pages and outlives this. The
+    /// thread begins here.
     pub(super) fn new(mapping: Mapping) -> Self {
         let told = Arc::new(Told {
             frontier: Frontier::default(),
             wanted: AtomicUsize::new(0),
             is_over: AtomicBool::new(false),
         });
-        Self { told, wanted: 0, own_end: 0, worker: Worker::None(mapping) }
+        let worker = if mapping.len >= AHEAD_MIN { start(mapping, &told) } else { Worker::None };
+        Self { told, wanted: 0, own_end: 0, worker }
     }
 
     /// Makes all of `touched..end` the owner's to use, where it has touched everything below
@@ -98,12 +100,13 @@ impl Ahead {
     /// Whether they are present. `None`: what comes next is the owner's to touch, for it is little,
     /// or the machine gave no thread, or the owner was faster.
     pub(super) fn ask(&mut self, touched: usize, len: usize) -> Option<bool> {
-        if let (Worker::None(mapping), true) = (&self.worker, len >= AHEAD_MIN) {
-            self.worker = start(*mapping, &self.told);
-        }
         let Worker::Running(thread) = &self.worker else {
             return None;
         };
+        // What has begun goes on, however little is asked for.
+        if self.wanted == 0 && len < AHEAD_MIN {
+            return None;
+        }
         if len > self.wanted {
             self.wanted = len.next_multiple_of(HUGE_PAGE_LEN);
             self.told.wanted.store(self.wanted, Ordering::Release);
@@ -120,7 +123,7 @@ impl Ahead {
     /// Ends the thread, so that the mapping may go.
     pub(super) fn end(&mut self) {
         self.told.is_over.store(true, Ordering::Release);
-        if let Worker::Running(thread) = std::mem::replace(&mut self.worker, Worker::Refused) {
+        if let Worker::Running(thread) = std::mem::replace(&mut self.worker, Worker::None) {
             thread.thread().unpark();
             let ended = thread.join();
             debug_assert!(ended.is_ok(), "the thread only touches memory");
@@ -129,13 +132,13 @@ impl Ahead {
 }
 
 fn start(mapping: Mapping, told: &Arc<Told>) -> Worker {
-    let Some(source) = map::source(mapping.len) else {
-        return Worker::Refused;
-    };
     let told = Arc::clone(told);
     let named = thread::Builder::new().name("memory-ahead".to_owned());
-    let thread = named.spawn(move || Installer { mapping, source, ready: None }.run(&told));
-    thread.map_or(Worker::Refused, Worker::Running)
+    let thread = named.spawn(move || match map::source(mapping.len) {
+        Some(source) => Installer { mapping, source, ready: None }.run(&told),
+        None => told.frontier.leave(),
+    });
+    thread.map_or(Worker::None, Worker::Running)
 }
 
 /// The thread's side.
