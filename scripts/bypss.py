@@ -779,6 +779,25 @@ class Connection:
         self.close()
 
 
+def name_len(name):
+    """Bytes that a name takes in a frame."""
+    return len(NAME.put(name))
+
+
+def batches(welcome, things, cost, fixed_len=0):
+    """Splits by both limits: of items, and of the frame's bytes."""
+    batch, length = [], 0
+    room = welcome.frame_len_max - HEADER_LEN - 4 - fixed_len
+    for thing in things:
+        if batch and (len(batch) >= welcome.items_max or length + cost(thing) > room):
+            yield batch
+            batch, length = [], 0
+        batch.append(thing)
+        length += cost(thing)
+    if batch:
+        yield batch
+
+
 # ---- a node's session ----
 
 # What `Session.events` has. `Ended` is the last: why the receive connection is no more.
@@ -1052,26 +1071,15 @@ class Session:
         return self._send.call(request, flags)
 
     def _batches(self, things, cost, fixed_len=0):
-        """Splits by both limits: of items, and of the frame's bytes."""
         if not self._send:
             raise Closed("the session is not open")
-        welcome, batch = self._send.welcome, []
-        room = welcome.frame_len_max - HEADER_LEN - 4 - fixed_len
-        length = 0
-        for thing in things:
-            if batch and (len(batch) >= welcome.items_max or length + cost(thing) > room):
-                yield batch
-                batch, length = [], 0
-            batch.append(thing)
-            length += cost(thing)
-        if batch:
-            yield batch
+        return batches(self._send.welcome, things, cost, fixed_len)
 
     def register(self, names, subscribe=False, wait=False):
         """Takes ports; a `Registration` for each name, in their order."""
         results, flags = [], SUBSCRIBE * subscribe | WAIT * wait
         with self._owning:
-            for batch in self._batches(names, lambda name: len(NAME.put(name))):
+            for batch in self._batches(names, name_len):
                 answer = self.call(RegPort(batch), flags)
                 batch = registrations(batch, flags, answer, self._send.welcome.shards)
                 with self._lock:
@@ -1100,7 +1108,7 @@ class Session:
     def cancel_wait(self, names):
         """How many waited and do so no more. For any other a `PortGranted` came, or will."""
         count = 0
-        for batch in self._batches(names, lambda name: len(NAME.put(name))):
+        for batch in self._batches(names, name_len):
             count += self.call(CancelWait(batch)).count
             with self._lock:
                 self.waiting.difference_update(batch)
@@ -1159,7 +1167,7 @@ class Session:
     def query(self, names, subscribe=False):
         """Who owns each name: a `Lookup` for each. With `subscribe` the owners are cached."""
         results = []
-        for batch in self._batches(names, lambda name: len(NAME.put(name))):
+        for batch in self._batches(names, name_len):
             flight = Flight(batch)
             with self._lock:
                 self._flights.append(flight)
@@ -1187,7 +1195,7 @@ class Session:
             for name in names:
                 self._cache.pop(name, None)
         return sum(self.call(Unsubscribe(batch)).count
-                   for batch in self._batches(names, lambda name: len(NAME.put(name))))
+                   for batch in self._batches(names, name_len))
 
     def owner(self, name):
         """The cached owner, else the switch's answer, which is then cached."""
@@ -1210,7 +1218,7 @@ class Session:
     def send_many(self, data, names):
         """One message to many ports."""
         return self._sum(SendMany(data, batch) for batch in self._batches(
-            names, lambda name: len(NAME.put(name)), len(data) + 4))
+            names, name_len, len(data) + 4))
 
     def broadcast(self, data):
         """One message to every other session."""
@@ -1295,9 +1303,11 @@ def run_unregister(args):
 
 
 def run_query(args):
+    found_all = []
     with connection(args, OBSERVER) as conn:
-        answer = conn.call(QueryPort(args.names))
-        for found in lookups(args.names, answer, conn.welcome.shards):
+        for names in batches(conn.welcome, args.names, name_len):
+            found_all += lookups(names, conn.call(QueryPort(names)), conn.welcome.shards)
+        for found in found_all:
             node, address = found.owner or ("", "")
             text = f"{found.state:8} {found.sequence:016x} {found.name} {node} {address}"
             emit(args, text.rstrip(), name=found.name, state=found.state, sequence=found.sequence,

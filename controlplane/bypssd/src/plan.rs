@@ -8,11 +8,11 @@ use base::IdlePolicy;
 use logging::Log;
 use protocol::limits::answer_len_max_of;
 use settings::{grouped, show_size};
-use switch::limits::{ANSWERS_LEN_MAX, NOTICES_LEN_MAX, QUEUE_LEN_MAX};
+use switch::limits::{ANSWERS_LEN_MAX, NOTICES_LEN_MAX, QUEUE_LEN_MAX, page_len_max};
 use switch::{LenAtMost, tables_len_at_most, tables_len_at_start};
 
 use crate::config::{
-    Access, Bounds, Cluster, Ending, Grace, Lease, Listener, Ports, Proof, Worker,
+    Access, Bounds, Cluster, Ending, Grace, Lease, Listener, Ports, Proof, Role, Worker,
 };
 use crate::identity;
 use crate::limits::{PROCESS_LEN, SESSION_LEN, SESSION_SHARD_LEN, SHARD_LEN};
@@ -116,11 +116,13 @@ impl fmt::Display for Plan {
 impl Plan {
     /// What waits for those who take nothing: of one, and of as many as there may be.
     fn show_waiting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Bounds { connections, sessions, items, .. } = self.bounds;
+        let Bounds { connections, sessions, items, frame_len, .. } = self.bounds;
         let pushes_of = |access: &Access| access.quota.queue_len.unwrap_or(QUEUE_LEN_MAX);
         let pushes = u64::from(self.access.iter().map(pushes_of).max().unwrap_or_default());
         let pushes = pushes + NOTICES_LEN_MAX as u64;
-        let answers = ANSWERS_LEN_MAX as u64 + answer_len_max_of(items, sessions);
+        let lists = self.access.iter().any(|entry| entry.role != Role::Node);
+        let page = if lists { page_len_max(items).min(frame_len.into()) } else { 0 };
+        let answers = ANSWERS_LEN_MAX as u64 + answer_len_max_of(items, sessions).max(page);
         writeln!(
             f,
             "waiting    for one that takes nothing: {} of answers, {} of pushes; for all of them {} and {}",

@@ -112,6 +112,30 @@ fn a_task_holds_ports_and_is_told_when_others_go_away() {
 }
 
 #[test]
+fn a_task_may_name_more_ports_than_a_batch_may_have() {
+    let Some(switch) = Switch::dev_for("32768") else { return };
+    let (one, two) = (start(&switch, "one"), start(&switch, "two"));
+    let names: Vec<String> = (0..25_000).map(|number| format!("many/{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    run(async {
+        let ports = one.register(&names, RegisterFlags::default()).await.expect("it answers");
+        let granted = |port| match port {
+            Registered::Granted(guard) => guard,
+            Registered::Failed { code, .. } => panic!("{code:?}"),
+        };
+        let guards: Vec<PortGuard> = ports.into_iter().map(granted).collect();
+        let holders = two.query(&names).await.expect("it answers");
+        assert_eq!((guards.len(), holders.len()), (names.len(), names.len()));
+        for (holder, guard) in holders.iter().zip(&guards) {
+            let Holder::Owner(owner) = holder else { panic!("{}: {holder:?}", guard.name()) };
+            assert_eq!(owner.token, guard.token(), "{}", guard.name());
+        }
+        let codes = one.unregister(guards).await.expect("it answers");
+        assert!(codes.len() == names.len() && codes.iter().all(Option::is_none));
+    });
+}
+
+#[test]
 fn messages_are_sent_counted_to_many_and_to_all() {
     let Some(switch) = Switch::dev() else { return };
     let (one, two) = (start(&switch, "one"), start(&switch, "two"));

@@ -63,6 +63,41 @@ fn ports_of_several_shards_have_one_owner_each_who_is_found_and_gets_messages() 
     }
 }
 
+#[test]
+fn a_call_of_more_names_than_a_batch_may_have_is_split_and_answered_in_its_order() {
+    let Some(switch) = Switch::dev_for("32768") else { return };
+    let (one, two) = (switch.client("one"), switch.client("two"));
+    let names: Vec<String> = (0..25_000).map(|number| format!("many/{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let ports = one.register(&names, RegisterFlags::default(), LONG).expect("it answers");
+    let granted = |port| match port {
+        Registered::Granted(guard) => guard,
+        Registered::Failed { code, .. } => panic!("{code:?}"),
+    };
+    let mut guards: Vec<PortGuard> = ports.into_iter().map(granted).collect();
+    let at: Vec<&str> = guards.iter().map(PortGuard::name).collect();
+    assert!(at == names, "each where it was asked for");
+    for holders in [two.query(&names, LONG), two.subscribe(&names, LONG)] {
+        let holders = holders.expect("it answers");
+        assert_eq!(holders.len(), names.len());
+        for (holder, guard) in holders.iter().zip(&guards) {
+            let Holder::Owner(owner) = holder else { panic!("{}: {holder:?}", guard.name()) };
+            assert_eq!(owner.token, guard.token(), "{}", guard.name());
+        }
+    }
+    let again = two.register(&names, RegisterFlags::default(), LONG).expect("it answers");
+    let is_held =
+        |port: &Registered<_>| matches!(port, Registered::Failed { code: RegisterCode::Held, .. });
+    assert!(again.len() == names.len() && again.iter().all(is_held));
+    let kept = guards.split_off(24_000);
+    let codes = one.unregister(guards, LONG).expect("it answers");
+    assert!(codes.len() == 24_000 && codes.iter().all(Option::is_none));
+    let is_free = |holder: &Holder| matches!(holder, Holder::Free);
+    let holders = two.query(&names, LONG).expect("it answers");
+    assert_eq!(holders.iter().filter(|holder| is_free(holder)).count(), 24_000);
+    assert!(kept.iter().all(PortGuard::is_owner) && one.counters().batches_sent >= 6);
+}
+
 /// One holds a port; two finds it, sends to it, and has it next.
 fn find_and_send(one: &Client, two: &Client) {
     let guard = hold(one, "orders");

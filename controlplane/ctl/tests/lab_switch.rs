@@ -51,6 +51,21 @@ fn a_lock_that_is_held_is_waited_for_and_a_held_port_is_listed() {
     assert!(code == Some(0) && stdout.contains("unregister"), "{stdout}{stderr}");
 }
 
+#[test]
+fn more_ports_than_a_batch_may_have_are_registered_and_listed() {
+    let Some(switch) = Switch::dev_for("32768") else { return };
+    let names: Vec<String> = (0..25_000).map(|number| format!("many:{number}")).collect();
+    let mut args = vec!["register", "-o", "jsonl", "--timeout", "10"];
+    args.extend(names.iter().map(String::as_str));
+    let (mut holder, lines) = spawn(&switch, &args);
+    let told = lines.take(names.len()).map_while(Result::ok);
+    assert_eq!(told.filter(|line| line.contains("\"granted\"")).count(), names.len());
+    let (code, stdout, stderr) = switch.run(&["ports", "many:", "-o", "jsonl"]);
+    assert_eq!((code, stdout.lines().count()), (Some(0), names.len()), "{stderr}");
+    signal(&holder, Signal::SIGTERM);
+    assert_eq!(holder.wait().expect("it ends").code(), Some(0));
+}
+
 /// Waits until so many watch.
 fn until_watching(switch: &Switch, count: u64) {
     until_figure(switch, "watchers", count);

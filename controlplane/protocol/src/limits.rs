@@ -35,6 +35,10 @@ pub const FRAME_LEN_MAX: u32 = (1 << 28) + 4_096;
 /// What a switch may offer as `items_max`. At ten million items a second it is a tenth of one.
 pub const ITEMS_MAX: u32 = 1_000_000;
 
+/// What it offers unless told otherwise. A batch is done in one piece, and everybody else waits for it: at
+/// twenty million items a second half a millisecond. Larger ones are no faster.
+pub const ITEMS_DEFAULT: u32 = 10_000;
+
 /// Nodes of a `QUERY_NODE`, where `items_max` is not less. A name of one byte, which takes two, is answered
 /// with up to 270: of so many that is 1.1 MB.
 pub const QUERY_NODES_MAX: u32 = 4_096;
@@ -54,8 +58,11 @@ const _: () = assert!(12 + 5 * 4 + 255 * 12 <= ANSWER_LEN_BASE);
 /// registration has less.
 const ANSWER_LEN_ITEM: u64 = 8 + 4;
 
-/// Bytes of an answer for each owner that it names: the longest id and address. A node has less.
+/// Bytes of an answer for each owner that it names: the longest id and address.
 const ANSWER_LEN_OWNER: u64 = 1 + 64 + 2 + 255;
+
+/// Bytes of an answer for each node that is asked for, however often it is.
+const ANSWER_LEN_NODE: u64 = 1 + 2 + 255 + 4 + 8;
 
 /// The bytes that an answer to a request of `items` items can have. It may be more than
 /// `frame_len_max`, which bounds requests, lists and pushes: what was done must be answered.
@@ -64,11 +71,12 @@ pub fn answer_len_max(items: u32) -> u64 {
     answer_len_max_of(items, items)
 }
 
-/// The same where there are so many sessions, each of which an answer names once.
+/// The same where there are so many sessions, each of which an answer about ports names once.
 #[must_use]
 pub fn answer_len_max_of(items: u32, sessions: u32) -> u64 {
     let owners = u64::from(sessions.min(items));
-    ANSWER_LEN_BASE + ANSWER_LEN_ITEM * u64::from(items) + ANSWER_LEN_OWNER * owners
+    let ports = ANSWER_LEN_ITEM * u64::from(items) + ANSWER_LEN_OWNER * owners;
+    ANSWER_LEN_BASE + ports.max(ANSWER_LEN_NODE * u64::from(items.min(QUERY_NODES_MAX)))
 }
 
 /// The bounds that a connection has, as `WELCOME` names them.
@@ -100,9 +108,9 @@ impl Limits {
     pub const BEFORE_WELCOME: Self =
         Self { frame_len_max: FRAME_LEN_BEFORE_WELCOME, items_max: 1, message_len_max: 0 };
 
-    /// A million names of 16 bytes with their sequences are 25 MB, and fit one frame.
+    /// As many of the longest names with their sequences are 10 MB, and fit one frame.
     pub const DEFAULT: Self =
-        Self { frame_len_max: 32 << 20, items_max: ITEMS_MAX, message_len_max: 1 << 20 };
+        Self { frame_len_max: 32 << 20, items_max: ITEMS_DEFAULT, message_len_max: 1 << 20 };
 
     /// Bounds of a connection, in bytes, items and bytes.
     ///
@@ -198,6 +206,13 @@ mod tests {
         let made = Limits::new(frame_len_max, items_max, message_len_max);
         assert_eq!(made, Ok(Limits::BEFORE_WELCOME));
         assert!(u32::try_from(answer_len_max(ITEMS_MAX)).is_ok());
+    }
+
+    #[test]
+    fn an_answer_about_one_node_that_is_named_often_is_counted() {
+        assert_eq!(answer_len_max_of(10, 1), 4_096 + 10 * 270);
+        assert_eq!(answer_len_max_of(1_000_000, 1), 4_096 + 12 * 1_000_000 + 322);
+        assert_eq!(answer_len_max_of(10_000, 1), 4_096 + 4_096 * 270);
     }
 
     #[test]

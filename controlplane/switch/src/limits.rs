@@ -184,6 +184,14 @@ pub const LIST_NODES_LOOKS_MAX: u32 = 4_096;
 /// Bytes that an entry of a listing takes at most: two texts, a name, and 64 bytes of numbers.
 pub(crate) const LIST_ENTRY_LEN_MAX: u32 = 65 + 257 + 1_026 + 64;
 
+/// Bytes of the longest page of a list where requests may have so many items: one of ports, with the
+/// longest names of the longest ids.
+#[must_use]
+pub fn page_len_max(items: u32) -> u64 {
+    let (header, entry) = (12 + 8 + 4, 8 + 65 + 1_026);
+    header + entry * u64::from(items.min(LIST_LOOKS_MAX))
+}
+
 /// The highest drift of clocks that makes sense, in parts per million: at more, a quarter of each
 /// lease would be lost.
 pub const DRIFT_PPM_MAX: u32 = 100_000;

@@ -94,6 +94,23 @@ fn ports_are_taken_held_found_and_watched() {
 }
 
 #[test]
+fn more_names_than_a_batch_may_have_are_split() {
+    if !has_python() {
+        return;
+    }
+    // The session is left alone between the commands.
+    let text = format!("{FREE}[lease]\nlease_ms = 20000\ngrace = \"none\"\n");
+    let daemon = Daemon::start(folder(), &text, Stdio::piped());
+    let names: Vec<String> = (0..12_000).map(|number| format!("many:{number}")).collect();
+    for (command, state) in [("register", "\"granted\""), ("query", "\"owned\"")] {
+        let mut arguments = vec!["--node", "a", command];
+        arguments.extend(names.iter().map(String::as_str));
+        let told = said(&daemon, &arguments);
+        assert_eq!(told.matches(state).count(), names.len(), "{command}");
+    }
+}
+
+#[test]
 fn messages_reach_who_listens_under_a_secret() {
     if !has_python() {
         return;

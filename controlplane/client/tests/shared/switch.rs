@@ -35,7 +35,13 @@ pub(crate) struct Switch {
 impl Switch {
     #[allow(dead_code, reason = "not every file of tests uses it")]
     pub(crate) fn dev() -> Option<Self> {
-        Self::start(&["dev", "--listen", "127.0.0.1:0", "--for", "120", "--ports", "1024"])
+        Self::dev_for("1024")
+    }
+
+    /// For so many ports, and four times as many at most.
+    #[allow(dead_code, reason = "not every file of tests uses it")]
+    pub(crate) fn dev_for(ports: &str) -> Option<Self> {
+        Self::start(&["dev", "--listen", "127.0.0.1:0", "--for", "120", "--ports", ports])
     }
 
     pub(crate) fn start(args: &[&str]) -> Option<Self> {

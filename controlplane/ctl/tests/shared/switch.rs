@@ -31,12 +31,16 @@ fn program() -> Option<PathBuf> {
 
 impl Switch {
     pub(crate) fn dev() -> Option<Self> {
-        Self::listening("127.0.0.1:0")
+        Self::listening("127.0.0.1:0", "1024")
     }
 
-    fn listening(address: &str) -> Option<Self> {
-        let args = ["dev", "--listen", address, "--for", "60", "--ports", "1024"];
-        Self::started(&args)
+    /// For so many ports, and four times as many at most.
+    pub(crate) fn dev_for(ports: &str) -> Option<Self> {
+        Self::listening("127.0.0.1:0", ports)
+    }
+
+    fn listening(address: &str, ports: &str) -> Option<Self> {
+        Self::started(&["dev", "--listen", address, "--for", "60", "--ports", ports])
     }
 
     /// One of a configuration, which listens where there is room and grants at once.
@@ -66,7 +70,7 @@ impl Switch {
     pub(crate) fn again(&mut self) {
         self.child.kill().expect("it lives");
         self.child.wait().expect("it ends");
-        let again = Self::listening(&self.address).expect("it was there before");
+        let again = Self::listening(&self.address, "1024").expect("it was there before");
         *self = again;
     }
 

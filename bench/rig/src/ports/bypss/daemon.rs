@@ -8,6 +8,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use crate::error::Error;
+use crate::limits::PORTS_BATCH_MAX;
 use crate::ports::dialect::Ports;
 use crate::ports::place::{Place, free_address};
 use crate::process::Running;
@@ -115,10 +116,11 @@ fn configuration(
     let Threads { idle, workers } = threads;
     let core = core.map_or(String::new(), |core| format!("core = {core}\n"));
     // No earlier switch gave anything away, so there is nothing to wait for, and nothing to warn of.
-    // Its counters over HTTP are no part of the question.
+    // Its counters over HTTP are no part of the question. A batch may be as large as is asked for.
     format!(
         "[[listener]]\naddress = \"{address}\"\n[ports]\nplanned = {planned}\nmax = {planned}\n\
-         [lease]\ngrace = \"none\"\n[worker]\n{core}count = {workers}\nidle = \"{}\"\n\
+         [lease]\ngrace = \"none\"\n[limits]\nitems = {PORTS_BATCH_MAX}\n\
+         [worker]\n{core}count = {workers}\nidle = \"{}\"\n\
          [metrics]\nenabled = false\n[log]\nlevel = \"error\"\n",
         idle.name()
     )
@@ -162,6 +164,7 @@ mod tests {
             "address = \"127.0.0.1:7400\"",
             "planned = 5000",
             "max = 5000",
+            "items = 1000000",
             "core = 3",
             "count = 1",
             "idle = \"wait\"",

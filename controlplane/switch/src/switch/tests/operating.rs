@@ -262,7 +262,7 @@ fn who_does_not_read_has_no_more_than_a_mark_and_one_answer_waiting() {
     let mut requests = Vec::new();
     for _ in 0..20 {
         query_node(&["n"; 4_096])(&mut requests);
-        query(&["p"; 20_000], false)(&mut requests);
+        query(&["p"; 10_000], false)(&mut requests);
     }
     let mut at = 0;
     loop {
@@ -275,6 +275,6 @@ fn who_does_not_read_has_no_more_than_a_mark_and_one_answer_waiting() {
     }
     assert!(at < requests.len() && bed.switch.is_held_back(conn));
     let waiting = bed.switch.connections.at(conn).outbox.answers_len();
-    let longest = usize::try_from(protocol::limits::answer_len_max_of(20_000, 1)).unwrap();
+    let longest = usize::try_from(protocol::limits::answer_len_max_of(10_000, 1)).unwrap();
     assert!(waiting <= crate::limits::ANSWERS_LEN_MAX + longest, "{waiting} bytes wait");
 }
