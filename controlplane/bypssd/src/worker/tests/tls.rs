@@ -11,7 +11,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair,
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-use super::{ALLOWED, alone, frame};
+use super::served::{ALLOWED, alone, frame};
 use crate::tls::{TlsFiles, load};
 
 /// An authority and what it has signed.
