@@ -88,9 +88,10 @@ ERROR_CLOSES = {
     "WrongCluster": True, "WrongGroup": True, "Version": True, "Unsupported": False,
     "Unauthenticated": True, "Forbidden": False, "TooLarge": None, "Malformed": True,
     "BadName": False, "NoSession": False, "Quota": False, "State": False, "Busy": False,
-    "Leaving": True}
+    "Leaving": True, "Ended": True}
 ERRORS = {code: type(name, (Refused,), {"code": code}) for code, name in enumerate(ERROR_CLOSES, 1)}
 NotMaster, Evicted, Lapsed, WrongCluster = ERRORS[1], ERRORS[4], ERRORS[5], ERRORS[6]
+SessionEnded = ERRORS[20]
 
 
 # ---- fields ----
@@ -280,7 +281,7 @@ Relet = frame(0x03, "Relet", relet=U64)
 ReletAnswer = frame(0x83, "ReletAnswer", True, relet=U64, lease_ms=U32)
 Yield = frame(0x0D, "Yield")
 YieldAnswer = frame(0x8D, "YieldAnswer")
-Bye = frame(0x0E, "Bye")
+Bye = frame(0x0E, "Bye", ends=one_of(U8, 0, 1))
 ByeAnswer = frame(0x8E, "ByeAnswer")
 RegPort = frame(0x04, "RegPort", names=NAMES)
 RegPortAnswer = frame(0x84, "RegPortAnswer", grants=rows("Grants", U8, first=U64, count=U32),
@@ -808,7 +809,7 @@ CacheFlushed = namedtuple("CacheFlushed", "reason")  # of `FLUSH`; 0: a gap betw
 Leaving = namedtuple("Leaving", "reason hint")
 Ended = namedtuple("Ended", "error")
 # After these the session is over; after anything else it may be resumed.
-OVER = (Evicted, Lapsed, WrongCluster)
+OVER = (Evicted, Lapsed, WrongCluster, SessionEnded)
 
 
 def locked(method):
@@ -903,14 +904,15 @@ class Session:
         return self
 
     def close(self):
-        """Gives every port and every place in a queue back, then says goodbye."""
+        """Gives every port and every place in a queue back, then ends the session."""
         try:
             if self.ended is None and self.waiting:
                 self.cancel_wait(sorted(self.waiting))
             self.yield_()
             self._stop.set()
-            for connection in (self._send, self._receive):
-                connection.call(Bye())
+            # What comes on another connection after the session's end is refused.
+            self._send.call(Bye(0))
+            self._receive.call(Bye(1))
         except (BypssError, AttributeError):
             pass  # the switch frees a session that is silent
         self.disconnect()
@@ -1520,7 +1522,7 @@ VECTORS = (
 PROOF = "2cf7176e5b6d4dde7dc0db1b56cae34beb554938fc1f6173dff72ec3fc3fa641"
 # One of each kind that is not above; they are checked by a round trip.
 SAMPLES = (
-    ReletAnswer(7, 9000), Yield(), YieldAnswer(), Bye(), ByeAnswer(), UnregPortAnswer([(0, 3)]),
+    ReletAnswer(7, 9000), Yield(), YieldAnswer(), Bye(1), ByeAnswer(), UnregPortAnswer([(0, 3)]),
     QueryPort(["a", "\u00e9" * 64]), CancelWait(["a"]), CancelWaitAnswer(1), Unsubscribe(["a"]),
     UnsubscribeAnswer(0), QueryNode(["n"]), QueryNodeAnswer([(1, "x", 9000, 3)]),
     SendAnswer(1, 2, 3), SendManyAnswer(1, 2, 3), Broadcast(b"x" * 300), BroadcastAnswer(1, 0, 0),
@@ -1539,7 +1541,8 @@ MALFORMED = (
     "13000000 06 00 0000 01000000 01000000 800161", "12000000 06 00 0000 01000000 01000000 01ff",
     "12000000 06 00 0000 01000000 ffffffff 0161", "13000000 06 00 0000 01000000 01000000 8401 61",
     "0e000000 09 00 0000 01000000 8000", "10000000 09 00 0000 01000000 ffffffff",
-    "1a000000 ff 00 0000 00000000 1400 01 0200000000000000 00 0178",
+    "0c000000 0e 00 0000 01000000", "0d000000 0e 00 0000 01000000 02",
+    "1a000000 ff 00 0000 00000000 1500 01 0200000000000000 00 0178",
     "1a000000 ff 00 0000 00000000 0400 02 0200000000000000 00 0178")
 
 
@@ -1864,6 +1867,16 @@ def test_session_resumes_with_its_ports():
     session.open()
     same((session.resumed, session.token("a")), (False, None))
     session.close()
+
+
+def test_session_ends_when_its_other_connection_has():
+    switch = FakeSwitch()
+    session = begun(switch)
+    session.close()
+    said = [type(got.body)(*got.body) for got in switch.seen if isinstance(got.body, (Yield, Bye))]
+    same(said, [Yield(), Bye(0), Bye(1)])
+    switch.answers[WaitMsg] = lambda *_: Error(20, 1, 0, "", "it has said so")
+    raises(SessionEnded, begun, switch)
 
 
 def run_selftest(_args):

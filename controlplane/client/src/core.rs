@@ -371,8 +371,9 @@ impl Core {
             authority.end(Ended::Closed);
         }
         self.drop_outlived(Ended::Closed);
-        if self.yield_and_bye() {
+        if self.say_yield() {
             self.closing = Some(now + crate::limits::CLOSE_MAX);
+            self.poll_closing();
         } else {
             self.finish(Over::Closed);
         }

@@ -173,6 +173,7 @@ fn refused_text(code: &ErrorCode, message: &str) -> String {
         | ErrorCode::Quarantine
         | ErrorCode::Evicted
         | ErrorCode::Lapsed
+        | ErrorCode::Ended
         | ErrorCode::WrongCluster
         | ErrorCode::Unsupported
         | ErrorCode::Malformed

@@ -324,7 +324,7 @@ impl Bed {
             RequestBody::SendMany(_) => sent.write(out, RequestKind::SendMany, id),
             RequestBody::Broadcast(_) => sent.write(out, RequestKind::Broadcast, id),
             RequestBody::Yield => protocol::write_bare_answer(out, RequestKind::Yield, id),
-            RequestBody::Bye => protocol::write_bare_answer(out, RequestKind::Bye, id),
+            RequestBody::Bye { .. } => protocol::write_bare_answer(out, RequestKind::Bye, id),
             // An answer of another kind.
             RequestBody::QueryNode(_)
             | RequestBody::Ping
@@ -433,9 +433,13 @@ fn refuse(out: &mut Vec<u8>, id: u32, input: &mut Input<'_>) {
         ErrorCode::Forbidden,
         ErrorCode::Leaving,
         ErrorCode::Evicted,
+        ErrorCode::Ended,
     ];
     let code = codes[usize::from(input.byte()) % codes.len()];
-    let closes = matches!(code, ErrorCode::NotMaster | ErrorCode::Lapsed | ErrorCode::Leaving);
+    let closes = matches!(
+        code,
+        ErrorCode::NotMaster | ErrorCode::Lapsed | ErrorCode::Ended | ErrorCode::Leaving
+    );
     let number = u64::from(input.byte());
     ErrorFrame { code, closes, number, hint: "other:7400", message: "no" }.write(out, id);
 }

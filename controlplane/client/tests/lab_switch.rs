@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use client::blocking::Client;
 use client::{CallError, Config, Ended, Event, Holder, Over, PortGuard, Registered, RequestError};
-use protocol::{ErrorCode, RegisterCode, RegisterFlags};
+use protocol::{ErrorCode, RegisterCode, RegisterFlags, Role};
 use switch::{LONG, Switch};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -96,6 +96,33 @@ fn a_call_of_more_names_than_a_batch_may_have_is_split_and_answered_in_its_order
     let holders = two.query(&names, LONG).expect("it answers");
     assert_eq!(holders.iter().filter(|holder| is_free(holder)).count(), 24_000);
     assert!(kept.iter().all(PortGuard::is_owner) && one.counters().batches_sent >= 6);
+}
+
+#[test]
+fn the_last_messages_before_the_end_arrive_and_no_session_is_left() {
+    let Some(switch) = Switch::dev() else { return };
+    let one = switch.client("one");
+    let _guard = hold(&one, "inbox");
+    for round in 0_u32..20 {
+        let two = switch.client("two");
+        let blob = round.to_le_bytes();
+        two.send(&[("inbox", &blob)]).expect("there is room");
+        two.close();
+        loop {
+            let event = one.recv(LONG).expect("it is open").expect("the message comes");
+            if let Event::Message { blob: came, .. } = event {
+                assert_eq!(came, blob);
+                break;
+            }
+        }
+    }
+    let config = Config { role: Role::Observer, ..Config::new(&switch.address, "observer") };
+    let observer = Client::start(config, None).expect("it starts");
+    let nodes = observer.nodes(LONG).expect("it answers");
+    assert!(nodes.len() == 1 && nodes[0].node == "one", "{nodes:?}");
+    let figures = observer.status(LONG).expect("it answers");
+    let figure = |key| figures.iter().find(|(name, _)| name == key).map(|(_, value)| *value);
+    assert_eq!((figure("sessions_ended"), figure("sessions_replaced")), (Some(20), Some(0)));
 }
 
 /// One holds a port; two finds it, sends to it, and has it next.

@@ -255,6 +255,27 @@ fn a_node_that_is_not_named_is_another_on_each_machine() {
 }
 
 #[test]
+fn what_had_a_session_leaves_none_when_it_ends() {
+    let Some(switch) = Switch::dev() else { return };
+    assert_eq!(switch.run(&["lock", "q", "--", "true"]).0, Some(0));
+    assert_eq!(switch.run(&["lock", "q", "--", "sh", "-c", "exit 7"]).0, Some(7));
+    assert_eq!(switch.run(&["bench", "--ports", "100"]).0, Some(0));
+    for command in ["register", "listen"] {
+        let (mut holder, _lines) = spawn(&switch, &[command, "a", "-o", "jsonl"]);
+        until_held(&switch, "a");
+        signal(&holder, Signal::SIGTERM);
+        assert_eq!(holder.wait().expect("it ends").code(), Some(0));
+    }
+    let (mut holder, mut lines) = spawn(&switch, &["register", "a", "-o", "jsonl"]);
+    next(&mut lines);
+    assert_eq!(switch.run(&["lock", "a", "--wait", "0.1", "--", "true"]).0, Some(4));
+    let (_code, stdout, _stderr) = switch.run(&["nodes", "-o", "jsonl"]);
+    assert_eq!(stdout.lines().count(), 1, "none but the holder: {stdout}");
+    signal(&holder, Signal::SIGTERM);
+    assert_eq!(holder.wait().expect("it ends").code(), Some(0));
+}
+
+#[test]
 fn who_asks_or_sends_leaves_no_session_and_ends_none_of_its_node() {
     let Some(switch) = Switch::dev() else { return };
     let (mut holder, mut lines) = spawn(&switch, &["listen", "a", "--node", "n"]);

@@ -48,6 +48,8 @@ open_codes! {
         Busy = 18,
         /// The switch stops; the hint is where another may be.
         Leaving = 19,
+        /// The session has ended itself: choose a new one.
+        Ended = 20,
     }
 }
 

@@ -74,7 +74,7 @@ pub use push::{Event, EventKind, Flush, FlushReason, Gone, GoneReason, Granted, 
 pub use push::{LeavingReason, Message, Messages, Notice, messages_unsent};
 pub use push_buffer::PushBuffer;
 pub use request::{Request, RequestBody};
-pub use session::{ReletAnswer, SessionState, WaitMsgAnswer, write_relet};
+pub use session::{Ends, ReletAnswer, SessionState, WaitMsgAnswer, write_bye, write_relet};
 pub use shard::{shard_of, shard_of_crc};
 pub use writer::{FrameWriter, write_bare, write_bare_answer};
 

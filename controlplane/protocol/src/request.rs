@@ -9,6 +9,7 @@ use crate::limits::{HEADER_LEN, Limits, TEXT_LEN_MAX};
 use crate::message::{self, SendItems, SendMany};
 use crate::names::Names;
 use crate::port::{QueryPort, RegPort, RegisterFlags, UnregPort};
+use crate::session::Ends;
 
 /// A request with its header.
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +51,10 @@ pub enum RequestBody<'a> {
     /// `YIELD`.
     Yield,
     /// `BYE`.
-    Bye,
+    Bye {
+        /// What ends.
+        ends: Ends,
+    },
     /// `QUERY_NODE`; the names are those of nodes.
     QueryNode(Names<'a>),
     /// `PING`.
@@ -141,7 +145,7 @@ impl<'a> Parsed<'a> {
             RequestKind::CancelWait => Self::names(cursor, RequestBody::CancelWait),
             RequestKind::Unsubscribe => Self::names(cursor, RequestBody::Unsubscribe),
             RequestKind::Yield => bare(RequestBody::Yield),
-            RequestKind::Bye => bare(RequestBody::Bye),
+            RequestKind::Bye => bare(RequestBody::Bye { ends: cursor.code()? }),
             RequestKind::QueryNode => Self::names(cursor, RequestBody::QueryNode),
             RequestKind::Ping => bare(RequestBody::Ping),
             RequestKind::Status => bare(RequestBody::Status),

@@ -1,10 +1,20 @@
-//! A session's life: what `WAIT_MSG` and `RELET` are answered. `YIELD` and `BYE` have no body.
+//! A session's life: what `WAIT_MSG` and `RELET` are answered, and what `BYE` ends. `YIELD` has no body.
 
-use crate::codes::open_codes;
+use crate::codes::{closed_codes, open_codes};
 use crate::cursor::Cursor;
 use crate::fault::FrameError;
 use crate::header::RequestKind;
 use crate::writer::FrameWriter;
+
+closed_codes! {
+    /// What a `BYE` ends.
+    Ends: u8 {
+        /// The connection alone.
+        Connection = 0,
+        /// The session too.
+        Session = 1,
+    }
+}
 
 open_codes! {
     /// Whether the switch knew the session.
@@ -20,6 +30,13 @@ open_codes! {
 pub fn write_relet(out: &mut Vec<u8>, id: u32, relet: u64) {
     let mut frame = FrameWriter::request(out, RequestKind::Relet, 0, id);
     frame.u64(relet);
+    frame.finish();
+}
+
+/// Appends a `BYE`.
+pub fn write_bye(out: &mut Vec<u8>, id: u32, ends: Ends) {
+    let mut frame = FrameWriter::request(out, RequestKind::Bye, 0, id);
+    frame.u8(u8::from(ends));
     frame.finish();
 }
 

@@ -181,15 +181,11 @@ pub(crate) fn write_blob(out: &mut Vec<u8>, blob: &[u8]) {
 
 const _: () = assert!(HEADER_LEN == 12);
 
-/// Appends a request without a body: `WAIT_MSG`, `YIELD`, `BYE`, `PING` or `STATUS`.
+/// Appends a request without a body: `WAIT_MSG`, `YIELD`, `PING` or `STATUS`.
 pub fn write_bare(out: &mut Vec<u8>, kind: RequestKind, id: u32) {
     let is_bare = matches!(
         kind,
-        RequestKind::WaitMsg
-            | RequestKind::Yield
-            | RequestKind::Bye
-            | RequestKind::Ping
-            | RequestKind::Status
+        RequestKind::WaitMsg | RequestKind::Yield | RequestKind::Ping | RequestKind::Status
     );
     assert!(is_bare, "{kind:?} has a body");
     FrameWriter::request(out, kind, 0, id).finish();

@@ -81,6 +81,15 @@ fn a_request_for_nothing_is_refused() {
 }
 
 #[test]
+fn a_bye_says_what_ends() {
+    assert_eq!(request(0x0e, "00"), None);
+    assert_eq!(request(0x0e, "01"), None);
+    assert_eq!(request(0x0e, ""), malformed(12, Malformation::Truncated));
+    assert_eq!(request(0x0e, "02"), malformed(12, Malformation::Value));
+    assert_eq!(request(0x0e, "01 00"), malformed(13, Malformation::Trailing));
+}
+
+#[test]
 fn a_count_that_the_frame_cannot_hold_is_refused_at_once() {
     for kind in [0x04, 0x05, 0x06, 0x07, 0x0b, 0x0c, 0x0f] {
         let error = request(kind, "ff ff ff ff 01 'a'").expect("too short");

@@ -48,6 +48,8 @@ counters! {
     sessions_dropped,
     /// Sessions that were silent for too long.
     sessions_lapsed,
+    /// Sessions that ended themselves.
+    sessions_ended,
     /// Renewals of leases.
     relets,
     /// Sessions that gave all of their ports back at once.
@@ -115,8 +117,10 @@ counters! {
 
     /// Errors answered: the session was replaced or dropped.
     error_evicted,
-    /// Errors answered: the session is over.
+    /// Errors answered: the session was silent and is over.
     error_lapsed,
+    /// Errors answered: the session has ended itself.
+    error_ended,
     /// Errors answered: another cluster.
     error_wrong_cluster,
     /// Errors answered: another group or map.
@@ -155,6 +159,7 @@ impl Counters {
         let counter = match code {
             ErrorCode::Evicted => &mut self.error_evicted,
             ErrorCode::Lapsed => &mut self.error_lapsed,
+            ErrorCode::Ended => &mut self.error_ended,
             ErrorCode::WrongCluster => &mut self.error_wrong_cluster,
             ErrorCode::WrongGroup => &mut self.error_wrong_group,
             ErrorCode::Version => &mut self.error_version,
@@ -214,11 +219,11 @@ mod tests {
     #[test]
     fn every_refusal_has_a_counter_of_its_own() {
         let mut counters = Counters::default();
-        (4..=19).for_each(|code: u16| counters.error(ErrorCode::from(code)));
+        (4..=20).for_each(|code: u16| counters.error(ErrorCode::from(code)));
         (1..=8).for_each(|code: u8| counters.not_granted(RegisterCode::from(code)));
         (1..=3).for_each(|code: u8| counters.not_released(UnregisterCode::from(code)));
         let counted: Vec<_> = counters.iter().filter(|(_, value)| *value > 0).collect();
-        assert_eq!(counted.len(), 16 + 8 + 3, "{counted:?}");
+        assert_eq!(counted.len(), 17 + 8 + 3, "{counted:?}");
         assert!(counted.iter().all(|(_, value)| *value == 1));
     }
 

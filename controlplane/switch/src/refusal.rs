@@ -12,6 +12,8 @@ pub(crate) const NO_SESSION: ErrorFrame<'_> =
     error(ErrorCode::NoSession, false, "the request needs a session; WAIT_MSG begins one");
 pub(crate) const LAPSED: ErrorFrame<'_> =
     error(ErrorCode::Lapsed, true, "the session was silent for too long and is over");
+pub(crate) const ENDED: ErrorFrame<'_> =
+    error(ErrorCode::Ended, true, "the session has said BYE and is over");
 pub(crate) const BUSY: ErrorFrame<'_> =
     error(ErrorCode::Busy, false, "too much is under way; try again later");
 pub(crate) const FORBIDDEN: ErrorFrame<'_> =
@@ -45,6 +47,7 @@ pub(crate) const fn ended(end: End) -> ErrorFrame<'static> {
     match end {
         End::Lapsed => LAPSED,
         End::Evicted(eviction) => evicted(eviction),
+        End::Said => ENDED,
     }
 }
 

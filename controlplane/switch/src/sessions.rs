@@ -35,6 +35,8 @@ pub(crate) enum End {
     Lapsed,
     /// It was evicted, and has no ports any more.
     Evicted(Eviction),
+    /// It said so.
+    Said,
 }
 
 /// What a session is.

@@ -323,10 +323,7 @@ impl Switch {
             RequestBody::WaitMsg => self.handle_wait_msg(conn, id, now),
             RequestBody::Relet { relet } => self.handle_relet(conn, id, *relet, now),
             RequestBody::Yield => self.handle_yield(conn, id),
-            RequestBody::Bye => {
-                self.handle_bye(conn, id);
-                Ok(())
-            }
+            RequestBody::Bye { ends } => self.handle_bye(conn, id, *ends),
             RequestBody::RegPort(reg) => self.handle_reg(conn, id, reg),
             RequestBody::UnregPort(unreg) => self.handle_unreg(conn, id, unreg),
             RequestBody::QueryPort(query) => self.handle_query(conn, id, query),

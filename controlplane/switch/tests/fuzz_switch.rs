@@ -9,8 +9,9 @@
 use base::{Duration, Instant};
 use memory::PageChoice;
 use protocol::{
-    Batch, ClusterId, Epoch, Framing, Header, Hello, Incoming, IncomingBody, Limits, ListNodes,
-    ListPorts, Name, Nonce, Push, RegisterFlags, RequestKind, Role, SendItem, Sequence, SessionId,
+    Batch, ClusterId, Ends, Epoch, Framing, Header, Hello, Incoming, IncomingBody, Limits,
+    ListNodes, ListPorts, Name, Nonce, Push, RegisterFlags, RequestKind, Role, SendItem, Sequence,
+    SessionId,
 };
 use switch::{
     AccessEntry, ConnId, Identity, NodePattern, Peer, Prefixes, Proof, Quota, Switch, SwitchConfig,
@@ -281,6 +282,10 @@ fn write_request(out: &mut Vec<u8>, input: &mut Input<'_>) {
             batch.finish();
         }
         11 => protocol::write_broadcast(out, 7, b"to all"),
+        12 if flags.subscribe => {
+            let ends = if flags.wait { Ends::Session } else { Ends::Connection };
+            protocol::write_bye(out, 7, ends);
+        }
         12 => protocol::write_bare(out, RequestKind::Yield, 7),
         13 => protocol::write_bare(out, RequestKind::WaitMsg, 7),
         14 => protocol::write_relet(out, 7, 7),

@@ -91,6 +91,10 @@ fn ports_are_taken_held_found_and_watched() {
     assert!(ended.contains("released") || ended.contains("lost"), "{ended}");
     assert!(said(&daemon, &["status"]).contains("\"relets\""));
     assert_eq!(said(&daemon, &["ports", "held:"]), "");
+    daemon.until("it has ended its session", |daemon| {
+        daemon.metric("bypssd_switch_sessions_ended_total") == 1
+    });
+    assert!(!said(&daemon, &["nodes"]).contains("\"h\""), "its session has ended with it");
 }
 
 #[test]

@@ -340,7 +340,9 @@ impl Core {
         let is_hello = self.conn(id).is_some_and(|conn| !conn.is_ready());
         match error.code {
             ErrorCode::Evicted => self.on_evicted(error.number),
-            ErrorCode::Lapsed => self.lapse(now),
+            // By this client's own word.
+            ErrorCode::Ended if self.closing.is_some() => self.drop_conn(id, now, Duration::ZERO),
+            ErrorCode::Lapsed | ErrorCode::Ended => self.lapse(now),
             ErrorCode::WrongCluster => self.finish(Over::WrongCluster),
             ErrorCode::Unauthenticated | ErrorCode::WrongGroup | ErrorCode::Version => {
                 self.finish(refused(error));

@@ -167,6 +167,11 @@ impl Slot {
         }
     }
 
+    /// Whether nothing waits to be sent.
+    pub(super) fn is_idle(&self) -> bool {
+        self.lanes.len() == 0 && self.solos.count() == 0
+    }
+
     /// A new connection begins.
     pub(super) fn dial(&mut self, slot: usize, endpoint: Arc<str>, now: Instant) -> ConnId {
         self.generation += 1;

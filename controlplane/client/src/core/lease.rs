@@ -1,11 +1,11 @@
 //! The lease: authority from the instant of sending, and its end.
 
 use base::{Duration, Instant};
-use protocol::{ReletAnswer, RequestKind, SessionId, SessionState, WaitMsgAnswer};
-use protocol::{write_bare, write_relet};
+use protocol::{Ends, ReletAnswer, RequestKind, SessionId, SessionState, WaitMsgAnswer};
+use protocol::{write_bare, write_bye, write_relet};
 
 use super::Core;
-use super::conn::Flight;
+use super::conn::{Conn, ConnId, Flight, Slot};
 use crate::authority::{Authority, Ended};
 use crate::event::Event;
 use crate::limits::{RELETS_MAX, RELETS_PER_LEASE};
@@ -93,6 +93,9 @@ impl Core {
 
     pub(super) fn on_relet(&mut self, answer: &ReletAnswer, sent: Instant, now: Instant) {
         self.counters.relets_answered += 1;
+        if self.closing.is_some() {
+            return;
+        }
         let deadline = sent + Duration::from_millis(answer.lease_ms.into());
         if self.authority.as_ref().is_some_and(|authority| !authority.extend(deadline, now)) {
             self.lapse(now);
@@ -106,7 +109,8 @@ impl Core {
         if let Some(authority) = self.authority.take() {
             authority.end(Ended::Lapsed);
         }
-        self.yield_and_bye();
+        self.say_yield();
+        self.say_bye();
         let ports = self.forget() + self.drop_outlived(Ended::Lapsed);
         self.tell(Event::Lapsed { ports });
         self.forget_told();
@@ -120,17 +124,38 @@ impl Core {
         self.session = SessionId(session);
     }
 
-    /// `false`: there is no connection to say it on.
-    pub(super) fn yield_and_bye(&mut self) -> bool {
-        let Some(conn) = self.slots.first().and_then(|slot| slot.conn.as_ref()) else {
+    /// Gives every port back at once. `false`: there is no connection to say it on.
+    pub(super) fn say_yield(&mut self) -> bool {
+        let Some(id) = self.attached() else {
             return false;
         };
-        if !self.is_attached || !self.has_session() {
-            return false;
-        }
-        let id = conn.id;
         self.fly(id, Flight::Yield, |out, id| write_bare(out, RequestKind::Yield, id));
-        self.fly(id, Flight::Bye, |out, id| write_bare(out, RequestKind::Bye, id));
         true
+    }
+
+    /// Ends the session, unless that was said.
+    pub(super) fn say_bye(&mut self) {
+        let is_said = |conn: &Conn| conn.flights.values().any(|each| matches!(each, Flight::Bye));
+        if let Some(id) = self.attached().filter(|id| !self.conn(*id).is_some_and(is_said)) {
+            self.fly(id, Flight::Bye, |out, id| write_bye(out, id, Ends::Session));
+        }
+    }
+
+    /// Of a client that closes: ends the session once everything that was asked before is answered,
+    /// for what comes later is refused.
+    pub(super) fn poll_closing(&mut self) {
+        let is_quiet = |slot: &Slot| {
+            let ready = slot.conn.as_ref().filter(|conn| conn.is_ready());
+            ready.is_none_or(|conn| conn.flights.is_empty() && slot.is_idle())
+        };
+        if self.closing.is_some() && self.slots[self.first_send()..].iter().all(is_quiet) {
+            self.say_bye();
+        }
+    }
+
+    /// The receive connection, where the session is.
+    fn attached(&self) -> Option<ConnId> {
+        let conn = self.slots.first().and_then(|slot| slot.conn.as_ref())?;
+        (self.is_attached && self.has_session()).then_some(conn.id)
     }
 }

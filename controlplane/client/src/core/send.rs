@@ -31,6 +31,7 @@ impl Core {
             return None;
         }
         if self.closing.is_some_and(|closing| closing <= now) {
+            self.say_bye();
             self.finish(Over::Closed);
             return None;
         }
@@ -40,6 +41,7 @@ impl Core {
         for index in 0..self.slots.len() {
             self.flush(index, now);
         }
+        self.poll_closing();
         self.due(now)
     }
 

@@ -285,7 +285,7 @@ fn told(frame: &[u8]) -> Sent {
         RequestBody::CancelWait(names) => format!("cancel {}", list(names)),
         RequestBody::Relet { .. } => "relet".to_owned(),
         RequestBody::Yield => "yield".to_owned(),
-        RequestBody::Bye => "bye".to_owned(),
+        RequestBody::Bye { ends } => format!("bye {ends:?}"),
         RequestBody::Ping => "ping".to_owned(),
         RequestBody::Watch { prefix } => format!("watch {prefix}"),
         other => format!("{other:?}"),

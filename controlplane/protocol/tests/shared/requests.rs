@@ -1,9 +1,9 @@
 //! One transcript of each request.
 
 use protocol::{
-    Batch, ClusterId, Epoch, Hello, Limits, ListNodes, ListPorts, Name, Nonce, RegisterFlags,
-    RequestKind, Role, SendItem, Sequence, SessionId, write_bare, write_broadcast, write_drop_node,
-    write_relet, write_unregister, write_watch,
+    Batch, ClusterId, Ends, Epoch, Hello, Limits, ListNodes, ListPorts, Name, Nonce, RegisterFlags,
+    RequestKind, Role, SendItem, Sequence, SessionId, write_bare, write_broadcast, write_bye,
+    write_drop_node, write_relet, write_unregister, write_watch,
 };
 
 use super::transcript::Case;
@@ -129,8 +129,13 @@ pub(crate) const CASES: &[Case] = &[
     },
     Case {
         name: "bye",
-        text: "0c 00 00 00 0e 00 00 00 0e 00 00 00",
-        write: |out| write_bare(out, RequestKind::Bye, 14),
+        text: "0d 00 00 00 0e 00 00 00 0e 00 00 00  00",
+        write: |out| write_bye(out, 14, Ends::Connection),
+    },
+    Case {
+        name: "bye-of-the-session",
+        text: "0d 00 00 00 0e 00 00 00 0e 00 00 00  01",
+        write: |out| write_bye(out, 14, Ends::Session),
     },
     Case {
         name: "query-node",

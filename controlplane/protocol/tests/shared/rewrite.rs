@@ -3,7 +3,7 @@
 use protocol::{
     Answer, Batch, FrameError, Granted, Header, Incoming, IncomingBody, Limits, Name, Names,
     PageBatch, Push, PushBuffer, QueryPortAnswer, Request, RequestBody, RequestKind, write_bare,
-    write_bare_answer, write_broadcast, write_cancel_wait_answer, write_drop_node,
+    write_bare_answer, write_broadcast, write_bye, write_cancel_wait_answer, write_drop_node,
     write_drop_node_answer, write_query_node_answer, write_query_port_answer,
     write_reg_port_answer, write_relet, write_status_answer, write_unreg_port_answer,
     write_unregister, write_unsubscribe_answer, write_watch,
@@ -49,7 +49,7 @@ pub(crate) fn request(request: &Request<'_>, limits: &Limits) -> Vec<u8> {
         RequestBody::CancelWait(waits) => names(Batch::cancel_wait(o, id, limits), waits),
         RequestBody::Unsubscribe(told) => names(Batch::unsubscribe(o, id, limits), told),
         RequestBody::Yield => write_bare(o, RequestKind::Yield, id),
-        RequestBody::Bye => write_bare(o, RequestKind::Bye, id),
+        RequestBody::Bye { ends } => write_bye(o, id, *ends),
         RequestBody::QueryNode(nodes) => names(Batch::query_node(o, id, limits), nodes),
         RequestBody::Ping => write_bare(o, RequestKind::Ping, id),
         RequestBody::Status => write_bare(o, RequestKind::Status, id),

@@ -1,7 +1,7 @@
 //! The life of a session: it begins, goes on elsewhere, gives back, is evicted, ends.
 
 use base::Instant;
-use protocol::{ErrorFrame, ReletAnswer, RequestKind, SessionState, WaitMsgAnswer};
+use protocol::{Ends, ErrorFrame, ReletAnswer, RequestKind, SessionState, WaitMsgAnswer};
 
 use super::{Standing, Switch};
 use crate::connection::ConnId;
@@ -79,10 +79,32 @@ impl Switch {
         Ok(())
     }
 
-    pub(super) fn handle_bye(&mut self, conn: ConnId, id: u32) {
+    pub(super) fn handle_bye(&mut self, conn: ConnId, id: u32, ends: Ends) -> Outcome {
+        match ends {
+            Ends::Connection => {}
+            Ends::Session => match self.standing(conn) {
+                Standing::Without => return Err(refusal::NO_SESSION),
+                Standing::Over(end) => return Err(refusal::ended(end)),
+                Standing::Live(session) => self.end_live(session, conn),
+                Standing::Draining(session, eviction) => {
+                    self.end(session, End::Evicted(eviction), Over::Released);
+                }
+            },
+        }
         let kind = RequestKind::Bye;
         self.connections.answer(conn, |out| protocol::write_bare_answer(out, kind, id));
         self.shut(conn);
+        Ok(())
+    }
+
+    /// A live session ends itself at `conn`; another connection that it is pushed to is told.
+    fn end_live(&mut self, session: u32, conn: ConnId) {
+        self.counters.sessions_ended += 1;
+        let receiver = self.sessions.session(session).conn;
+        if let Some(receiver) = receiver.filter(|&receiver| receiver != conn) {
+            self.refuse(receiver, 0, &refusal::ENDED);
+        }
+        self.end(session, End::Said, Over::Released);
     }
 
     /// The session is evicted. It drains, or is over at once if it holds nothing.

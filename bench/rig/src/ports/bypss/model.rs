@@ -123,7 +123,7 @@ impl Model {
                 assert!(self.fault != Fault::None || self.ports.is_empty(), "ports are left");
                 write_bare_answer(out, RequestKind::Yield, id);
             }
-            RequestBody::Bye => write_bare_answer(out, RequestKind::Bye, id),
+            RequestBody::Bye { .. } => write_bare_answer(out, RequestKind::Bye, id),
             other => panic!("the client asked {other:?}"),
         }
     }

@@ -6,8 +6,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use protocol::{
-    Answer, ClusterId, Epoch, Framing, Hello, Incoming, IncomingBody, Limits, Push, RequestKind,
-    Role, SessionId, VERSION, Welcome, write_bare, write_relet,
+    Answer, ClusterId, Ends, Epoch, Framing, Hello, Incoming, IncomingBody, Limits, Push,
+    RequestKind, Role, SessionId, VERSION, Welcome, write_bare, write_bye, write_relet,
 };
 
 use super::{Bypss, bad_frame};
@@ -135,7 +135,7 @@ impl Session {
         self.receive.set_blocks(true)?;
         let mut out = Vec::new();
         write_bare(&mut out, RequestKind::Yield, 4);
-        write_bare(&mut out, RequestKind::Bye, 5);
+        write_bye(&mut out, 5, Ends::Session);
         self.receive.say(&out)?;
         for wanted in [RequestKind::Yield, RequestKind::Bye] {
             // The answer to a RELET may be under way.

@@ -3,7 +3,7 @@
 use base::Duration;
 use protocol::{Epoch, ErrorCode, ErrorFrame, RegisterFlags, SessionState};
 
-use super::{Rig, broken};
+use super::{Rig, broken, told};
 use crate::authority::Ended;
 use crate::error::{CallError, Over};
 use crate::event::Done;
@@ -58,8 +58,8 @@ fn a_lapsed_session_yields_after_it_has_stopped_and_another_begins() {
             rest.extend(left);
         }
     }
-    let kinds = [rest.get(4), rest.get(16)].map(|kind| kind.copied());
-    assert_eq!(kinds, [Some(0x0d), Some(0x0e)], "YIELD, then BYE");
+    let kinds = [rest.get(4), rest.get(16), rest.get(24)].map(|kind| kind.copied());
+    assert_eq!(kinds, [Some(0x0d), Some(0x0e), Some(1)], "YIELD, then BYE of the session");
     let old = rig.core.session;
     rig.at(4_100);
     rig.connect();
@@ -265,12 +265,73 @@ fn closing_stops_first_and_yields_then() {
     rig.core.close(rig.now);
     assert_eq!(grant.authority.ended(), Some(Ended::Closed));
     let texts: Vec<_> = rig.sent(0).into_iter().collect();
-    assert_eq!(texts.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>(), ["yield", "bye"]);
+    assert_eq!(
+        texts.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>(),
+        ["yield", "bye Session"]
+    );
     rig.hear(0, |out| {
         protocol::write_bare_answer(out, protocol::RequestKind::Yield, texts[0].0);
         protocol::write_bare_answer(out, protocol::RequestKind::Bye, texts[1].0);
     });
     assert_eq!(rig.core.over(), Some(&Over::Closed));
+}
+
+#[test]
+fn closing_ends_the_session_once_what_was_asked_before_is_answered() {
+    let mut rig = Rig::connected();
+    rig.at(1_000);
+    let (relet, _text) = rig.only(0);
+    rig.core.send(&[("a", b"last words")], rig.now).expect("there is room");
+    rig.core.close(rig.now);
+    let (id, text) = rig.only(1);
+    assert_eq!(text, "send 1");
+    assert_eq!(rig.only(0).1, "yield", "a BYE might come before the message");
+    rig.events();
+    rig.relet(relet);
+    assert_eq!(rig.events(), Vec::<String>::new(), "it extends nothing, and nothing lapses");
+    let answer = protocol::SendAnswer { delivered: 1, nobody: 0, dropped: 0 };
+    rig.hear(1, |out| answer.write(out, protocol::RequestKind::Send, id));
+    let (id, text) = rig.only(0);
+    assert_eq!(text, "bye Session");
+    // Another connection of the pool may hear of it first.
+    rig.error(1, &error(ErrorCode::Ended, 0));
+    assert_eq!(rig.core.over(), None);
+    rig.hear(0, |out| protocol::write_bare_answer(out, protocol::RequestKind::Bye, id));
+    assert_eq!(rig.core.over(), Some(&Over::Closed));
+    assert_eq!((rig.core.counters().sent_delivered, rig.core.counters().sessions_lapsed), (1, 0));
+}
+
+#[test]
+fn closing_does_not_wait_for_ever_and_says_bye_all_the_same() {
+    let mut rig = Rig::connected();
+    rig.core.send(&[("a", b"last words")], rig.now).expect("there is room");
+    rig.core.close(rig.now);
+    assert_eq!(rig.only(0).1, "yield");
+    rig.at(1_000);
+    rig.core.poll(rig.now);
+    assert_eq!(rig.core.over(), Some(&Over::Closed));
+    let mut last = Vec::new();
+    while let Some(action) = rig.core.next_action() {
+        match action {
+            super::Action::Close { conn, rest } if conn.slot == 0 => last = rest,
+            super::Action::Close { .. } | super::Action::Connect { .. } => {}
+        }
+    }
+    assert_eq!(told(&last[last.len() - 13..]).1, "bye Session");
+}
+
+#[test]
+fn a_session_that_another_process_has_ended_is_over_and_another_begins() {
+    let mut rig = Rig::connected();
+    let grant = rig.hold("a", 1);
+    rig.events();
+    let old = rig.core.session;
+    rig.error(0, &error(ErrorCode::Ended, 0));
+    assert_eq!(grant.authority.ended(), Some(Ended::Lapsed));
+    assert_eq!(rig.events(), ["lapsed ports 1"]);
+    rig.at(1_100);
+    rig.connect();
+    assert_ne!(rig.core.session, old);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use base::{Duration, Instant};
 use memory::PageChoice;
 use protocol::{
-    Batch, ClusterId, Epoch, Hello, Limits, Name, RegisterFlags, RequestKind, Role, SendItem,
+    Batch, ClusterId, Ends, Epoch, Hello, Limits, Name, RegisterFlags, RequestKind, Role, SendItem,
     Sequence, SessionId,
 };
 
@@ -222,6 +222,11 @@ impl Bed {
 /// A request without a body.
 pub(super) fn bare(out: &mut Vec<u8>, kind: RequestKind) {
     protocol::write_bare(out, kind, 9);
+}
+
+/// A `BYE`.
+pub(super) fn bye(ends: Ends) -> impl FnOnce(&mut Vec<u8>) {
+    move |out| protocol::write_bye(out, 9, ends)
 }
 
 pub(super) const PLAIN: RegisterFlags = RegisterFlags { subscribe: false, wait: false };

@@ -1,8 +1,10 @@
 //! Sessions: leases to the instant, resumption, eviction, drains, ends.
 
-use protocol::RequestKind;
+use protocol::{Ends, RequestKind};
 
-use super::bed::{Bed, PLAIN, WAIT, bare, cancel, config, query, query_node, reg, relet, unreg};
+use super::bed::{
+    Bed, PLAIN, WAIT, bare, bye, cancel, config, query, query_node, reg, relet, unreg,
+};
 use crate::config::SwitchConfig;
 use crate::limits::SWEEPING_PER_NODE_MAX;
 
@@ -240,8 +242,84 @@ fn bye_is_answered_and_the_connection_ends_while_the_session_stays() {
     let mut bed = Bed::new();
     let (a, b) = (bed.receiver("a", 1), bed.receiver("b", 1));
     assert_eq!(bed.ask(a, reg(&["p"], PLAIN)), "reg 1*1");
-    assert_eq!(bed.ask(a, |out| bare(out, RequestKind::Bye)), "bye; closed");
+    assert_eq!(bed.ask(a, bye(Ends::Connection)), "bye; closed");
     assert_eq!(bed.ask(b, reg(&["p"], PLAIN)), "reg 0:Held(a)");
+}
+
+#[test]
+fn a_bye_of_the_session_frees_all_that_it_had_and_nothing_of_it_is_there_any_more() {
+    let mut bed = Bed::with(SwitchConfig { sessions_max: 2, ..config() });
+    let (a, b) = (bed.receiver("a", 1), bed.receiver("b", 1));
+    let sender = bed.connect("a", 1);
+    assert_eq!(bed.ask(sender, reg(&["p", "q"], PLAIN)), "reg 1*2");
+    assert_eq!(bed.ask(b, reg(&["p", "r"], WAIT)), "reg 3*1 0:Waiting(a)");
+    assert_eq!(bed.ask(b, query(&["q"], true)), "query 2@a");
+    assert_eq!(bed.ask(sender, reg(&["r"], WAIT)), "reg 0:Waiting(b)");
+    assert_eq!(bed.ask(a, bye(Ends::Session)), "bye; closed");
+    bed.settle();
+    assert_eq!(bed.heard(b), ["gone #1 2=q Released", "grant #2 4=p"]);
+    assert_eq!(bed.ask(b, unreg(&[("r", 3)])), "unreg");
+    assert_eq!(bed.ask(b, query(&["p", "q", "r"], false)), "query 4@b free free");
+    let nodes = "nodes Unknown() 0 ms 0 ports Live() 3000 ms 1 ports";
+    assert_eq!(bed.ask(b, query_node(&["a", "b"])), nodes);
+    // Its place among the sessions is another's.
+    bed.receiver("c", 1);
+    let counters = bed.switch.counters();
+    assert_eq!((counters.sessions_ended, counters.sessions_lapsed), (1, 0));
+    bed.pass(4_000);
+    assert_eq!(bed.switch.counters().sessions_lapsed, 2, "it is not counted twice");
+}
+
+#[test]
+fn what_comes_after_the_bye_of_a_session_is_told_so_and_its_id_is_not_used_again() {
+    let mut bed = Bed::new();
+    let a = bed.receiver("a", 1);
+    let [said, late, idle] = [(); 3].map(|()| bed.connect("a", 1));
+    // What was asked before is done; then whoever is pushed to is told, and the others when they ask.
+    assert_eq!(bed.ask(late, reg(&["p"], PLAIN)), "reg 1*1");
+    assert_eq!(bed.ask(said, bye(Ends::Session)), "bye; closed");
+    assert_eq!(bed.heard(a), ["error Ended 0 closes", "closed"]);
+    assert_eq!(bed.ask(late, reg(&["q"], PLAIN)), "error Ended 0 closes; closed");
+    assert_eq!(bed.ask(idle, bye(Ends::Session)), "error Ended 0 closes; closed");
+    let again = bed.connect("a", 1);
+    assert_eq!(bed.ask(again, |out| bare(out, WAIT_MSG)), "error Ended 0 closes; closed");
+    // Another session of the node evicts nobody, and has what it asks for.
+    let next = bed.receiver("a", 2);
+    assert_eq!(bed.ask(next, reg(&["p", "q"], PLAIN)), "reg 2*2");
+    assert_eq!(bed.switch.counters().sessions_replaced, 0);
+}
+
+#[test]
+fn a_bye_of_the_session_ends_a_drain_and_needs_a_session() {
+    let mut bed = Bed::new();
+    bed.receiver("a", 1);
+    let old = [bed.connect("a", 1), bed.connect("a", 1)];
+    assert_eq!(bed.ask(old[0], reg(&["p"], PLAIN)), "reg 1*1");
+    let new = bed.receiver("a", 2);
+    assert_eq!(bed.ask(new, reg(&["p"], PLAIN)), "reg 0:Draining(a)");
+    assert_eq!(bed.ask(old[0], bye(Ends::Session)), "bye; closed");
+    assert_eq!(bed.ask(new, reg(&["p"], PLAIN)), "reg 2*1");
+    assert_eq!(bed.ask(old[1], bye(Ends::Session)), "error Evicted 2 closes; closed");
+    assert_eq!(bed.switch.counters().sessions_ended, 0, "it was evicted before");
+    let none = bed.connect("b", 0);
+    assert_eq!(bed.ask(none, bye(Ends::Session)), "error NoSession 0");
+    assert_eq!(bed.ask(none, bye(Ends::Connection)), "bye; closed");
+}
+
+#[test]
+fn who_begins_and_ends_sessions_faster_than_they_are_swept_is_busy_with_itself_only() {
+    let mut bed = Bed::with(SwitchConfig { sessions_max: 3, ..config() });
+    for id in 1..=u8::try_from(SWEEPING_PER_NODE_MAX).unwrap() {
+        let a = bed.receiver("a", id);
+        assert!(bed.ask(a, reg(&["p"], PLAIN)).starts_with("reg"));
+        assert_eq!(bed.ask(a, bye(Ends::Session)), "bye; closed");
+    }
+    let a = bed.connect("a", 99);
+    assert_eq!(bed.ask(a, |out| bare(out, WAIT_MSG)), "error Busy 0");
+    let b = bed.receiver("b", 1);
+    assert!(bed.ask(b, reg(&["p"], PLAIN)).starts_with("reg"));
+    bed.settle();
+    assert!(bed.ask(a, |out| bare(out, WAIT_MSG)).starts_with("wait_msg"));
 }
 
 #[test]

@@ -161,7 +161,7 @@ fn messages_that_end_with_their_connection_are_counted() {
     let again = bed.receiver("a", 1);
     bed.stop_reading(again);
     assert_eq!(bed.ask(c, send(&[("p", "6")])), "sent 1 nobody 0 dropped 0");
-    bed.say(again, |out| protocol::write_bare(out, protocol::RequestKind::Bye, 9));
+    bed.say(again, |out| protocol::write_bye(out, 9, protocol::Ends::Connection));
     bed.pass(5_000);
     assert_eq!(bed.switch.counters().messages_receiver_gone, 5);
     let counters = bed.switch.counters();

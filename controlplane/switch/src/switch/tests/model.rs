@@ -50,6 +50,7 @@ fn converse(shards: u8) {
         counters.sessions_lapsed,
         counters.sessions_replaced,
         counters.sessions_dropped,
+        counters.sessions_ended,
         counters.sessions_resumed,
         counters.yields,
         counters.register_draining,

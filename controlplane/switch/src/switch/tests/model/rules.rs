@@ -137,6 +137,17 @@ impl Rules {
         self.end_if_drained(session);
     }
 
+    /// A live session ends itself.
+    pub(super) fn end(&mut self, session: usize) {
+        const ANSWER: &str = "error Ended 0 closes";
+        self.forget_wishes(session);
+        self.sessions[session].state = State::Over(ANSWER);
+        if let Some(conn) = self.sessions[session].receiver.take() {
+            self.ended.push((conn, ANSWER.to_owned()));
+        }
+        self.release_all(session, "Released");
+    }
+
     pub(super) fn give_up(&mut self, session: usize) {
         for port in self.ports.values_mut() {
             port.waiters.retain(|&waiter| waiter != session);

@@ -2,11 +2,11 @@
 
 use base::{Duration, Rng};
 use protocol::{
-    Answer, Batch, Framing, Hello, Incoming, IncomingBody, Limits, Name, Push, RegisterFlags,
+    Answer, Batch, Ends, Framing, Hello, Incoming, IncomingBody, Limits, Name, Push, RegisterFlags,
     RequestKind, SendItem, Sequence, SessionId,
 };
 
-use super::super::bed::{Bed, bare, config, hello, open_entry, relet};
+use super::super::bed::{Bed, bare, bye, config, hello, open_entry, relet};
 use super::super::shown::show;
 use super::rules::{Notice, Rules, Session, State};
 use super::slow::{self, Slow};
@@ -66,8 +66,9 @@ impl Run {
         match what {
             0..8 => self.begin(node),
             8..25 => self.go_away(node),
-            25..60 => self.come_back(node),
-            60..64 => self.drop_node(node),
+            25..57 => self.come_back(node),
+            57..61 => self.drop_node(node),
+            61..64 => self.say_bye(node),
             64..72 => self.give_up(node),
             72..90 => self.pass(1_200),
             90..258 => self.pass(120),
@@ -177,6 +178,21 @@ impl Run {
         let sender = self.rules.sessions[session].sender;
         assert_eq!(self.bed.ask(sender, |out| bare(out, RequestKind::Yield)), "yielded");
         self.rules.give_up(session);
+    }
+
+    /// A session ends itself, on a connection of its own.
+    fn say_bye(&mut self, node: usize) {
+        let session = self.some_session(node);
+        let Session { id, state, .. } = self.rules.sessions[session];
+        if matches!(state, State::Over(_)) {
+            return;
+        }
+        let conn = self.connect(NODES[node], id);
+        assert_eq!(self.bed.ask(conn, bye(Ends::Session)), "bye; closed");
+        match state {
+            State::Live => self.rules.end(session),
+            State::Draining(_) | State::Over(_) => self.rules.give_up(session),
+        }
     }
 
     fn pass(&mut self, ms_max: u64) {
