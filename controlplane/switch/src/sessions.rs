@@ -13,7 +13,7 @@ use base::{Duration, Instant};
 
 use crate::connection::ConnId;
 use crate::lease::Leases;
-use crate::limits::{DRAINING_PER_NODE_MAX, ENDED_MAX, NIL, SWEEPING_PER_NODE_MAX};
+use crate::limits::{DRAINING_PER_NODE_MAX, ENDED_MAX, NIL};
 use crate::quota::Bucket;
 
 /// The 128 bits that a library chooses for its session.
@@ -95,8 +95,6 @@ pub(crate) struct Node {
     draining: Vec<u32>,
     /// Connections, and slots whose ports are being swept or held.
     holds: u32,
-    /// Those of its slots whose ports are being swept.
-    sweeping: u32,
 }
 
 /// See the file's first words.
@@ -149,22 +147,6 @@ impl Sessions {
     pub(crate) fn leave(&mut self, node: u32) {
         self.node_mut(node).holds -= 1;
         self.forget_if_unused(node);
-    }
-
-    /// So many slots of the node more are being swept.
-    pub(crate) fn sweep(&mut self, node: u32, slots: u32) {
-        self.node_mut(node).sweeping += slots;
-    }
-
-    /// A slot of the node was swept, and names it no more.
-    pub(crate) fn swept(&mut self, node: u32) {
-        self.node_mut(node).sweeping -= 1;
-        self.leave(node);
-    }
-
-    /// Whether another session's ports may be swept for the node, in each of so many shards.
-    pub(crate) fn may_sweep(&self, node: u32, shards: u8) -> bool {
-        self.node(node).sweeping <= (SWEEPING_PER_NODE_MAX - 1) * u32::from(shards)
     }
 
     /// The node of that name, if anybody of it is there.
@@ -330,7 +312,6 @@ impl Sessions {
             live: NIL,
             draining: Vec::new(),
             holds: 0,
-            sweeping: 0,
         };
         let index = self.nodes_free.pop().unwrap_or_else(|| {
             self.nodes.push(None);

@@ -21,7 +21,7 @@ pub(crate) use release::NotReleased;
 use memory::PageChoice;
 
 use crate::interests::{Interests, Kind};
-use crate::limits::NIL;
+use crate::limits::{NIL, SWEEPING_PER_NODE_MAX};
 use crate::slots::{Over, Slots};
 use crate::table::{Plan, PlanError, Port, PortTable, Registered, Slot, Statistics};
 
@@ -75,9 +75,9 @@ impl Shard {
         Some(slot)
     }
 
-    /// Whether a session would find a slot.
-    pub(crate) fn has_slot(&self) -> bool {
-        self.slots.has_free()
+    /// Whether the node may have another slot, and there is one.
+    pub(crate) fn may_open(&self, node: u32) -> bool {
+        self.slots.sweeping_of(node) < SWEEPING_PER_NODE_MAX && self.slots.has_free()
     }
 
     /// Every port of the session is free from now on, and it waits for none. If it had any, it goes on

@@ -78,20 +78,20 @@ impl Shards {
         u8::try_from(self.all.len()).expect("it was a byte")
     }
 
-    /// A slot for a session in every shard, where [`Shards::has_slot`] says that there is one.
+    /// A slot for a session in every shard, where [`Shards::may_open`] says that there is one.
     pub(crate) fn open(&mut self, session: u32, node: u32) {
         for shard in &mut self.all {
             shard.open(session, node).expect("there was one");
         }
     }
 
-    /// Whether a session would find a slot in every shard.
-    pub(crate) fn has_slot(&self) -> bool {
-        self.all.iter().all(Shard::has_slot)
+    /// Whether the node may have another slot in every shard, and there is one.
+    pub(crate) fn may_open(&self, node: u32) -> bool {
+        self.all.iter().all(|shard| shard.may_open(node))
     }
 
     /// As [`Shard::give_up`]: how many slots are swept for it. Where the session holds something,
-    /// [`Shards::has_slot`] was asked before.
+    /// [`Shards::may_open`] was asked before.
     pub(crate) fn give_up(&mut self, session: u32, node: u32) -> u32 {
         let given = self.all.iter_mut().filter_map(|shard| shard.give_up(session, node));
         u32::try_from(given.count()).expect("a byte")

@@ -3,7 +3,7 @@
 //! A dead slot's ports are free at once, because the table asks here at every mutation. The slot
 //! itself is given to another session only when none of its ports is left anywhere.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::limits::NIL;
 use crate::table::{Deaths, Slot};
@@ -37,6 +37,8 @@ pub(crate) struct Slots {
     untold: VecDeque<Slot>,
     /// Dead slots of which only ports are left that nobody follows.
     dying: VecDeque<Slot>,
+    /// By node: how many of its slots are dead and not free yet.
+    sweeping: BTreeMap<u32, u32>,
     slots_max: u32,
 }
 
@@ -51,7 +53,7 @@ impl Slots {
     pub(crate) fn new(slots_max: u32) -> Self {
         let (dead, owners, free) = (Vec::new(), Vec::new(), Vec::new());
         let (untold, dying) = (VecDeque::new(), VecDeque::new());
-        Self { dead, owners, free, untold, dying, slots_max }
+        Self { dead, owners, free, untold, dying, sweeping: BTreeMap::new(), slots_max }
     }
 
     /// A slot for a session; `None` if all are taken or have ports left of a dead one.
@@ -76,6 +78,11 @@ impl Slots {
         !self.free.is_empty() || self.owners.len() < self.slots_max as usize
     }
 
+    /// Slots of the node that are dead and not free yet.
+    pub(crate) fn sweeping_of(&self, node: u32) -> u32 {
+        self.sweeping.get(&node).copied().unwrap_or_default()
+    }
+
     /// Every port of the slot is free from now on.
     pub(crate) fn kill(&mut self, slot: Slot, over: Over) {
         assert!(!self.dead[slot.0 as usize], "{slot:?} dies twice");
@@ -83,6 +90,7 @@ impl Slots {
         let owner = &mut self.owners[slot.0 as usize];
         owner.over = over;
         owner.session = NIL;
+        *self.sweeping.entry(owner.node).or_default() += 1;
         self.untold.push_back(slot);
     }
 
@@ -144,7 +152,14 @@ impl Slots {
             return None;
         }
         self.free.push(slot);
-        Some(self.owners[slot.0 as usize].node)
+        let node = self.owners[slot.0 as usize].node;
+        let left = self.sweeping_of(node) - 1;
+        if left == 0 {
+            self.sweeping.remove(&node);
+        } else {
+            self.sweeping.insert(node, left);
+        }
+        Some(node)
     }
 }
 
@@ -159,13 +174,16 @@ mod tests {
         let (a, b) = (slots.open(7, 1), slots.open(8, 2));
         assert_eq!((a, b, slots.open(9, 3)), (Some(Slot(0)), Some(Slot(1)), None));
         slots.kill(Slot(0), Over::Lost);
+        assert_eq!((slots.sweeping_of(1), slots.sweeping_of(2)), (1, 0));
         assert!(slots.is_dead(Slot(0)) && !slots.is_dead(Slot(1)));
         assert_eq!(slots.over(Slot(0)), Over::Lost);
         assert_eq!((slots.first_untold(), slots.turn_dying(|_| true)), (Some(Slot(0)), None));
         slots.set_told();
         assert_eq!((slots.first_untold(), slots.turn_dying(|_| false)), (None, None));
         assert_eq!(slots.open(9, 3), None);
+        assert_eq!(slots.sweeping_of(1), 1);
         assert_eq!(slots.turn_dying(|_| true), Some(1));
+        assert_eq!(slots.sweeping_of(1), 0);
         assert_eq!(slots.open(9, 3), Some(Slot(0)));
         assert!(!slots.is_dead(Slot(0)));
         assert_eq!((slots.session(Slot(0)), slots.dying_count()), (9, 0));

@@ -67,7 +67,6 @@ impl Switch {
                 }
                 let swept = self.shards.give_up(session, node);
                 (0..swept).for_each(|_slot| self.sessions.hold(node));
-                self.sessions.sweep(node, swept);
             }
             Standing::Draining(session, eviction) => {
                 self.end(session, End::Evicted(eviction), Over::Released);
@@ -154,7 +153,6 @@ impl Switch {
         self.shards.forget_wishes(session);
         let node = self.sessions.session(session).node;
         let swept = self.shards.kill(session, over);
-        self.sessions.sweep(node, swept);
         self.sessions.end(session, end);
         // The others do not name it any more.
         let others = u32::from(self.shards.count()) - swept;
@@ -201,7 +199,7 @@ impl Switch {
 
     /// Whether the node may have another slot in each shard, and there is one.
     fn may_open_slot(&self, node: u32) -> bool {
-        self.sessions.may_sweep(node, self.shards.count()) && self.shards.has_slot()
+        self.shards.may_open(node)
     }
 
     /// The slot of each shard names its node until the last of its ports is swept.

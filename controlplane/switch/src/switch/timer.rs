@@ -20,7 +20,7 @@ impl Switch {
         let told = self.shards.sweep(&mut |node| left.push(node));
         // What is told names the nodes, so none is forgotten before.
         self.tell_events();
-        left.drain(..).for_each(|node| self.sessions.swept(node));
+        left.drain(..).for_each(|node| self.sessions.leave(node));
         self.lists.left = left;
         if told == Told::Part {
             return Some(now);

@@ -1,6 +1,6 @@
 //! Sessions: leases to the instant, resumption, eviction, drains, ends.
 
-use protocol::{Ends, RequestKind};
+use protocol::{Ends, RequestKind, shard_of};
 
 use super::bed::{
     Bed, PLAIN, WAIT, bare, bye, cancel, config, query, query_node, reg, relet, unreg,
@@ -235,6 +235,30 @@ fn who_yields_faster_than_it_is_swept_is_busy_with_itself_only() {
     let answer = bed.ask(newer, |out| bare(out, RequestKind::WaitMsg));
     assert!(answer.starts_with("wait_msg"), "{answer}");
     assert_eq!(bed.switch.sessions.nodes_count(), 2);
+}
+
+#[test]
+fn who_yields_in_one_shard_of_many_leaves_its_slots_to_others() {
+    let shards = 8;
+    let config = SwitchConfig { sessions_max: 4, shards, ..config() };
+    let mut bed = Bed::with(config);
+    let a = bed.receiver("a", 1);
+    let of_one = |number: &u32| shard_of(format!("p{number}").as_bytes(), shards) == 3;
+    let names: Vec<_> = (0..).filter(of_one).take(4).map(|number| format!("p{number}")).collect();
+    let name = &names[0];
+    for _ in 0..SWEEPING_PER_NODE_MAX {
+        assert!(bed.ask(a, reg(&[name], PLAIN)).starts_with("reg"));
+        assert_eq!(bed.ask(a, |out| bare(out, RequestKind::Yield)), "yielded");
+    }
+    assert!(bed.ask(a, reg(&[name], PLAIN)).starts_with("reg"));
+    assert_eq!(bed.ask(a, |out| bare(out, RequestKind::Yield)), "error Busy 0");
+    for (node, name) in ["b", "c", "d"].into_iter().zip(&names[1..]) {
+        let conn = bed.receiver(node, 1);
+        assert!(bed.ask(conn, reg(&[name], PLAIN)).ends_with("*1"));
+        assert_eq!(bed.ask(conn, |out| bare(out, RequestKind::Yield)), "yielded");
+    }
+    bed.settle();
+    assert_eq!(bed.ask(a, |out| bare(out, RequestKind::Yield)), "yielded");
 }
 
 #[test]
