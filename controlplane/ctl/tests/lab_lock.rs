@@ -64,6 +64,54 @@ fn all_of_a_command_ends_at_once_when_abelectl_is_killed() {
 }
 
 #[test]
+fn a_command_is_dead_when_another_has_the_lock_while_abelectl_is_stopped() {
+    let Some(switch) = Switch::dev() else { return };
+    let stubborn = format!("trap '' TERM; {FAMILY}");
+    let (mut lock, mut lines) = spawn(&switch, &["lock", "g", "--", "sh", "-c", &stubborn]);
+    let pids = [(); 3].map(|()| pid(&next(&mut lines)));
+    // One with a third that ends well when it is told, and leaves a child that is not in its group.
+    let gentle = "trap 'echo told; exit 0' TERM; setsid sh -c 'echo $$; exec sleep 77' & \
+                  while :; do sleep 0.05; done";
+    let (mut other, mut others) = spawn(&switch, &["lock", "h", "--", "sh", "-c", gentle]);
+    let child = pid(&next(&mut others));
+    signal(&lock, Signal::SIGSTOP);
+    signal(&other, Signal::SIGSTOP);
+    for (port, pids) in [("g", &pids[..]), ("h", &[child][..])] {
+        let list: Vec<String> = pids.iter().map(ToString::to_string).collect();
+        let look = "for p; do grep -qs '^[0-9]* ([^)]*) [^ZX]' /proc/$p/stat && echo $p runs; done; \
+                    echo had";
+        let mut args = vec!["lock", port, "--wait", "10", "--", "sh", "-c", look, "sh"];
+        args.extend(list.iter().map(String::as_str));
+        let (code, stdout, stderr) = switch.run(&args);
+        assert_eq!((code, stdout.as_str()), (Some(0), "had\n"), "{port}: {stderr}");
+    }
+    assert_eq!(next(&mut others), "told", "SIGTERM comes first");
+    for stopped in [&mut lock, &mut other] {
+        signal(stopped, Signal::SIGCONT);
+        assert_eq!(stopped.wait().expect("it ends").code(), Some(5));
+    }
+}
+
+#[test]
+fn a_lock_that_was_stopped_for_a_moment_is_held_on() {
+    let Some(switch) = Switch::dev() else { return };
+    let file = tempfile::NamedTempFile::new().expect("a file for the test");
+    let script =
+        format!("echo held; while test -e {}; do sleep 0.05; done; exit 7", file.path().display());
+    let (mut lock, mut lines) = spawn(&switch, &["lock", "g", "--", "sh", "-c", &script]);
+    assert_eq!(next(&mut lines), "held");
+    // Twice in one lease, and in all for longer than one.
+    for _stop in 0..4 {
+        signal(&lock, Signal::SIGSTOP);
+        thread::sleep(Duration::from_millis(500));
+        signal(&lock, Signal::SIGCONT);
+        thread::sleep(Duration::from_millis(400));
+    }
+    file.close().expect("it is ours");
+    assert_eq!(lock.wait().expect("it ends").code(), Some(7));
+}
+
+#[test]
 fn a_command_ends_when_abelectl_and_its_supervisor_are_killed() {
     let Some(switch) = Switch::dev() else { return };
     let script = "echo $$ $PPID; sleep 77 & echo $!; wait";

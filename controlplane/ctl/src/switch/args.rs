@@ -123,9 +123,9 @@ pub(crate) enum SwitchCommand {
     ///
     /// The command has a process group of its own, and the terminal if abelectl has it: Ctrl-C is
     /// the command's, and Ctrl-Z stops both. A stopped abelectl renews no lease: if the lease is
-    /// over when the job is continued, the command is killed and does not go on. Who stops abelectl
-    /// alone (kill -STOP) lets the command run on without the port. What is left in the
-    /// command's process group when it ends is ended before the port is released.
+    /// over when the job is continued, the command is killed and does not go on. Where abelectl
+    /// alone is stopped (kill -STOP), that process ends the command before the lease is over. What is
+    /// left in the command's process group when it ends is ended before the port is released.
     Lock {
         /// The port
         name: String,

@@ -1,5 +1,6 @@
 //! `lock`: a command that runs while a port is held.
 
+mod deadline;
 mod processes;
 mod running;
 mod supervisor;
@@ -12,7 +13,8 @@ use client::PortGuard;
 use client::blocking::Client;
 use protocol::Role;
 
-use self::running::{Running, State};
+use self::processes::end_all;
+use self::running::{Left, Running, State};
 use super::args::Target;
 use super::connect::{connect, ended_text, failed};
 use crate::error::Error;
@@ -61,16 +63,19 @@ fn acquire(
 }
 
 fn hold(guard: &PortGuard, command: &[String], interrupt: &Interrupt) -> Result<u8, Error> {
-    let running = Running::start(guard, command)?;
+    let mut running = Running::start(guard, command)?;
     let mut is_told = false;
-    let mut most = Duration::ZERO;
     loop {
-        let left = guard.remaining();
-        most = most.max(left);
+        let Left { left, most } = running.left(guard);
         match running.look()? {
-            State::Ended(code) => return Ok(code),
+            State::Ended(code) if left > most / 10 => return Ok(code),
+            State::Ended(_code) => {
+                // This process was stopped meanwhile, and the supervisor has ended the command.
+                end_all();
+                return Err(lost(guard));
+            }
             State::Stopped => {
-                if running.stop() && guard.remaining() >= most / 3 {
+                if running.stop() && running.left(guard).left >= most / 3 {
                     running.resume();
                 }
                 continue;
@@ -81,13 +86,7 @@ fn hold(guard: &PortGuard, command: &[String], interrupt: &Interrupt) -> Result<
         // command to end in, so that nothing of it goes on when another may be the owner.
         if left < most / 3 {
             running.end(guard, most / 10)?;
-            let why = if guard.is_running_out() {
-                "the switch began anew"
-            } else {
-                ended_text(guard.ended())
-            };
-            let text = format!("{} was lost ({why}), and the command was ended", guard.name());
-            return Err(Error::Refused { code: 5, text });
+            return Err(lost(guard));
         }
         if !is_told && interrupt.check().is_err() {
             // The port is held until the command has ended.
@@ -96,6 +95,13 @@ fn hold(guard: &PortGuard, command: &[String], interrupt: &Interrupt) -> Result<
         }
         thread::sleep(LOCK_SLICE);
     }
+}
+
+fn lost(guard: &PortGuard) -> Error {
+    let why =
+        if guard.is_running_out() { "the switch began anew" } else { ended_text(guard.ended()) };
+    let text = format!("{} was lost ({why}), and the command was ended", guard.name());
+    Error::Refused { code: 5, text }
 }
 
 fn exit(code: u8) -> Result<(), Error> {

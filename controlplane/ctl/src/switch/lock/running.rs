@@ -11,6 +11,7 @@ use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getpgrp};
 
+use super::deadline::{self, Deadline, Teller};
 use super::processes::end_all;
 use super::supervisor;
 use super::terminal::Terminal;
@@ -22,6 +23,16 @@ use crate::switch::connect::token_text;
 pub(super) struct Running {
     supervisor: Pid,
     terminal: Terminal,
+    teller: Teller,
+    most: Duration,
+}
+
+/// Of the lease.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Left {
+    pub(super) left: Duration,
+    /// The most that ever was: what a renewal gives.
+    pub(super) most: Duration,
 }
 
 /// What became of it.
@@ -38,13 +49,26 @@ impl Running {
         let system = |source| Error::System { what: "start the command", source };
         // If the supervisor is killed, what was below it is found here.
         set_child_subreaper(true).map_err(|errno| system(errno.into()))?;
-        let child = supervisor::start(command)
+        let most = guard.remaining();
+        let (teller, inherited) =
+            Teller::open(Deadline::of(deadline::now(), most, most)).map_err(system)?;
+        let child = supervisor::start(deadline::number(&inherited), command)
             .env("ABELE_LOCK_NAME", guard.name())
             .env("ABELE_LOCK_TOKEN", token_text(guard.token()))
             .spawn()
             .map_err(system)?;
         let pid = i32::try_from(child.id()).map_err(|error| system(io::Error::other(error)))?;
-        Ok(Self { supervisor: Pid::from_raw(pid), terminal: Terminal::open() })
+        let (supervisor, terminal) = (Pid::from_raw(pid), Terminal::open());
+        Ok(Self { supervisor, terminal, teller, most })
+    }
+
+    /// What is left of the lease, of which the supervisor is told.
+    pub(super) fn left(&mut self, guard: &PortGuard) -> Left {
+        // What is left is asked for after the time, so that the end is not told too late.
+        let (now, left) = (deadline::now(), guard.remaining());
+        self.most = self.most.max(left);
+        self.teller.extend(Deadline::of(now, left, self.most));
+        Left { left, most: self.most }
     }
 
     /// Whether it runs. The end is told once.
@@ -97,8 +121,9 @@ impl Running {
     }
 
     /// SIGTERM, and SIGKILL when less than `least` is left of the lease.
-    pub(super) fn end(&self, guard: &PortGuard, least: Duration) -> Result<(), Error> {
+    pub(super) fn end(&mut self, guard: &PortGuard, least: Duration) -> Result<(), Error> {
         if guard.remaining() > least {
+            self.teller.has_told();
             self.tell();
         }
         while guard.remaining() > least {

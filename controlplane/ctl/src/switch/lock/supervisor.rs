@@ -3,7 +3,8 @@
 //! A command could not be tied to `lock` by itself: a signal at the parent's death is for one
 //! process, and not inherited. So `lock` starts this program again as the supervisor, and that
 //! once more to become the command. The supervisor is told of `lock`'s death by the kernel, and
-//! becomes the parent of everything below it that loses its own, so that nothing gets away.
+//! becomes the parent of everything below it that loses its own, so that nothing gets away. It knows
+//! until when the port is held, for `lock` may be stopped: a thread ends the command in time.
 //!
 //! ```text
 //! lock (lease, terminal) --> supervisor (group of its own) --> command --> what it starts
@@ -11,8 +12,11 @@
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
+use std::os::fd::RawFd;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitCode};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use nix::errno::Errno;
@@ -23,6 +27,7 @@ use nix::unistd::{Pid, getpgid, getpid, getppid};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU};
 use signal_hook::iterator::Signals;
 
+use super::deadline::{Due, Listener};
 use super::processes::{Process, below, end_all, signal};
 use super::terminal::Terminal;
 use crate::limits::{LEFT_PATIENCE, LOCK_SLICE};
@@ -31,15 +36,16 @@ use crate::limits::{LEFT_PATIENCE, LOCK_SLICE};
 const SUPERVISE: &str = "lock-supervise";
 /// The first argument of what becomes the command.
 const BECOME: &str = "lock-become";
-/// The exit code that nobody waits for: the lock was killed.
+/// The exit code that nobody waits for: the lock was killed, or stopped until the port was lost.
 const ENDED: u8 = 137;
 /// This program, whatever its file is called by now.
 const SELF: &str = "/proc/self/exe";
 
 /// How to start the supervisor: with a group of its own.
-pub(super) fn start(command: &[String]) -> Command {
+/// It inherits the pipe of this number, which tells it until when the port is held.
+pub(super) fn start(pipe: RawFd, command: &[String]) -> Command {
     let mut start = again(SUPERVISE);
-    start.args(command).process_group(0);
+    start.arg(pipe.to_string()).args(command).process_group(0);
     start
 }
 
@@ -58,14 +64,18 @@ pub(crate) fn run_if_asked() -> Option<ExitCode> {
     if role != SUPERVISE && role != BECOME {
         return None;
     }
-    let parent = Pid::from_raw(args.next()?.to_str()?.parse().ok()?);
+    let parent = Pid::from_raw(number(args.next())?);
+    let pipe = if role == SUPERVISE { Some(number(args.next())?) } else { None };
     let command: Vec<OsString> = args.collect();
-    let code = match command.split_first() {
-        None => return None,
-        Some((program, args)) if role == BECOME => become_command(parent, program, args),
-        Some(_command) => supervise(parent, &command),
-    };
-    Some(ExitCode::from(code))
+    let (program, args) = command.split_first()?;
+    Some(ExitCode::from(match pipe {
+        Some(pipe) => supervise(parent, pipe, &command),
+        None => become_command(parent, program, args),
+    }))
+}
+
+fn number(arg: Option<OsString>) -> Option<i32> {
+    arg?.to_str()?.parse().ok()
 }
 
 /// Is killed with the supervisor, which is all that is left to do if that is killed by others.
@@ -82,8 +92,8 @@ fn become_command(parent: Pid, program: &OsString, args: &[OsString]) -> u8 {
     if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 }
 }
 
-fn supervise(parent: Pid, command: &[OsString]) -> u8 {
-    match Supervisor::start(parent, command) {
+fn supervise(parent: Pid, pipe: RawFd, command: &[OsString]) -> u8 {
+    match Supervisor::start(parent, pipe, command) {
         Ok(Some(mut supervisor)) => supervisor.run(),
         Ok(None) => ENDED,
         Err(error) => {
@@ -99,11 +109,13 @@ struct Supervisor {
     command: Pid,
     signals: Signals,
     terminal: Terminal,
+    /// The port may be lost, and all is being ended.
+    is_ending: Arc<AtomicBool>,
 }
 
 impl Supervisor {
     /// `None`: the lock has ended already.
-    fn start(lock: Pid, command: &[OsString]) -> io::Result<Option<Self>> {
+    fn start(lock: Pid, pipe: RawFd, command: &[OsString]) -> io::Result<Option<Self>> {
         set_child_subreaper(true)?;
         // It is woken by it, and looks then who its parent is.
         set_pdeathsig(Signal::SIGTERM)?;
@@ -112,6 +124,8 @@ impl Supervisor {
         if getppid() != lock {
             return Ok(None);
         }
+        // The command inherits no end of it.
+        let listener = Listener::open(pipe)?;
         let terminal = Terminal::open();
         // Before the command begins, which would be stopped if it read in the background.
         terminal.hand(getpgid(Some(lock))?, getpid());
@@ -119,27 +133,30 @@ impl Supervisor {
         // Later than the command, for which it stays ignored if it was (`nohup`).
         signals.add_signal(SIGHUP)?;
         let command = i32::try_from(child.id()).map_err(io::Error::other)?;
-        Ok(Some(Self { lock, command: Pid::from_raw(command), signals, terminal }))
+        let is_ending = Arc::new(AtomicBool::new(false));
+        let of_thread = Arc::clone(&is_ending);
+        thread::Builder::new().spawn(move || keep(listener, &of_thread))?;
+        Ok(Some(Self { lock, command: Pid::from_raw(command), signals, terminal, is_ending }))
     }
 
     /// Until the command has ended, with its exit code.
     fn run(&mut self) -> u8 {
         loop {
             if self.is_alone() {
-                end_all();
-                return ENDED;
+                return end_surely();
             }
             if let Some(code) = self.reap() {
-                return self.end_left(code);
+                return if self.is_ending() { end_surely() } else { self.end_left(code) };
             }
             let is_told = self.signals.wait().any(|signal| signal == SIGTERM);
             if is_told && !self.is_alone() {
-                // What is stopped does not hear it until it goes on.
-                let all = below(getpid());
-                signal(&all, Signal::SIGTERM);
-                signal(&all, Signal::SIGCONT);
+                tell(&below(getpid()));
             }
         }
+    }
+
+    fn is_ending(&self) -> bool {
+        self.is_ending.load(Ordering::Acquire)
     }
 
     fn is_alone(&self) -> bool {
@@ -173,9 +190,8 @@ impl Supervisor {
     fn end_left(&self, code: u8) -> u8 {
         let begun = std::time::Instant::now();
         let mut left = self.left();
-        signal(&left, Signal::SIGTERM);
-        signal(&left, Signal::SIGCONT);
-        while !left.is_empty() && !self.is_alone() {
+        tell(&left);
+        while !left.is_empty() && !self.is_alone() && !self.is_ending() {
             if begun.elapsed() > LEFT_PATIENCE {
                 signal(&left, Signal::SIGKILL);
             }
@@ -183,8 +199,8 @@ impl Supervisor {
             self.reap();
             left = self.left();
         }
-        if self.is_alone() {
-            end_all();
+        if self.is_alone() || self.is_ending() {
+            return end_surely();
         }
         code
     }
@@ -194,6 +210,38 @@ impl Supervisor {
         left.retain(|process| process.group == getpid() && !process.is_over);
         left
     }
+}
+
+/// Ends all when the port may be lost without news: in time for who has it next.
+fn keep(mut listener: Listener, is_ending: &AtomicBool) {
+    loop {
+        match listener.wait() {
+            // News that the port is held on may come after the signal.
+            Due::Nothing => is_ending.store(false, Ordering::Release),
+            Due::Tell => {
+                if !is_ending.swap(true, Ordering::AcqRel) {
+                    tell(&below(getpid()));
+                }
+            }
+            Due::Kill => {
+                is_ending.store(true, Ordering::Release);
+                std::process::exit(end_surely().into());
+            }
+            // The kernel tells the other thread of it, too.
+            Due::Gone => return,
+        }
+    }
+}
+
+/// SIGTERM to each. What is stopped does not hear it until it goes on.
+fn tell(processes: &[Process]) {
+    signal(processes, Signal::SIGTERM);
+    signal(processes, Signal::SIGCONT);
+}
+
+fn end_surely() -> u8 {
+    end_all();
+    ENDED
 }
 
 fn told(what: &str, error: &dyn std::fmt::Display) -> u8 {
