@@ -13,6 +13,8 @@ mod answers;
 mod batch;
 mod cache;
 mod conn;
+mod grants;
+mod held;
 mod hello;
 mod inbox;
 mod lease;
@@ -20,6 +22,7 @@ mod notices;
 mod operate;
 mod outlived;
 mod reach;
+mod recovery;
 mod requests;
 mod send;
 #[cfg(test)]
@@ -27,12 +30,12 @@ mod tests;
 mod told;
 mod waits;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use base::{Duration, Instant, Rng};
+use protocol::SessionId;
 use protocol::{ClusterId, Epoch, ErrorFrame, Framing, Incoming, IncomingBody};
-use protocol::{Sequence, SessionId};
 
 use crate::authority::{Authority, Ended};
 use crate::config::{Config, ConfigError, Entropy};
@@ -40,13 +43,16 @@ use crate::counters::Counters;
 use crate::error::{Over, RequestError};
 use crate::event::{Done, Event, Grant, Owner};
 use crate::limits::{BATCH_ITEMS_MAX, PORTS_MAX, SILENCE};
+use crate::numbers::NumberMap;
 use crate::trouble::Trouble;
 
 use cache::Cache;
 use conn::{Conn, Phase, Slot};
+use held::Held;
 use inbox::{Early, Inbox, watched};
 use outlived::Outlived;
 use reach::Reach;
+use recovery::Recoveries;
 use requests::Pending;
 use send::Deferred;
 use told::Told;
@@ -88,13 +94,13 @@ pub struct Core {
     hinted: Option<Arc<str>>,
     next_id: u32,
     next_request: u64,
-    requests: HashMap<u64, Pending>,
+    requests: NumberMap<u64, Pending>,
     registrations: usize,
     /// Items of registrations that are not answered.
     asked: usize,
     ports_max: usize,
-    held: HashMap<Arc<str>, Sequence>,
-    names: HashMap<Sequence, Arc<str>>,
+    held: Held,
+    recoveries: Recoveries,
     waits: Waits,
     told: Told,
     watch: Option<String>,
@@ -150,12 +156,12 @@ impl Core {
             hinted: None,
             next_id: 0,
             next_request: 0,
-            requests: HashMap::new(),
+            requests: NumberMap::default(),
             registrations: 0,
             asked: 0,
             ports_max: PORTS_MAX,
-            held: HashMap::new(),
-            names: HashMap::new(),
+            held: Held::default(),
+            recoveries: Recoveries::default(),
             waits: Waits::default(),
             told: Told::default(),
             watch: None,
@@ -180,7 +186,11 @@ impl Core {
     }
 
     const fn first_send(&self) -> usize {
-        self.slots.len() - self.config.send_connections as usize
+        self.slots.len() - self.send_count()
+    }
+
+    const fn send_count(&self) -> usize {
+        self.config.send_connections as usize
     }
 
     /// Whether requests reach the switch now.
@@ -390,7 +400,7 @@ impl Core {
         }
         self.drop_outlived(ended);
         self.held.clear();
-        self.names.clear();
+        self.recoveries.clear();
         self.waits.clear();
         self.told.clear();
         self.cache.flush();

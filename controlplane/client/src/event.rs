@@ -7,16 +7,23 @@ use protocol::{RegisterCode, SessionId, Token, UnregisterCode};
 
 use crate::authority::Authority;
 use crate::error::RequestError;
+use crate::lot::PortName;
 
 /// A port that this session holds.
 #[derive(Clone, Debug)]
 pub struct Grant {
     /// Its name.
-    pub name: Arc<str>,
+    pub name: PortName,
     /// For whatever the application writes to.
     pub token: Token,
-    /// How long.
-    pub authority: Authority,
+}
+
+impl Grant {
+    /// How long it is held.
+    #[must_use]
+    pub fn authority(&self) -> &Authority {
+        self.name.lot().authority()
+    }
 }
 
 /// Who holds a port.
@@ -117,7 +124,7 @@ pub enum Event<G> {
     /// A message for a port of this session; without a port a broadcast.
     Message {
         /// The port and its grant.
-        port: Option<(Arc<str>, Token)>,
+        port: Option<(PortName, Token)>,
         /// The message.
         blob: Vec<u8>,
     },

@@ -1,7 +1,7 @@
 //! A port that is held, for as long as it is.
 
+use std::sync::Weak;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use protocol::Token;
@@ -20,14 +20,29 @@ use crate::shell::Shared;
 pub struct PortGuard {
     grant: Grant,
     is_closed: AtomicBool,
-    /// The process that it was granted to.
-    pid: u32,
-    shared: Weak<Shared>,
+    /// Whether it releases its port when it is dropped.
+    is_armed: bool,
+}
+
+/// Whom guards tell that they were dropped.
+#[derive(Clone, Debug)]
+pub(crate) struct Home {
+    /// The process that the ports were granted to.
+    pub(crate) pid: u32,
+    pub(crate) shared: Weak<Shared>,
 }
 
 impl PortGuard {
-    pub(crate) fn new(grant: Grant, pid: u32, shared: Weak<Shared>) -> Self {
-        Self { grant, is_closed: AtomicBool::new(false), pid, shared }
+    pub(crate) fn new(grant: Grant, home: &Home) -> Self {
+        // All ports of a lot were granted to the same client.
+        grant.name.lot().home().get_or_init(|| home.clone());
+        Self { grant, is_closed: AtomicBool::new(false), is_armed: true }
+    }
+
+    /// Where it is at home, if this process is there.
+    fn home(&self) -> Option<&Home> {
+        let home = self.grant.name.lot().home().get();
+        home.filter(|home| home.pid == std::process::id())
     }
 
     /// The name of the port.
@@ -51,23 +66,23 @@ impl PortGuard {
     /// How long a side effect that begins now may take; zero: it may not begin.
     #[must_use]
     pub fn remaining(&self) -> Duration {
-        if self.is_closed.load(Ordering::Acquire) || std::process::id() != self.pid {
+        if self.is_closed.load(Ordering::Acquire) || self.home().is_none() {
             return Duration::ZERO;
         }
-        Duration::from_nanos(self.grant.authority.remaining(clock::now()).as_nanos())
+        Duration::from_nanos(self.grant.authority().remaining(clock::now()).as_nanos())
     }
 
     /// Why it closed by itself; `None` if it did not, or was released.
     #[must_use]
     pub fn ended(&self) -> Option<Ended> {
-        self.grant.authority.ended()
+        self.grant.authority().ended()
     }
 
     /// Whether there is a new master: it waits until the lease is over, which nothing extends any more,
     /// and who wants the port after that asks for it again now.
     #[must_use]
     pub fn is_running_out(&self) -> bool {
-        self.grant.authority.is_running_out()
+        self.grant.authority().is_running_out()
     }
 
     /// Stops being an owner, without releasing the port yet.
@@ -77,7 +92,7 @@ impl PortGuard {
 
     /// Drops it without a release of its own: who calls it releases it.
     pub(crate) fn disarm(mut self) {
-        self.shared = Weak::new();
+        self.is_armed = false;
     }
 }
 
@@ -85,11 +100,12 @@ impl Drop for PortGuard {
     fn drop(&mut self) {
         self.close();
         // Of a session or an epoch that is over there is nothing to release.
-        if std::process::id() == self.pid
-            && self.grant.authority.ended().is_none()
-            && let Some(shared) = self.shared.upgrade()
+        if self.is_armed
+            && self.grant.authority().ended().is_none()
+            && let Some(home) = self.home()
+            && let Some(shared) = home.shared.upgrade()
         {
-            shared.release(Arc::clone(&self.grant.name), self.grant.token);
+            shared.release(self.grant.name.clone(), self.grant.token);
         }
     }
 }

@@ -40,12 +40,17 @@ pub const SUBSCRIPTIONS_MAX: usize = 1_000_000;
 /// Names that are waited for.
 pub const WAITS_MAX: usize = 100_000;
 
-/// Ports that a client holds, waits for and has asked for, in one session. Some 200 bytes each.
+/// Ports that a client holds, waits for and has asked for, in one session. Some 100 bytes each,
+/// with its guard.
 pub const PORTS_MAX: usize = 10_000_000;
 
 /// Ports whose guards were dropped, until the thread comes by: each that may be held, once, so that
 /// none is lost. Guards whose session or epoch is over have nothing to release.
 pub const RELEASES_MAX: usize = PORTS_MAX;
+
+/// Grants that are noted because they were released while the number of a lost grant was asked for.
+/// Beyond it no grant is taken for a lost one until the question is answered.
+pub const RELEASES_NOTED_MAX: usize = 1_000_000;
 
 /// Messages that came before the answer which grants their port: what a switch sends in the
 /// time of one answer.

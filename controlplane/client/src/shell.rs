@@ -13,7 +13,7 @@ use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::TcpStream;
 use std::os::fd::AsFd as _;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -29,11 +29,13 @@ use crate::config::{Config, Entropy};
 use crate::core::{Action, ConnId, Core};
 use crate::error::Over;
 use crate::event::Event;
-use crate::guard::PortGuard;
+use crate::guard::{Home, PortGuard};
 use crate::limits::{
     CONNECT_MAX, READ_LEN, READS_PER_TURN, RECEIVERS_MAX, RELEASES_MAX, SLEEP_MAX,
 };
 use crate::link::{self, Link};
+use crate::lot::PortName;
+use crate::numbers::NumberMap;
 use crate::tls::{Tls, TlsError, TlsFiles};
 use crate::trouble::Trouble;
 
@@ -77,7 +79,7 @@ pub(crate) struct State {
     pub(crate) core: Core,
     links: HashMap<ConnId, Link>,
     /// By call.
-    callers: HashMap<u64, Caller>,
+    callers: NumberMap<u64, Caller>,
     /// What came of a call's waiting and nobody has taken yet; at most one for each port.
     waited: VecDeque<(u64, Event<PortGuard>)>,
     /// Tasks that wait for an event.
@@ -89,7 +91,7 @@ pub(crate) struct State {
 /// What dropped guards leave.
 #[derive(Debug)]
 struct Releases {
-    ports: Vec<(Arc<str>, Token)>,
+    ports: Vec<(PortName, Token)>,
     ports_max: usize,
     /// How many did not fit.
     dropped: u64,
@@ -102,7 +104,7 @@ impl Default for Releases {
 }
 
 impl Releases {
-    fn push(&mut self, name: Arc<str>, token: Token) {
+    fn push(&mut self, name: PortName, token: Token) {
         if self.ports.len() < self.ports_max {
             self.ports.push((name, token));
         } else {
@@ -171,7 +173,7 @@ impl Shared {
             state: Mutex::new(State {
                 core: Core::new(config, entropy)?,
                 links: HashMap::new(),
-                callers: HashMap::new(),
+                callers: NumberMap::default(),
                 waited: VecDeque::new(),
                 receivers: Vec::new(),
                 sleeps_until: None,
@@ -202,9 +204,20 @@ impl Shared {
         self.wake.write(1).ok();
     }
 
-    pub(crate) fn release(&self, name: Arc<str>, token: Token) {
-        self.releases.lock().unwrap_or_else(PoisonError::into_inner).push(name, token);
-        self.wake();
+    pub(crate) fn release(&self, name: PortName, token: Token) {
+        let mut releases = self.releases.lock().unwrap_or_else(PoisonError::into_inner);
+        // Who left the first has woken the thread, which takes all that are there.
+        let is_first = releases.ports.is_empty();
+        releases.push(name, token);
+        drop(releases);
+        if is_first {
+            self.wake();
+        }
+    }
+
+    /// Where guards of its ports are at home.
+    fn home(self: &Arc<Self>) -> Home {
+        Home { pid: self.pid, shared: Arc::downgrade(self) }
     }
 
     fn settle_and_wake(self: &Arc<Self>, state: &mut State, now: Instant) {
@@ -412,8 +425,8 @@ impl State {
         if let Some((_call, event)) = self.waited.pop_front() {
             return Ok(Some(event));
         }
-        let (pid, weak) = (shared.pid, Arc::downgrade(shared));
-        let mut guard = |grant| PortGuard::new(grant, pid, Weak::clone(&weak));
+        let home = shared.home();
+        let mut guard = |grant| PortGuard::new(grant, &home);
         match (self.core.next_event(), self.core.over()) {
             (Some(event), _) => Ok(Some(event.map(&mut guard))),
             (None, Some(over)) => Err(over.clone()),

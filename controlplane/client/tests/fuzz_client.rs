@@ -163,7 +163,7 @@ impl Bed {
 
     fn check(&mut self) {
         for (grant, was_over) in &mut self.grants {
-            let left = grant.authority.remaining(self.now);
+            let left = grant.authority().remaining(self.now);
             assert!(!*was_over || left == Duration::ZERO, "authority came back: {grant:?}");
             *was_over = left == Duration::ZERO;
             if !self.is_bent {

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use base::{Duration, Instant};
-use protocol::{Answer, ErrorCode, ErrorFrame, EvictedReason, Outcome, QueryPortAnswer};
-use protocol::{RegPortAnswer, RegisterCode, RequestKind, Sequence, Token, UnregPortAnswer};
+use protocol::{Answer, ErrorCode, ErrorFrame, EvictedReason, QueryPortAnswer, RegisterCode};
+use protocol::{RequestKind, Sequence, Token, UnregPortAnswer, UnregisterFailure};
 
 use super::Core;
 use super::batch::{Batch, Kind, Tag};
 use super::conn::{ConnId, Flight, Solo};
-use crate::authority::Ended;
 use crate::error::{Over, RequestError};
 use crate::event::{Done, Event, Grant, Holder, NodeInfo, Owner, PortInfo, Registered};
 use protocol::SendAnswer;
@@ -62,7 +61,7 @@ impl Core {
                 self.on_unregistered(&batch, answer);
             }
             (Kind::Query { subscribe }, Answer::QueryPort(answer))
-                if answer.sequences.len() == batch.tags.len() =>
+                if answer.sequences.len() == batch.count() =>
             {
                 self.on_queried(&batch, subscribe, answer, now);
             }
@@ -83,67 +82,13 @@ impl Core {
         self.counters.sent_dropped += u64::from(dropped);
     }
 
-    fn on_registered(
+    pub(super) fn on_outcome(
         &mut self,
-        id: ConnId,
-        batch: &Batch,
-        answer: &RegPortAnswer<'_>,
+        name: &str,
+        tag: Tag,
+        port: Registered<Grant>,
         now: Instant,
     ) {
-        let shards = self.conn(id).map_or(1, |conn| conn.shards);
-        let owners: Vec<Owner> =
-            answer.owners.iter().map(|owner| owner_of(owner, Token::default())).collect();
-        let mut outcomes = answer.outcomes(batch.names(), shards);
-        let items = batch.texts().zip(&batch.tags);
-        for ((name, tag), outcome) in items.zip(outcomes.by_ref()) {
-            let port = match outcome {
-                Outcome::Granted(sequence) => match self.grant(name, sequence) {
-                    Some(grant) => Registered::Granted(grant),
-                    None => continue,
-                },
-                Outcome::Failed(failure) => {
-                    let is_lost_grant = failure.code == RegisterCode::Mine
-                        && (batch.is_again || matches!(tag, Tag::Wait { .. }))
-                        && !self.held.contains_key(name);
-                    if is_lost_grant {
-                        self.recover(name, *tag, now);
-                        continue;
-                    }
-                    let index = failure.owner.and_then(|owner| usize::try_from(owner).ok());
-                    let owner = index.and_then(|index| owners.get(index)).cloned();
-                    Registered::Failed { code: failure.code, owner }
-                }
-                Outcome::Unanswered => {
-                    let code = RegisterCode::Other(0);
-                    self.counters.frames_malformed += 1;
-                    Registered::Failed { code, owner: None }
-                }
-            };
-            let is_followed = is_followed(&port);
-            self.on_outcome(name, *tag, port, now);
-            if batch.kind.subscribes() && is_followed {
-                self.on_followed(name, tag.call(), Sequence::NONE);
-            } else if batch.kind.subscribes() {
-                self.told.on_unfollowed(name, tag.call());
-            }
-        }
-        if self.registrations == 0 {
-            self.counters.messages_stale += self.early.clear();
-        }
-    }
-
-    /// A port that is held already, by a grant whose answer was lost: its sequence is asked for.
-    fn recover(&mut self, name: &str, tag: Tag, now: Instant) {
-        let tag = match tag {
-            Tag::Call { request, item } => Tag::Recover { request, item },
-            Tag::Wait { request } => Tag::RecoverWait { request },
-            Tag::Recover { .. } | Tag::RecoverWait { .. } | Tag::Nobody => return,
-        };
-        let kind = Kind::Query { subscribe: false };
-        self.push(kind, (name, tag, Sequence::NONE, &[]), now);
-    }
-
-    fn on_outcome(&mut self, name: &str, tag: Tag, port: Registered<Grant>, now: Instant) {
         let is_waiting = matches!(port, Registered::Failed { code: RegisterCode::Waiting, .. });
         if is_waiting && self.waits.call_of(name).is_none() {
             // It was given up before it was answered, and the cancel may have come before it. Or its
@@ -177,34 +122,19 @@ impl Core {
         }
     }
 
-    /// This session holds a port from now on.
-    pub(super) fn grant(&mut self, name: &str, sequence: Sequence) -> Option<Grant> {
-        let authority = self.authority.clone()?;
-        // Something is granted, so every lease of before is over as the switch counts them.
-        self.end_outlived(Ended::Lapsed);
-        self.counters.grants += 1;
-        let name: Arc<str> = Arc::from(name);
-        let token = Token { epoch: self.epoch, sequence };
-        if let Some(old) = self.held.insert(Arc::clone(&name), sequence) {
-            self.names.remove(&old);
-        }
-        self.names.insert(sequence, Arc::clone(&name));
-        // Whoever had it before has it no more; the notice of it may come later than this answer.
-        let before = Sequence::from_bits(sequence.to_bits().saturating_sub(1));
-        if self.cache.on_gone(&name, before) {
-            self.counters.cache_gone += 1;
-        }
-        for blob in self.early.take(sequence) {
-            self.on_message(Some((Arc::clone(&name), token)), blob);
-        }
-        Some(Grant { name, token, authority })
-    }
-
     fn on_unregistered(&mut self, batch: &Batch, answer: &UnregPortAnswer<'_>) {
         let mut failures = answer.failures.iter().peekable();
-        for (item, tag) in (0..).zip(&batch.tags) {
-            let failure = failures.next_if(|failure| failure.item == item);
-            self.settle_unregistered(*tag, failure.map(|failure| failure.code));
+        let mut first = 0;
+        for run in batch.runs() {
+            let place =
+                |item| usize::try_from(item).map_or(usize::MAX, |item| item.wrapping_sub(first));
+            let is_here = |failure: &UnregisterFailure| place(failure.item) < run.count;
+            let failed = std::iter::from_fn(|| failures.next_if(is_here));
+            self.settle_unregistered(
+                run,
+                failed.map(|failure| (place(failure.item), failure.code)),
+            );
+            first += run.count;
         }
     }
 
@@ -215,40 +145,62 @@ impl Core {
         answer: &QueryPortAnswer<'_>,
         now: Instant,
     ) {
-        let owners: Vec<_> = answer.owners.iter().collect();
-        let items = batch.texts().zip(&batch.tags);
-        for ((name, tag), (sequence, holder)) in items.zip(answer.iter()) {
-            let is_right = !subscribe || self.cache.on_answered(name, sequence);
-            let token = Token { epoch: self.epoch, sequence };
-            let holder = match holder {
-                protocol::Holder::Owner(index) => {
-                    let index = usize::try_from(index).unwrap_or(usize::MAX);
-                    owners
-                        .get(index)
-                        .map_or(Holder::Unknown, |owner| Holder::Owner(owner_of(*owner, token)))
-                }
-                protocol::Holder::Free => Holder::Free,
-                protocol::Holder::Unknown => Holder::Unknown,
-            };
-            if let Tag::Recover { .. } | Tag::RecoverWait { .. } = tag {
-                self.on_recovered(name, *tag, holder, now);
+        let owners: Vec<Owner> =
+            answer.owners.iter().map(|owner| owner_of(owner, Token::default())).collect();
+        let epoch = self.epoch;
+        let holder = |(sequence, holder)| match holder {
+            protocol::Holder::Owner(index) => {
+                let owner = usize::try_from(index).ok().and_then(|index| owners.get(index));
+                let token = Token { epoch, sequence };
+                owner.map_or(Holder::Unknown, |owner| {
+                    Holder::Owner(Owner { token, ..owner.clone() })
+                })
+            }
+            protocol::Holder::Free => Holder::Free,
+            protocol::Holder::Unknown => Holder::Unknown,
+        };
+        let mut answers = answer.iter();
+        let mut names = batch.texts();
+        for run in batch.runs() {
+            if run.of_call().is_some() && !subscribe {
+                self.settle_holders(run, answers.by_ref().map(&holder));
+                names.by_ref().take(run.count).for_each(drop);
                 continue;
             }
-            if let (true, Holder::Owner(owner)) = (subscribe, &holder) {
-                if !is_right {
-                    self.counters.queries_overtaken += 1;
-                    let kind = Kind::Query { subscribe };
-                    self.push(kind, (name, *tag, Sequence::NONE, &[]), now);
-                    continue;
-                }
-                self.on_followed(name, tag.call(), owner.token.sequence);
-                self.keep(name, owner.clone(), now);
-            } else if subscribe {
-                // A port that is free cannot be subscribed to.
-                self.told.on_unfollowed(name, tag.call());
+            let items = names.by_ref().zip(run.tags()).zip(answers.by_ref());
+            for ((name, tag), (sequence, answer)) in items.take(run.count) {
+                let is_right = !subscribe || self.cache.on_answered(name, sequence);
+                self.on_holder((name, tag), holder((sequence, answer)), (subscribe, is_right), now);
             }
-            self.settle_holder(*tag, holder);
         }
+    }
+
+    /// The holder of one port; `is_right`: nothing that ends it has overtaken the answer.
+    fn on_holder(
+        &mut self,
+        (name, tag): (&str, Tag),
+        holder: Holder,
+        (subscribe, is_right): (bool, bool),
+        now: Instant,
+    ) {
+        if let Tag::Recover { .. } | Tag::RecoverWait { .. } = tag {
+            self.on_recovered(name, tag, holder, now);
+            return;
+        }
+        if let (true, Holder::Owner(owner)) = (subscribe, &holder) {
+            if !is_right {
+                self.counters.queries_overtaken += 1;
+                let kind = Kind::Query { subscribe };
+                self.push(kind, (name, tag, Sequence::NONE, &[]), now);
+                return;
+            }
+            self.on_followed(name, tag.call(), owner.token.sequence);
+            self.keep(name, owner.clone(), now);
+        } else if subscribe {
+            // A port that is free cannot be subscribed to.
+            self.told.on_unfollowed(name, tag.call());
+        }
+        self.settle_holder(tag, holder);
     }
 
     fn keep(&mut self, name: &str, owner: Owner, now: Instant) {
@@ -262,7 +214,16 @@ impl Core {
     }
 
     fn on_recovered(&mut self, name: &str, tag: Tag, holder: Holder, now: Instant) {
+        let is_own = |owner: &Owner| *owner.node == *self.config.node;
+        let is_known = match &holder {
+            Holder::Owner(owner) => is_own(owner) && self.is_known(owner.token.sequence),
+            Holder::Free | Holder::Unknown => false,
+        };
+        self.recoveries.on_over(tag);
         let port = match holder {
+            Holder::Owner(owner) if is_known => {
+                Registered::Failed { code: RegisterCode::Mine, owner: Some(owner) }
+            }
             Holder::Owner(owner) if *owner.node == *self.config.node => {
                 match self.grant(name, owner.token.sequence) {
                     Some(grant) => Registered::Granted(grant),
@@ -422,13 +383,13 @@ impl Core {
             return;
         }
         self.on_landed(&batch);
-        for (name, tag) in batch.texts().zip(&batch.tags) {
+        for (name, tag) in batch.items() {
             if self.told.on_unfollowed(name, tag.call()) {
                 self.fail(tag.call(), RequestError::refused(error), now);
             } else {
                 self.counters.cache_refused += 1;
                 let kind = Kind::Query { subscribe: false };
-                self.push(kind, (name, *tag, Sequence::NONE, &[]), now);
+                self.push(kind, (name, tag, Sequence::NONE, &[]), now);
             }
         }
     }
@@ -458,7 +419,7 @@ impl Core {
 }
 
 /// Whether a registration that asks for a subscription has left one.
-const fn is_followed(port: &Registered<Grant>) -> bool {
+pub(super) const fn is_followed(port: &Registered<Grant>) -> bool {
     use RegisterCode::{Draining, Held, Waiting};
     matches!(port, Registered::Failed { code: Held | Draining | Waiting, .. })
 }
@@ -467,7 +428,7 @@ fn refused(error: &ErrorFrame<'_>) -> Over {
     Over::Refused { code: error.code, message: error.message.to_owned() }
 }
 
-fn owner_of(owner: protocol::Owner<'_>, token: Token) -> Owner {
+pub(super) fn owner_of(owner: protocol::Owner<'_>, token: Token) -> Owner {
     Owner { node: Arc::from(owner.node), address: Arc::from(owner.address), token }
 }
 

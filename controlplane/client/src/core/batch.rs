@@ -1,6 +1,7 @@
 //! Items of separate calls that leave in one frame.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use base::{Duration, Instant};
 use protocol::{Batch as Frame, Limits, Name, RegisterFlags, SendItem, Sequence, write_unregister};
@@ -31,7 +32,77 @@ pub(super) enum Tag {
     Nobody,
 }
 
+/// Items of a batch in a row, of one call in its order.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Run {
+    /// That of the first.
+    tag: Tag,
+    pub(super) count: usize,
+}
+
+impl Run {
+    /// The call whose items these are, and which of its items come first; `None`: they are something
+    /// else.
+    pub(super) fn of_call(&self) -> Option<(u64, usize)> {
+        match self.tag {
+            Tag::Call { request, item } => Some((request, index(item))),
+            Tag::Wait { .. } | Tag::Recover { .. } | Tag::RecoverWait { .. } | Tag::Nobody => None,
+        }
+    }
+
+    /// The tags of its items.
+    pub(super) fn tags(&self) -> impl Iterator<Item = Tag> + Clone + use<> {
+        let first = self.tag;
+        (0..self.count).map(move |item| first.after(item))
+    }
+
+    /// Whether both are items of one call.
+    fn is_of_call_of(&self, other: &Self) -> bool {
+        let calls = self.of_call().zip(other.of_call());
+        calls.is_some_and(|((one, _), (other, _))| one == other)
+    }
+
+    /// Whether an item can be the next of it.
+    fn goes_on_with(&self, tag: Tag) -> bool {
+        match (self.tag, tag) {
+            (Tag::Call { .. }, Tag::Call { .. })
+            | (Tag::Recover { .. }, Tag::Recover { .. })
+            | (Tag::Nobody, Tag::Nobody) => self.tag.after(self.count) == tag,
+            (
+                Tag::Call { .. }
+                | Tag::Wait { .. }
+                | Tag::Recover { .. }
+                | Tag::RecoverWait { .. }
+                | Tag::Nobody,
+                _,
+            ) => false,
+        }
+    }
+}
+
+fn index(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
 impl Tag {
+    /// Which item of its call it is for, or 0.
+    pub(super) fn item(self) -> usize {
+        match self {
+            Self::Call { item, .. } | Self::Recover { item, .. } => index(item),
+            Self::Wait { .. } | Self::RecoverWait { .. } | Self::Nobody => 0,
+        }
+    }
+
+    /// That of the item of the same call that is `count` items later.
+    fn after(self, count: usize) -> Self {
+        let later = |item: u32| item.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
+        match self {
+            Self::Call { request, item } => Self::Call { request, item: later(item) },
+            Self::Recover { request, item } => Self::Recover { request, item: later(item) },
+            Self::Wait { .. } | Self::RecoverWait { .. } | Self::Nobody => self,
+        }
+    }
+
     /// The call that the item is for, or 0.
     pub(super) const fn call(self) -> u64 {
         match self {
@@ -56,6 +127,20 @@ pub(super) enum Kind {
 }
 
 impl Kind {
+    /// Its place among all of them.
+    const fn index(self) -> usize {
+        match self {
+            Self::Unsubscribe => 0,
+            Self::Unregister => 1,
+            Self::CancelWait => 2,
+            Self::Register(RegisterFlags { subscribe, wait }) => {
+                3 + subscribe as usize + 2 * (wait as usize)
+            }
+            Self::Query { subscribe } => 7 + subscribe as usize,
+            Self::Send => 9,
+        }
+    }
+
     /// Whether a registration asks to be told when a port goes away.
     pub(super) const fn subscribes(self) -> bool {
         matches!(self, Self::Register(RegisterFlags { subscribe: true, .. }))
@@ -77,6 +162,35 @@ pub(super) const KINDS: [Kind; 10] = [
     Kind::Send,
 ];
 
+/// Items of a batch that are of one call.
+#[derive(Debug)]
+pub(super) struct Call<'a> {
+    runs: &'a [Run],
+    count: usize,
+    len: usize,
+}
+
+impl Call<'_> {
+    /// Items.
+    pub(super) const fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Bytes of their names.
+    pub(super) const fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(super) fn tags(&self) -> impl Iterator<Item = Tag> {
+        self.runs.iter().flat_map(Run::tags)
+    }
+}
+
+/// The text of a name of a batch.
+pub(super) fn text_of(name: &[u8]) -> &str {
+    str::from_utf8(name).expect("it was made from a text")
+}
+
 /// Texts one behind the other.
 #[derive(Clone, Debug, Default)]
 struct Block {
@@ -97,6 +211,12 @@ impl Block {
         })
     }
 
+    /// The bytes of some of them.
+    fn len_of(&self, texts: Range<usize>) -> usize {
+        let end_of = |count: usize| count.checked_sub(1).map_or(0, |last| self.ends[last]);
+        end_of(texts.end) - end_of(texts.start)
+    }
+
     /// Takes off what is from `index` on, if there are as many.
     fn split_off(&mut self, index: usize) -> Self {
         let index = index.min(self.ends.len());
@@ -111,7 +231,8 @@ impl Block {
 #[derive(Clone, Debug)]
 pub(super) struct Batch {
     pub(super) kind: Kind,
-    pub(super) tags: Vec<Tag>,
+    runs: Vec<Run>,
+    count: usize,
     names: Block,
     blobs: Block,
     sequences: Vec<Sequence>,
@@ -125,7 +246,8 @@ impl Batch {
     pub(super) fn new(kind: Kind) -> Self {
         Self {
             kind,
-            tags: Vec::new(),
+            runs: Vec::new(),
+            count: 0,
             names: Block::default(),
             blobs: Block::default(),
             sequences: Vec::new(),
@@ -136,7 +258,7 @@ impl Batch {
 
     pub(super) fn push(&mut self, name: &str, tag: Tag, sequence: Sequence, blob: &[u8]) {
         self.names.push(name.as_bytes());
-        self.tags.push(tag);
+        self.push_tag(tag);
         match self.kind {
             Kind::Unregister => self.sequences.push(sequence),
             Kind::Send => self.blobs.push(blob),
@@ -144,12 +266,53 @@ impl Batch {
         }
     }
 
+    fn push_tag(&mut self, tag: Tag) {
+        self.count += 1;
+        match self.runs.last_mut() {
+            Some(run) if run.goes_on_with(tag) => run.count += 1,
+            Some(_) | None => self.runs.push(Run { tag, count: 1 }),
+        }
+    }
+
+    /// Items.
+    pub(super) const fn count(&self) -> usize {
+        self.count
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The items in their order, those in a row together.
+    pub(super) fn runs(&self) -> &[Run] {
+        &self.runs
+    }
+
+    pub(super) fn tags(&self) -> impl Iterator<Item = Tag> + Clone {
+        self.runs.iter().flat_map(Run::tags)
+    }
+
+    /// The items by call: those of one that are in a row are together.
+    pub(super) fn calls(&self) -> impl Iterator<Item = Call<'_>> {
+        let mut end = 0;
+        self.runs.chunk_by(|one, next| one.is_of_call_of(next)).map(move |runs| {
+            let start = end;
+            end += runs.iter().map(|run| run.count).sum::<usize>();
+            Call { runs, count: end - start, len: self.names.len_of(start..end) }
+        })
+    }
+
+    /// The items: what each is about, and what it is for.
+    pub(super) fn items(&self) -> impl Iterator<Item = (&str, Tag)> + Clone {
+        self.texts().zip(self.tags())
+    }
+
     pub(super) fn names(&self) -> impl ExactSizeIterator<Item = &[u8]> + Clone {
         self.names.iter()
     }
 
     pub(super) fn texts(&self) -> impl Iterator<Item = &str> + Clone {
-        self.names.iter().map(|name| str::from_utf8(name).expect("it was made from a text"))
+        self.names.iter().map(text_of)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -158,7 +321,7 @@ impl Batch {
 
     fn is_full(&self) -> bool {
         self.len() >= BATCH_LEN
-            || u32::try_from(self.tags.len()).map_or(true, |count| count >= BATCH_ITEMS_MAX)
+            || u32::try_from(self.count).map_or(true, |count| count >= BATCH_ITEMS_MAX)
     }
 
     /// Appends a frame of as many items as fit; the others are what is returned. `Err` if not one
@@ -190,16 +353,16 @@ impl Batch {
         if taken == 0 {
             return Err(TooLong);
         }
-        Ok((taken < self.tags.len()).then(|| self.split_off(taken)))
+        Ok((taken < self.count).then(|| self.split_off(taken)))
     }
 
     /// Leaves out items of a kind that has names only.
     pub(super) fn retain(&mut self, mut is_kept: impl FnMut(&str, Tag) -> bool) {
         let mut kept =
             Self { is_again: self.is_again, deferrals: self.deferrals, ..Self::new(self.kind) };
-        for (name, tag) in self.texts().zip(&self.tags) {
-            if is_kept(name, *tag) {
-                kept.push(name, *tag, Sequence::NONE, &[]);
+        for (name, tag) in self.items() {
+            if is_kept(name, tag) {
+                kept.push(name, tag, Sequence::NONE, &[]);
             }
         }
         *self = kept;
@@ -207,15 +370,41 @@ impl Batch {
 
     /// Takes off the items from `index` on.
     pub(super) fn split_off(&mut self, index: usize) -> Self {
+        let (runs, count) = self.split_off_runs(index);
         Self {
             kind: self.kind,
-            tags: self.tags.split_off(index),
+            runs,
+            count,
             names: self.names.split_off(index),
             blobs: self.blobs.split_off(index),
             sequences: self.sequences.split_off(index.min(self.sequences.len())),
             is_again: self.is_again,
             deferrals: self.deferrals,
         }
+    }
+}
+
+impl Batch {
+    /// The runs of the items from `index` on, and how many items they are.
+    fn split_off_runs(&mut self, index: usize) -> (Vec<Run>, usize) {
+        let mut before = 0;
+        let is_over = |run: &Run| {
+            before += run.count;
+            before > index
+        };
+        let Some(at) = self.runs.iter().position(is_over) else {
+            return (Vec::new(), 0);
+        };
+        let mut runs = self.runs.split_off(at);
+        let stays = runs[0].count - (before - index);
+        if stays > 0 {
+            let tag = runs[0].tag;
+            self.runs.push(Run { tag, count: stays });
+            runs[0] = Run { tag: tag.after(stays), count: runs[0].count - stays };
+        }
+        let count = self.count - index;
+        self.count = index;
+        (runs, count)
     }
 }
 
@@ -242,8 +431,7 @@ impl Lanes {
     }
 
     fn lane(&mut self, kind: Kind) -> &mut VecDeque<Batch> {
-        let index = KINDS.iter().position(|each| *each == kind);
-        &mut self.lanes[index.expect("every kind has its lane")]
+        &mut self.lanes[kind.index()]
     }
 
     /// Bytes of names and messages.
@@ -254,13 +442,27 @@ impl Lanes {
     /// Adds an item to the batch that is open.
     pub(super) fn push(&mut self, kind: Kind, item: (&str, Tag, Sequence, &[u8]), now: Instant) {
         let (name, tag, sequence, blob) = item;
-        let lane = self.lane(kind);
-        if lane.back().is_none_or(|batch| batch.is_full() || batch.is_again) {
-            lane.push_back(Batch::new(kind));
-        }
-        lane.back_mut().expect("it was just made sure").push(name, tag, sequence, blob);
+        open(self.lane(kind), kind).push(name, tag, sequence, blob);
         self.len += name.len() + blob.len();
         self.since.get_or_insert(now);
+    }
+
+    /// Adds items without messages.
+    pub(super) fn push_all<'a>(
+        &mut self,
+        kind: Kind,
+        items: impl Iterator<Item = (&'a str, Tag, Sequence)>,
+        now: Instant,
+    ) {
+        let before = self.len;
+        let lane = &mut self.lanes[kind.index()];
+        for (name, tag, sequence) in items {
+            open(lane, kind).push(name, tag, sequence, &[]);
+            self.len += name.len();
+        }
+        if self.len > before {
+            self.since.get_or_insert(now);
+        }
     }
 
     /// Puts a batch before all others of its kind.
@@ -291,5 +493,45 @@ impl Lanes {
         let taken: Vec<Batch> = lanes.flat_map(|(lane, _kind)| std::mem::take(lane)).collect();
         self.len -= taken.iter().map(Batch::len).sum::<usize>();
         taken
+    }
+}
+
+/// The batch of a lane that takes more.
+fn open(lane: &mut VecDeque<Batch>, kind: Kind) -> &mut Batch {
+    if lane.back().is_none_or(|batch| batch.is_full() || batch.is_again) {
+        lane.push_back(Batch::new(kind));
+    }
+    lane.back_mut().expect("it was just made sure")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_its_lane() {
+        for (index, kind) in KINDS.iter().enumerate() {
+            assert_eq!(kind.index(), index, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn items_of_a_call_are_a_run_however_the_batch_is_cut() {
+        let call = |request, item| Tag::Call { request, item };
+        let wait = Tag::Wait { request: 3 };
+        let tags =
+            [call(1, 4), call(1, 5), call(1, 6), call(2, 7), wait, wait, call(2, 8), Tag::Nobody];
+        let mut whole = Batch::new(Kind::Query { subscribe: false });
+        for (name, tag) in ["a", "b", "c", "d", "e", "f", "g", "h"].iter().zip(tags) {
+            whole.push(name, tag, Sequence::NONE, &[]);
+        }
+        assert_eq!((whole.runs().len(), whole.count()), (6, 8));
+        for at in 0..=tags.len() {
+            let mut first = whole.clone();
+            let rest = first.split_off(at);
+            assert_eq!((first.count(), rest.count()), (at, tags.len() - at));
+            assert_eq!(first.tags().chain(rest.tags()).collect::<Vec<_>>(), tags, "cut at {at}");
+            assert_eq!(first.items().count() + rest.items().count(), tags.len());
+        }
     }
 }

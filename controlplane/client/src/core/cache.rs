@@ -48,6 +48,11 @@ impl Cache {
         }
     }
 
+    /// Whether nothing is kept, nor on the way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.index.is_empty() && self.pending.is_empty()
+    }
+
     pub(super) fn find(&mut self, name: &str) -> Option<Owner> {
         let index = *self.index.get(name)?;
         let entry = self.entries[index].as_mut()?;

@@ -1,6 +1,6 @@
 //! A connection, and the place that one connection after the other has.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use base::{Duration, Instant, Rng};
@@ -9,6 +9,7 @@ use protocol::{Epoch, Limits, RequestKind};
 use super::batch::{Batch, Lanes};
 use super::requests::Pending;
 use crate::limits::{BACKOFF_FIRST, BACKOFF_MAX};
+use crate::numbers::NumberMap;
 use crate::trouble::Trouble;
 
 /// A connection; its number is never used again.
@@ -73,7 +74,7 @@ pub(super) struct Solo {
 impl Solo {
     /// Whether it has still to be sent. Who has given up a call, or was told that it fails, is not to
     /// be surprised by it; a watch is the client's.
-    pub(super) fn is_wanted(&self, calls: &HashMap<u64, Pending>) -> bool {
+    pub(super) fn is_wanted(&self, calls: &NumberMap<u64, Pending>) -> bool {
         self.kind == RequestKind::Watch || calls.contains_key(&self.request)
     }
 }

@@ -205,7 +205,7 @@ impl Core {
     pub(super) fn forget(&mut self) -> usize {
         let ports = self.held.len();
         self.held.clear();
-        self.names.clear();
+        self.recoveries.forget_released();
         self.notice_next = None;
         self.is_attached = false;
         self.counters.messages_stale += self.early.clear();
@@ -215,7 +215,7 @@ impl Core {
             let is_over =
                 |kind| matches!(kind, Kind::Unregister | Kind::Unsubscribe | Kind::CancelWait);
             for batch in self.slots[index].lanes.take(is_over) {
-                batch.tags.iter().for_each(|tag| self.settle_unregistered(*tag, None));
+                batch.runs().iter().for_each(|run| self.settle_run(run));
             }
         }
         ports

@@ -91,6 +91,10 @@ impl Early {
         true
     }
 
+    pub(super) const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
     /// The messages of a grant that is known now, in their order.
     pub(super) fn take(&mut self, sequence: Sequence) -> Vec<Vec<u8>> {
         if self.count == 0 {

@@ -11,6 +11,7 @@ use super::conn::ConnId;
 use super::inbox::watched;
 use super::told::Overtaken;
 use crate::event::{Event, Grant};
+use crate::lot::PortName;
 
 impl Core {
     pub(super) fn handle_push(&mut self, id: ConnId, push: &Push<'_>, now: Instant) {
@@ -26,7 +27,7 @@ impl Core {
                 for Granted { sequence, name } in notice.items.iter() {
                     // The parser has seen that it is text.
                     let name = str::from_utf8(name).unwrap_or_default();
-                    self.on_granted(name, sequence, now);
+                    self.on_grant_pushed(name, sequence, now);
                 }
             }
             Push::PortGone(notice) => {
@@ -78,7 +79,7 @@ impl Core {
         }
     }
 
-    fn on_granted(&mut self, name: &str, sequence: Sequence, now: Instant) {
+    fn on_grant_pushed(&mut self, name: &str, sequence: Sequence, now: Instant) {
         if let Some(grant) = self.grant(name, sequence) {
             self.hand_over(grant, now);
         }
@@ -128,9 +129,9 @@ impl Core {
         self.counters.messages_received += 1;
         if sequence.is_none() {
             self.on_message(None, blob.to_vec());
-        } else if let Some(name) = self.names.get(&sequence) {
+        } else if let Some(name) = self.held.name(sequence) {
             let token = Token { epoch: self.epoch, sequence };
-            self.on_message(Some((Arc::clone(name), token)), blob.to_vec());
+            self.on_message(Some((name, token)), blob.to_vec());
         } else if self.registrations == 0 {
             // A push that grants would have come before, and no answer that grants is to come.
             self.counters.messages_stale += 1;
@@ -141,7 +142,7 @@ impl Core {
         }
     }
 
-    pub(super) fn on_message(&mut self, port: Option<(Arc<str>, Token)>, blob: Vec<u8>) {
+    pub(super) fn on_message(&mut self, port: Option<(PortName, Token)>, blob: Vec<u8>) {
         if let Err(event) = self.inbox.push(Event::Message { port, blob }) {
             self.on_untold(&event);
         }

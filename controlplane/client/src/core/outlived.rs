@@ -4,13 +4,11 @@
 //! Its owners keep it for the rest of the lease that they had, and no answer of the new master makes
 //! that longer. Nothing of it is released, for the new master knows of no such grant.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
 use base::{Duration, Instant};
-use protocol::{Epoch, Sequence, Token, WAITS_OUT, Welcome};
+use protocol::{Epoch, Token, WAITS_OUT, Welcome};
 
 use super::Core;
+use super::held::Held;
 use crate::authority::{Authority, Ended};
 use crate::event::Event;
 
@@ -19,7 +17,7 @@ use crate::event::Event;
 pub(super) struct Outlived {
     epoch: Epoch,
     authority: Authority,
-    held: HashMap<Arc<str>, Sequence>,
+    held: Held,
 }
 
 impl Core {
@@ -77,9 +75,7 @@ impl Core {
         let Some(old) = self.outlived.as_mut().filter(|old| old.epoch == token.epoch) else {
             return;
         };
-        if old.held.get(name) == Some(&token.sequence) {
-            old.held.remove(name);
-        }
+        old.held.remove(name, token.sequence);
         if old.held.is_empty() {
             self.outlived = None;
         }

@@ -8,7 +8,7 @@ use protocol::{Batch as Frame, Name, RegisterFlags, RequestKind};
 use protocol::{Limits, SendItem, Sequence, Token, UnregisterCode, check_name, shard_of};
 
 use super::Core;
-use super::batch::{Kind, Tag};
+use super::batch::{Kind, Run, Tag};
 use super::conn::Solo;
 use crate::error::{CallError, RequestError};
 use crate::event::{Done, Event, Grant, Holder, Registered};
@@ -61,16 +61,13 @@ impl Core {
         let parts = Parts::Register(names.iter().map(|_name| None).collect());
         let request = self.begin(parts, names.len())?;
         self.asked += names.len();
-        for (item, name) in (0..).zip(names) {
-            if flags.wait {
-                self.waits.insert(name, request);
-            }
-            if flags.subscribe {
-                self.told.ask(name, request);
-            }
-            let tag = Tag::Call { request, item };
-            self.push(Kind::Register(flags), (name, tag, Sequence::NONE, &[]), now);
+        if flags.wait {
+            names.iter().for_each(|name| self.waits.insert(name, request));
         }
+        if flags.subscribe {
+            names.iter().for_each(|name| self.told.ask(name, request));
+        }
+        self.push_names(Kind::Register(flags), request, names, now);
         Ok(request)
     }
 
@@ -83,10 +80,14 @@ impl Core {
         self.check(ports.iter().map(|(name, _token)| *name), 0)?;
         let parts = Parts::Unregister(vec![None; ports.len()]);
         let request = self.begin(parts, ports.len())?;
+        let mut over = 0;
         for (item, (name, token)) in (0..).zip(ports) {
             if !self.release_for(name, *token, Tag::Call { request, item }, now) {
-                self.settle_unregistered(Tag::Call { request, item }, None);
+                over += 1;
             }
+        }
+        if over > 0 {
+            self.on_parts(request, over);
         }
         Ok(request)
     }
@@ -102,11 +103,10 @@ impl Core {
             self.let_go_outlived(name, token);
             return false;
         }
-        if self.held.get(name) != Some(&token.sequence) {
+        if !self.held.remove(name, token.sequence) {
             return false;
         }
-        self.held.remove(name);
-        self.names.remove(&token.sequence);
+        self.recoveries.on_released(token.sequence);
         if self.cache.on_gone(name, token.sequence) {
             self.counters.cache_gone += 1;
         }
@@ -135,13 +135,10 @@ impl Core {
         self.check_told(is_told, names.len())?;
         let parts = Parts::Query(vec![Holder::Unknown; names.len()]);
         let request = self.begin(parts, names.len())?;
-        for (item, name) in (0..).zip(names) {
-            if is_told {
-                self.told.ask(name, request);
-            }
-            let tag = Tag::Call { request, item };
-            self.push(Kind::Query { subscribe }, (name, tag, Sequence::NONE, &[]), now);
+        if is_told {
+            names.iter().for_each(|name| self.told.ask(name, request));
         }
+        self.push_names(Kind::Query { subscribe }, request, names, now);
         Ok(request)
     }
 
@@ -382,10 +379,29 @@ impl Core {
 
     /// Everything about one name goes over one connection, so that it arrives in order.
     pub(super) fn push(&mut self, kind: Kind, item: (&str, Tag, Sequence, &[u8]), now: Instant) {
-        let first = self.first_send();
-        let count = u8::try_from(self.slots.len() - first).unwrap_or(u8::MAX);
-        let slot = first + usize::from(shard_of(item.0.as_bytes(), count));
+        let slot = self.slot_of(item.0);
         self.slots[slot].lanes.push(kind, item, now);
+    }
+
+    /// The items of a call.
+    fn push_names(&mut self, kind: Kind, request: u64, names: &[&str], now: Instant) {
+        let items = (0..).zip(names).map(|(item, name)| (*name, Tag::Call { request, item }));
+        let first = self.first_send();
+        if let [slot] = &mut self.slots[first..] {
+            slot.lanes.push_all(kind, items.map(|(name, tag)| (name, tag, Sequence::NONE)), now);
+            return;
+        }
+        for (name, tag) in items {
+            self.push(kind, (name, tag, Sequence::NONE, &[]), now);
+        }
+    }
+
+    fn slot_of(&self, name: &str) -> usize {
+        let first = self.first_send();
+        match u8::try_from(self.slots.len() - first) {
+            Ok(1) => first,
+            count => first + usize::from(shard_of(name.as_bytes(), count.unwrap_or(u8::MAX))),
+        }
     }
 
     pub(super) fn bare(
@@ -441,17 +457,29 @@ impl Core {
         Ok(request)
     }
 
-    pub(super) fn settle_unregistered(&mut self, tag: Tag, code: Option<UnregisterCode>) {
-        let Tag::Call { request, item } = tag else {
-            return;
-        };
-        let index = usize::try_from(item).unwrap_or(usize::MAX);
-        if let Some(Pending { parts: Parts::Unregister(codes), .. }) =
-            self.requests.get_mut(&request)
-        {
-            codes[index] = code;
+    /// So many items of a call are over, right as far as it is known.
+    pub(super) fn settle_run(&mut self, run: &Run) {
+        if let Some((request, _first)) = run.of_call() {
+            self.on_parts(request, run.count);
         }
-        self.on_part(request);
+    }
+
+    /// Items of a call in a row were answered, but for these failures: places among them, and codes.
+    pub(super) fn settle_unregistered(
+        &mut self,
+        run: &Run,
+        failures: impl Iterator<Item = (usize, UnregisterCode)>,
+    ) {
+        let pending = run.of_call().and_then(|(request, first)| {
+            self.requests.get_mut(&request).map(|pending| (&mut pending.parts, first))
+        });
+        match pending {
+            Some((Parts::Unregister(codes), first)) => {
+                failures.for_each(|(item, code)| codes[first + item] = Some(code));
+            }
+            Some(_) | None => failures.for_each(drop),
+        }
+        self.settle_run(run);
     }
 
     pub(super) fn settle_holder(&mut self, tag: Tag, holder: Holder) {
@@ -463,7 +491,30 @@ impl Core {
         {
             holders[index] = holder;
         }
-        self.on_part(request);
+        self.on_parts(request, 1);
+    }
+
+    /// Items of a call in a row were answered.
+    pub(super) fn settle_holders(&mut self, run: &Run, answers: impl Iterator<Item = Holder>) {
+        let pending = run.of_call().and_then(|(request, first)| {
+            self.requests.get_mut(&request).map(|pending| (&mut pending.parts, first))
+        });
+        match pending {
+            Some((Parts::Query(holders), first)) => {
+                let holders = holders[first..first + run.count].iter_mut();
+                holders.zip(answers).for_each(|(holder, answer)| *holder = answer);
+            }
+            Some(_) | None => answers.take(run.count).for_each(drop),
+        }
+        self.settle_run(run);
+    }
+
+    /// Where the outcomes of a registration are noted; `None`: nobody waits for them.
+    pub(super) fn ports_of(&mut self, request: u64) -> Option<&mut Vec<Option<Registered<Grant>>>> {
+        match self.requests.get_mut(&request) {
+            Some(Pending { parts: Parts::Register(ports), .. }) => Some(ports),
+            Some(_) | None => None,
+        }
     }
 
     /// The outcome comes back if nobody waits for it.
@@ -474,21 +525,23 @@ impl Core {
         port: Registered<Grant>,
     ) -> Option<Registered<Grant>> {
         let index = usize::try_from(item).unwrap_or(usize::MAX);
-        let Some(Pending { parts: Parts::Register(ports), .. }) = self.requests.get_mut(&request)
-        else {
+        let Some(ports) = self.ports_of(request) else {
             return Some(port);
         };
         ports[index] = Some(port);
-        self.on_part(request);
+        self.on_parts(request, 1);
         None
     }
 
-    fn on_part(&mut self, request: u64) {
+    /// So many items of a call are done.
+    pub(super) fn on_parts(&mut self, request: u64, count: usize) {
         let Some(pending) = self.requests.get_mut(&request) else {
             return;
         };
-        pending.left -= 1;
-        self.asked -= usize::from(matches!(pending.parts, Parts::Register(_)));
+        pending.left -= count;
+        if let Parts::Register(_) = pending.parts {
+            self.asked -= count;
+        }
         if pending.left > 0 {
             return;
         }

@@ -132,19 +132,19 @@ impl Core {
                 let rest = batch.split_off(1);
                 let limit = limits.frame_len_max();
                 self.fail_batch(&batch, &CallError::TooLong { limit }.into(), now);
-                if !rest.tags.is_empty() {
+                if !rest.is_empty() {
                     self.slots[id.slot].lanes.push_front(rest, now);
                 }
                 return;
             }
         }
         self.counters.batches_sent += 1;
-        self.counters.items_sent += u64::try_from(batch.tags.len()).unwrap_or(0);
+        self.counters.items_sent += u64::try_from(batch.count()).unwrap_or(0);
         match batch.kind {
             Kind::Register(flags) => {
                 self.registrations += 1;
                 if flags.subscribe {
-                    let items = batch.texts().zip(&batch.tags);
+                    let items = batch.items();
                     items.for_each(|(name, tag)| self.told.on_sent(name, tag.call()));
                 }
                 if flags.wait {
@@ -166,7 +166,7 @@ impl Core {
     /// Ends the calls of a batch. What they would have waited for and been told of ends too.
     pub(super) fn fail_batch(&mut self, batch: &Batch, error: &RequestError, now: Instant) {
         if batch.kind == Kind::Send {
-            self.counters.sent_refused += u64::try_from(batch.tags.len()).unwrap_or(0);
+            self.counters.sent_refused += u64::try_from(batch.count()).unwrap_or(0);
         }
         let flags = match batch.kind {
             Kind::Register(flags) => flags,
@@ -176,26 +176,26 @@ impl Core {
             | Kind::Query { .. }
             | Kind::Send => RegisterFlags::default(),
         };
-        let items = || batch.texts().zip(&batch.tags);
-        for (name, tag) in items() {
+        for (name, tag) in batch.items() {
             // Where nothing of a call is waited for any more, there is nothing to cancel.
             if let (true, Tag::Call { request, .. } | Tag::Recover { request, .. }) =
                 (flags.wait, tag)
             {
-                self.waits.remove_of(*request, name);
+                self.waits.remove_of(request, name);
             }
         }
-        for (name, tag) in items() {
+        for (name, tag) in batch.items() {
+            self.recoveries.on_over(tag);
             match tag {
                 Tag::Call { request, .. } | Tag::Recover { request, .. } => {
-                    self.told.on_unfollowed(name, *request);
-                    self.fail(*request, error.clone(), now);
+                    self.told.on_unfollowed(name, request);
+                    self.fail(request, error.clone(), now);
                 }
                 Tag::Wait { request } | Tag::RecoverWait { request } => {
-                    if self.waits.remove_of(*request, name) {
+                    if self.waits.remove_of(request, name) {
                         let name = Arc::from(name);
                         let failed = Event::WaitFailed { name, code: RegisterCode::Other(0) };
-                        self.waited.push_back((*request, failed));
+                        self.waited.push_back((request, failed));
                     }
                 }
                 Tag::Nobody => {}
@@ -253,12 +253,12 @@ impl Core {
     fn resend(&mut self, slot: usize, mut batch: Batch, now: Instant) {
         self.on_landed(&batch);
         if batch.kind == Kind::Send {
-            self.counters.sent_lost += u64::try_from(batch.tags.len()).unwrap_or(0);
+            self.counters.sent_lost += u64::try_from(batch.count()).unwrap_or(0);
             return;
         }
         let is_over = matches!(batch.kind, Kind::Unregister | Kind::Unsubscribe | Kind::CancelWait);
         if is_over && self.authority.is_none() {
-            batch.tags.iter().for_each(|tag| self.settle_unregistered(*tag, None));
+            batch.runs().iter().for_each(|run| self.settle_run(run));
             return;
         }
         self.counters.requests_resent += 1;
@@ -281,7 +281,7 @@ impl Core {
             }),
             Kind::Register(_) | Kind::Unregister | Kind::Query { .. } | Kind::Send => {}
         }
-        if !batch.tags.is_empty() {
+        if !batch.is_empty() {
             self.slots[slot].lanes.push_front(batch, now);
         }
     }

@@ -8,6 +8,7 @@ mod outlived;
 mod owners;
 mod pool;
 mod reach;
+mod recovery;
 mod told;
 mod waits;
 

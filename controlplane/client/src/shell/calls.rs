@@ -1,7 +1,7 @@
 //! Calls, and how what they bring comes to who waits for it, or back to the switch.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::task::Waker;
 
 use base::Instant;
@@ -102,8 +102,8 @@ impl Shared {
 
     /// Brings answers and events to those who wait.
     pub(super) fn deliver(self: &Arc<Self>, state: &mut State) {
-        let (pid, weak) = (self.pid, Arc::downgrade(self));
-        let mut guard = |grant| PortGuard::new(grant, pid, Weak::clone(&weak));
+        let home = self.home();
+        let mut guard = |grant| PortGuard::new(grant, &home);
         let mut is_new = state.core.has_events();
         // Grants come first: that it waits, or has the port already, is no news to who got it.
         while let Some((request, event)) = state.core.next_waited() {

@@ -15,8 +15,9 @@ use crate::config::Config;
 use crate::core::Action;
 use crate::error::{CallError, Over};
 use crate::event::Grant;
-use crate::guard::PortGuard;
+use crate::guard::{Home, PortGuard};
 use crate::limits::{CONNECT_MAX, READS_PER_TURN};
+use crate::lot::{Lot, PortName};
 use crate::tls::{Tls, TlsFiles};
 use crate::{clock, link};
 
@@ -87,9 +88,9 @@ fn what_tls_has_deciphered_and_nobody_has_read_is_not_slept_over() {
 }
 
 fn guard(shared: &Arc<Shared>, pid: u32, authority: &Authority) -> PortGuard {
-    let authority = authority.clone();
-    let grant = Grant { name: "a".into(), token: protocol::Token::default(), authority };
-    PortGuard::new(grant, pid, Arc::downgrade(shared))
+    let name = PortName::new(Lot::of_one("a", authority.clone()), 0);
+    let grant = Grant { name, token: protocol::Token::default() };
+    PortGuard::new(grant, &Home { pid, shared: Arc::downgrade(shared) })
 }
 
 #[test]
@@ -124,12 +125,13 @@ fn a_copy_of_the_process_is_no_owner_and_does_nothing_on_the_sockets_of_the_othe
     let mut shared = Shared::new(Config::new("127.0.0.1:1", "n"), None).expect("it is right");
     let authority = Authority::until(clock::now() + Duration::from_secs(60));
     assert!(guard(&shared, shared.pid, &authority).is_owner());
+    // What it left names who it is to be released by.
+    shared.releases.lock().expect("no panic").ports.clear();
     // As it is for a forked child: its number is another than that of who began.
     let parent = std::process::id() + 1;
     Arc::get_mut(&mut shared).expect("the guard is gone").pid = parent;
     let copy = guard(&shared, parent, &authority);
     assert!(!copy.is_owner() && copy.remaining().is_zero());
-    shared.releases.lock().expect("no panic").ports.clear();
     drop(copy);
     assert!(shared.releases.lock().expect("no panic").ports.is_empty());
     // Another thread of the parent may have had the lock for ever.

@@ -188,7 +188,7 @@ fn ports_beyond_their_bound_are_refused_before_anything_is_asked_and_none_is_los
     rig.hear(1, |out| protocol::write_reg_port_answer(out, id, &[], [OTHER], [waiting]));
     rig.core.register(&["e", "f"], RegisterFlags::default(), rig.now).expect("there is room");
     full(&mut rig, &["g"]);
-    assert!(grant.authority.remaining(rig.now) > Duration::ZERO, "what is held stays so");
+    assert!(grant.authority().remaining(rig.now) > Duration::ZERO, "what is held stays so");
     rig.core.release("a", grant.token, rig.now);
     rig.core.register(&["g"], RegisterFlags::default(), rig.now).expect("one is released");
 }

@@ -24,11 +24,11 @@ fn authority_counts_from_the_instant_of_sending() {
     assert_eq!(text, "relet");
     rig.at(2_900);
     rig.relet(id);
-    assert_eq!(grant.authority.remaining(rig.now).as_millis(), 1_100, "until 1,000 + 3,000");
+    assert_eq!(grant.authority().remaining(rig.now).as_millis(), 1_100, "until 1,000 + 3,000");
     rig.at(3_999);
-    assert!(grant.authority.remaining(rig.now) > Duration::ZERO);
+    assert!(grant.authority().remaining(rig.now) > Duration::ZERO);
     rig.at(4_000);
-    assert_eq!(grant.authority.remaining(rig.now), Duration::ZERO);
+    assert_eq!(grant.authority().remaining(rig.now), Duration::ZERO);
 }
 
 #[test]
@@ -40,8 +40,8 @@ fn an_answer_that_comes_after_the_deadline_gives_nothing_back() {
     let (id, _text) = rig.only(0);
     rig.at(3_000);
     rig.relet(id);
-    assert_eq!(grant.authority.remaining(rig.now), Duration::ZERO);
-    assert_eq!(grant.authority.ended(), Some(Ended::Lapsed));
+    assert_eq!(grant.authority().remaining(rig.now), Duration::ZERO);
+    assert_eq!(grant.authority().ended(), Some(Ended::Lapsed));
     assert_eq!(rig.events(), ["lapsed ports 1"]);
 }
 
@@ -51,7 +51,7 @@ fn a_lapsed_session_yields_after_it_has_stopped_and_another_begins() {
     let grant = rig.hold("a", 1);
     rig.at(3_000);
     rig.core.poll(rig.now);
-    assert_eq!(grant.authority.ended(), Some(Ended::Lapsed));
+    assert_eq!(grant.authority().ended(), Some(Ended::Lapsed));
     let mut rest = Vec::new();
     while let Some(action) = rig.core.next_action() {
         if let super::Action::Close { rest: left, .. } = action {
@@ -66,8 +66,8 @@ fn a_lapsed_session_yields_after_it_has_stopped_and_another_begins() {
     assert_ne!(rig.core.session, protocol::SessionId([7; 16]));
     assert_eq!(rig.core.session, old, "chosen when the other lapsed");
     let again = rig.hold("a", 9);
-    assert!(again.authority.remaining(rig.now) > Duration::ZERO);
-    assert_eq!(grant.authority.remaining(rig.now), Duration::ZERO);
+    assert!(again.authority().remaining(rig.now) > Duration::ZERO);
+    assert_eq!(grant.authority().remaining(rig.now), Duration::ZERO);
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn a_lost_connection_resumes_and_an_unanswered_registration_is_asked_for_again()
     rig.at(100);
     rig.state = SessionState::Resumed;
     rig.connect();
-    assert!(grant.authority.remaining(rig.now) > Duration::ZERO, "held all the time");
+    assert!(grant.authority().remaining(rig.now) > Duration::ZERO, "held all the time");
     let (id, text) = rig.only(1);
     assert_eq!(text, "register b");
     // It had been granted, and the answer was lost.
@@ -182,7 +182,7 @@ fn a_new_epoch_closes_what_was_held_and_is_told() {
     rig.at(50);
     rig.epoch = Epoch(6);
     rig.connect();
-    assert_eq!(grant.authority.ended(), Some(Ended::NewEpoch));
+    assert_eq!(grant.authority().ended(), Some(Ended::NewEpoch));
     assert_eq!(rig.events(), ["disconnected", "epoch 6 ports 1", "connected"]);
     let again = rig.hold("a", 1);
     assert!(again.token > grant.token);
@@ -207,7 +207,7 @@ fn a_new_epoch_closes_what_was_held_and_is_told() {
         }
     }
     assert_eq!(rig.core.counters().connections_stale, 1);
-    assert!(again.authority.remaining(rig.now) > Duration::ZERO);
+    assert!(again.authority().remaining(rig.now) > Duration::ZERO);
 }
 
 #[test]
@@ -225,7 +225,7 @@ fn evictions_and_another_cluster_are_final() {
         rig.core.register(&["b"], RegisterFlags::default(), rig.now).expect("there is room");
         rig.error(0, &error);
         assert_eq!(rig.core.over(), Some(&over));
-        assert_eq!(grant.authority.remaining(rig.now), Duration::ZERO);
+        assert_eq!(grant.authority().remaining(rig.now), Duration::ZERO);
         assert!(matches!(rig.done(), Done::Failed(_)), "what was asked ends too");
         assert_eq!(rig.core.poll(rig.now), None, "it does not connect again");
         let refused = rig.core.register(&["c"], RegisterFlags::default(), rig.now);
@@ -263,7 +263,7 @@ fn closing_stops_first_and_yields_then() {
     let mut rig = Rig::connected();
     let grant = rig.hold("a", 1);
     rig.core.close(rig.now);
-    assert_eq!(grant.authority.ended(), Some(Ended::Closed));
+    assert_eq!(grant.authority().ended(), Some(Ended::Closed));
     let texts: Vec<_> = rig.sent(0).into_iter().collect();
     assert_eq!(
         texts.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>(),

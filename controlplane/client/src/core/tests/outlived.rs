@@ -40,21 +40,21 @@ fn renew(rig: &mut Rig, millis: u64) {
 fn what_was_held_is_held_until_its_deadline_and_never_longer() {
     let (mut rig, grant) = restarted(|_rig| {});
     assert_eq!(rig.events(), ["disconnected", "epoch 6 ports 1", "connected"]);
-    assert!(grant.authority.is_running_out());
+    assert!(grant.authority().is_running_out());
     renew(&mut rig, 1_500);
     renew(&mut rig, 2_500);
     rig.at(2_999);
     rig.core.poll(rig.now);
-    assert_eq!(grant.authority.remaining(rig.now).as_millis(), 1, "until 0 + 3,000");
+    assert_eq!(grant.authority().remaining(rig.now).as_millis(), 1, "until 0 + 3,000");
     assert!(rig.events().is_empty());
     rig.at(3_000);
-    assert_eq!(grant.authority.remaining(rig.now), Duration::ZERO);
+    assert_eq!(grant.authority().remaining(rig.now), Duration::ZERO);
     rig.core.poll(rig.now);
     assert_eq!(rig.events(), ["lapsed ports 1"]);
-    assert_eq!(grant.authority.ended(), Some(Ended::Lapsed));
+    assert_eq!(grant.authority().ended(), Some(Ended::Lapsed));
     assert!(rig.core.is_connected(), "the session in the new epoch goes on");
     let next = rig.hold("a", 1);
-    assert!(next.token > grant.token && next.authority.remaining(rig.now) > Duration::ZERO);
+    assert!(next.token > grant.token && next.authority().remaining(rig.now) > Duration::ZERO);
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn its_end_is_looked_for_in_time_without_a_connection() {
             rig.core.epoch() == Epoch(6) && rig.now <= base::Instant::from_nanos(4_000_000_000)
         );
     }
-    assert_eq!(grant.authority.ended(), Some(Ended::Lapsed));
+    assert_eq!(grant.authority().ended(), Some(Ended::Lapsed));
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn a_switch_that_does_not_wait_or_not_as_long_as_the_lease_was_ends_it_at_once()
             rig.features = features;
             rig.lease_ms = lease_ms;
         });
-        assert_eq!(grant.authority.ended(), Some(Ended::NewEpoch));
+        assert_eq!(grant.authority().ended(), Some(Ended::NewEpoch));
         assert_eq!(rig.events(), ["disconnected", "epoch 6 ports 1", "connected"]);
     }
 }
@@ -104,11 +104,11 @@ fn a_port_that_is_let_go_in_a_later_epoch_is_released_at_nobody() {
 fn a_second_new_epoch_makes_the_lease_no_longer_and_one_that_does_not_wait_ends_it() {
     let (mut rig, grant) = restarted(|_rig| {});
     again(&mut rig, 1_000, 7);
-    assert_eq!(grant.authority.remaining(rig.now).as_millis(), 2_000);
+    assert_eq!(grant.authority().remaining(rig.now).as_millis(), 2_000);
     rig.features = 0;
     rig.events();
     again(&mut rig, 1_500, 8);
-    assert_eq!(grant.authority.remaining(rig.now), Duration::ZERO);
+    assert_eq!(grant.authority().remaining(rig.now), Duration::ZERO);
     assert_eq!(rig.events(), ["disconnected", "epoch 8 ports 1", "connected"]);
 }
 
@@ -118,7 +118,7 @@ fn a_grant_of_the_new_master_says_that_every_lease_of_before_is_over() {
     rig.events();
     let next = rig.hold("a", 1);
     assert_eq!(next.token.sequence, Sequence::new(0, 1));
-    assert_eq!(grant.authority.remaining(rig.now), Duration::ZERO);
+    assert_eq!(grant.authority().remaining(rig.now), Duration::ZERO);
     assert_eq!(rig.events(), ["lapsed ports 1"]);
 }
 
@@ -126,5 +126,5 @@ fn a_grant_of_the_new_master_says_that_every_lease_of_before_is_over() {
 fn a_client_that_closes_holds_nothing_of_before_either() {
     let (mut rig, grant) = restarted(|_rig| {});
     rig.core.close(rig.now);
-    assert_eq!(grant.authority.ended(), Some(Ended::Closed));
+    assert_eq!(grant.authority().ended(), Some(Ended::Closed));
 }
