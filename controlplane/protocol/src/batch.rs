@@ -7,7 +7,7 @@ use crate::ids::Sequence;
 use crate::limits::Limits;
 use crate::list::Item;
 use crate::message::SendItem;
-use crate::names;
+use crate::names::{self, Names};
 use crate::port::RegisterFlags;
 use crate::push::Event;
 use crate::writer::FrameWriter;
@@ -147,6 +147,48 @@ impl<'o> Batch<'o, Event<'_>> {
     pub fn events(out: &'o mut Vec<u8>, watch_id: u32, limits: &Limits) -> Self {
         Self::begin(FrameWriter::push(out, PushKind::Events, watch_id), limits)
     }
+}
+
+impl<'n> Batch<'_, Name<'n>> {
+    /// Appends as many of the names as fit, from the first, and says how many that are.
+    pub fn push_names(&mut self, names: &Names<'n>) -> u32 {
+        let (limits, block) = (self.limits, names.block());
+        let len = u32::try_from(self.frame.len() + block.len()).unwrap_or(u32::MAX);
+        let count = self.count.saturating_add(names.len());
+        if len <= limits.frame_len_max() && count <= limits.items_max() {
+            self.frame.bytes(block);
+            self.count = count;
+            return names.len();
+        }
+        let before = self.count;
+        let mut names = names.iter();
+        while names.next().is_some_and(|name| self.push(Name(name))) {}
+        self.count - before
+    }
+}
+
+/// As [`write_unregister`], of names that are in the form of the wire already, and of as many grants.
+pub fn write_unregister_names(
+    out: &mut Vec<u8>,
+    id: u32,
+    (sequences, names): (&[Sequence], &Names<'_>),
+    limits: &Limits,
+) -> u32 {
+    let mut frame = FrameWriter::request(out, RequestKind::UnregPort, 0, id);
+    let count = names.len().min(u32::try_from(sequences.len()).unwrap_or(u32::MAX));
+    let len = frame.len() + 4 + sequences.len() * 8 + names.block().len();
+    let is_whole = u32::try_from(len).is_ok_and(|len| len <= limits.frame_len_max());
+    if count == 0 || count < names.len() || count > limits.items_max() || !is_whole {
+        frame.discard();
+        return write_unregister(out, id, sequences.iter().copied().zip(names.iter()), limits);
+    }
+    frame.u32(count);
+    for sequence in sequences {
+        frame.u64(sequence.to_bits());
+    }
+    frame.bytes(names.block());
+    frame.finish();
+    count
 }
 
 /// Appends an `UNREG_PORT` of as many of the items as fit, and says how many that are. None: no

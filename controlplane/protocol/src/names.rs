@@ -60,6 +60,11 @@ impl<'a> Names<'a> {
         Ok(names)
     }
 
+    /// Names that are right.
+    pub(crate) const fn of_checked(block: &'a [u8], count: u32) -> Self {
+        Self { block, count }
+    }
+
     /// A list that begins with its count and has at least one name.
     pub(crate) fn read_counted(cursor: &mut Cursor<'a>) -> Result<Self, FrameError> {
         let count = cursor.count()?;
@@ -138,6 +143,13 @@ fn long_name(cursor: &Cursor<'_>, at: usize, item: u32) -> Result<usize, FrameEr
 pub struct NamesIter<'a> {
     rest: &'a [u8],
     count: u32,
+}
+
+impl<'a> NamesIter<'a> {
+    /// The bytes of the names that are left, with their lengths.
+    pub(crate) const fn block(&self) -> &'a [u8] {
+        self.rest
+    }
 }
 
 impl<'a> Iterator for NamesIter<'a> {

@@ -282,7 +282,8 @@ impl<'n, N: Iterator<Item = &'n [u8]>> Iterator for Outcomes<'_, N> {
             self.failure = self.failures.next();
             return Some(Outcome::Failed(failure));
         }
-        let (next, left) = &mut self.next[usize::from(shard_of(name, self.shards))];
+        let shard = if self.shards == 1 { 0 } else { shard_of(name, self.shards) };
+        let (next, left) = &mut self.next[usize::from(shard)];
         if *left == 0 {
             return Some(Outcome::Unanswered);
         }

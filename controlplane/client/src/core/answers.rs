@@ -7,7 +7,7 @@ use protocol::{Answer, ErrorCode, ErrorFrame, EvictedReason, QueryPortAnswer, Re
 use protocol::{RequestKind, Sequence, Token, UnregPortAnswer, UnregisterFailure};
 
 use super::Core;
-use super::batch::{Batch, Kind, Tag};
+use super::batch::{Batch, Kind, Tag, text_of};
 use super::conn::{ConnId, Flight, Solo};
 use crate::error::{Over, RequestError};
 use crate::event::{Done, Event, Grant, Holder, NodeInfo, Owner, PortInfo, Registered};
@@ -160,15 +160,15 @@ impl Core {
             protocol::Holder::Unknown => Holder::Unknown,
         };
         let mut answers = answer.iter();
-        let mut names = batch.texts();
+        let mut names = batch.names();
         for run in batch.runs() {
             if run.of_call().is_some() && !subscribe {
                 self.settle_holders(run, answers.by_ref().map(&holder));
                 names.by_ref().take(run.count).for_each(drop);
                 continue;
             }
-            let items = names.by_ref().zip(run.tags()).zip(answers.by_ref());
-            for ((name, tag), (sequence, answer)) in items.take(run.count) {
+            let items = run.tags().zip(names.by_ref().map(text_of)).zip(answers.by_ref());
+            for ((tag, name), (sequence, answer)) in items {
                 let is_right = !subscribe || self.cache.on_answered(name, sequence);
                 self.on_holder((name, tag), holder((sequence, answer)), (subscribe, is_right), now);
             }

@@ -1,10 +1,12 @@
 //! Items of separate calls that leave in one frame.
 
 use std::collections::VecDeque;
-use std::ops::Range;
 
 use base::{Duration, Instant};
-use protocol::{Batch as Frame, Limits, Name, RegisterFlags, SendItem, Sequence, write_unregister};
+use protocol::{
+    Batch as Frame, Limits, Name, NameBuffer, Names, NamesIter, RegisterFlags, SendItem,
+};
+use protocol::{Sequence, write_unregister_names};
 
 use crate::limits::{BATCH_ITEMS_MAX, BATCH_LEN};
 
@@ -38,6 +40,8 @@ pub(super) struct Run {
     /// That of the first.
     tag: Tag,
     pub(super) count: usize,
+    /// Bytes of their names.
+    len: usize,
 }
 
 impl Run {
@@ -211,12 +215,6 @@ impl Block {
         })
     }
 
-    /// The bytes of some of them.
-    fn len_of(&self, texts: Range<usize>) -> usize {
-        let end_of = |count: usize| count.checked_sub(1).map_or(0, |last| self.ends[last]);
-        end_of(texts.end) - end_of(texts.start)
-    }
-
     /// Takes off what is from `index` on, if there are as many.
     fn split_off(&mut self, index: usize) -> Self {
         let index = index.min(self.ends.len());
@@ -233,7 +231,9 @@ pub(super) struct Batch {
     pub(super) kind: Kind,
     runs: Vec<Run>,
     count: usize,
-    names: Block,
+    names: NameBuffer,
+    /// Bytes of names and messages.
+    len: usize,
     blobs: Block,
     sequences: Vec<Sequence>,
     /// Whether it was sent before, on a connection that was lost.
@@ -248,7 +248,8 @@ impl Batch {
             kind,
             runs: Vec::new(),
             count: 0,
-            names: Block::default(),
+            names: NameBuffer::default(),
+            len: 0,
             blobs: Block::default(),
             sequences: Vec::new(),
             is_again: false,
@@ -257,21 +258,50 @@ impl Batch {
     }
 
     pub(super) fn push(&mut self, name: &str, tag: Tag, sequence: Sequence, blob: &[u8]) {
-        self.names.push(name.as_bytes());
-        self.push_tag(tag);
+        self.names.push(name);
+        self.len += name.len();
+        self.push_tag(tag, name.len());
         match self.kind {
             Kind::Unregister => self.sequences.push(sequence),
-            Kind::Send => self.blobs.push(blob),
+            Kind::Send => {
+                self.len += blob.len();
+                self.blobs.push(blob);
+            }
             Kind::Unsubscribe | Kind::CancelWait | Kind::Register(_) | Kind::Query { .. } => {}
         }
     }
 
-    fn push_tag(&mut self, tag: Tag) {
+    fn push_tag(&mut self, tag: Tag, len: usize) {
         self.count += 1;
         match self.runs.last_mut() {
-            Some(run) if run.goes_on_with(tag) => run.count += 1,
-            Some(_) | None => self.runs.push(Run { tag, count: 1 }),
+            Some(run) if run.goes_on_with(tag) => {
+                run.count += 1;
+                run.len += len;
+            }
+            Some(_) | None => self.runs.push(Run { tag, count: 1, len }),
         }
+    }
+
+    /// Appends items of a call from the one of this number on, names only, until it is full; says how
+    /// many.
+    fn push_call(&mut self, request: u64, first: u32, names: &[&str]) -> usize {
+        let (len, count) = (self.len, self.count);
+        // A batch is full soon after this many bytes.
+        let some = names.len().min(index(BATCH_ITEMS_MAX) - count);
+        self.names.reserve(some, some * names.first().map_or(0, |name| name.len()));
+        for name in names {
+            if self.is_full() {
+                break;
+            }
+            self.names.push(name);
+            self.len += name.len();
+            self.count += 1;
+        }
+        let (len, count) = (self.len - len, self.count - count);
+        if count > 0 {
+            self.runs.push(Run { tag: Tag::Call { request, item: first }, count, len });
+        }
+        count
     }
 
     /// Items.
@@ -294,11 +324,9 @@ impl Batch {
 
     /// The items by call: those of one that are in a row are together.
     pub(super) fn calls(&self) -> impl Iterator<Item = Call<'_>> {
-        let mut end = 0;
-        self.runs.chunk_by(|one, next| one.is_of_call_of(next)).map(move |runs| {
-            let start = end;
-            end += runs.iter().map(|run| run.count).sum::<usize>();
-            Call { runs, count: end - start, len: self.names.len_of(start..end) }
+        self.runs.chunk_by(|one, next| one.is_of_call_of(next)).map(|runs| {
+            let sum = |of: fn(&Run) -> usize| runs.iter().map(of).sum();
+            Call { runs, count: sum(|run| run.count), len: sum(|run| run.len) }
         })
     }
 
@@ -307,20 +335,21 @@ impl Batch {
         self.texts().zip(self.tags())
     }
 
-    pub(super) fn names(&self) -> impl ExactSizeIterator<Item = &[u8]> + Clone {
-        self.names.iter()
+    pub(super) fn names(&self) -> NamesIter<'_> {
+        self.names.names().iter()
     }
 
     pub(super) fn texts(&self) -> impl Iterator<Item = &str> + Clone {
-        self.names.iter().map(text_of)
+        self.names().map(text_of)
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.names.bytes.len() + self.blobs.bytes.len()
+    /// Bytes of names and messages.
+    pub(super) const fn len(&self) -> usize {
+        self.len
     }
 
     fn is_full(&self) -> bool {
-        self.len() >= BATCH_LEN
+        self.len >= BATCH_LEN
             || u32::try_from(self.count).map_or(true, |count| count >= BATCH_ITEMS_MAX)
     }
 
@@ -332,22 +361,19 @@ impl Batch {
         id: u32,
         limits: &Limits,
     ) -> Result<Option<Self>, TooLong> {
-        let names = || self.names.iter();
+        let names = self.names.names();
         let taken = match self.kind {
-            Kind::Unregister => {
-                let items = self.sequences.iter().copied().zip(self.names.iter());
-                write_unregister(out, id, items, limits)
-            }
+            Kind::Unregister => write_unregister_names(out, id, (&self.sequences, &names), limits),
             Kind::Send => {
                 let mut frame = Frame::send(out, id, limits);
-                let items = names().zip(self.blobs.iter());
+                let items = names.iter().zip(self.blobs.iter());
                 items.map(|(name, blob)| SendItem { name, blob }).all(|item| frame.push(item));
                 frame.finish()
             }
-            Kind::CancelWait => fill(Frame::cancel_wait(out, id, limits), names()),
-            Kind::Unsubscribe => fill(Frame::unsubscribe(out, id, limits), names()),
-            Kind::Register(flags) => fill(Frame::register(out, id, flags, limits), names()),
-            Kind::Query { subscribe } => fill(Frame::query(out, id, subscribe, limits), names()),
+            Kind::CancelWait => fill(Frame::cancel_wait(out, id, limits), &names),
+            Kind::Unsubscribe => fill(Frame::unsubscribe(out, id, limits), &names),
+            Kind::Register(flags) => fill(Frame::register(out, id, flags, limits), &names),
+            Kind::Query { subscribe } => fill(Frame::query(out, id, subscribe, limits), &names),
         };
         let taken = usize::try_from(taken).unwrap_or(usize::MAX);
         if taken == 0 {
@@ -370,41 +396,32 @@ impl Batch {
 
     /// Takes off the items from `index` on.
     pub(super) fn split_off(&mut self, index: usize) -> Self {
-        let (runs, count) = self.split_off_runs(index);
-        Self {
-            kind: self.kind,
-            runs,
-            count,
-            names: self.names.split_off(index),
+        let index = index.min(self.count);
+        let names = self.names.split_off(u32::try_from(index).unwrap_or(u32::MAX));
+        let mut rest = Self {
             blobs: self.blobs.split_off(index),
             sequences: self.sequences.split_off(index.min(self.sequences.len())),
             is_again: self.is_again,
             deferrals: self.deferrals,
-        }
+            ..Self::new(self.kind)
+        };
+        // It happens seldom enough to tell all runs anew.
+        let tags: Vec<Tag> = self.tags().collect();
+        let before = std::mem::take(&mut self.names);
+        self.set_names(before, &tags[..index]);
+        rest.set_names(names, &tags[index..]);
+        rest
     }
-}
 
-impl Batch {
-    /// The runs of the items from `index` on, and how many items they are.
-    fn split_off_runs(&mut self, index: usize) -> (Vec<Run>, usize) {
-        let mut before = 0;
-        let is_over = |run: &Run| {
-            before += run.count;
-            before > index
-        };
-        let Some(at) = self.runs.iter().position(is_over) else {
-            return (Vec::new(), 0);
-        };
-        let mut runs = self.runs.split_off(at);
-        let stays = runs[0].count - (before - index);
-        if stays > 0 {
-            let tag = runs[0].tag;
-            self.runs.push(Run { tag, count: stays });
-            runs[0] = Run { tag: tag.after(stays), count: runs[0].count - stays };
+    /// Has these names, for what the tags say, beside what it has.
+    fn set_names(&mut self, names: NameBuffer, tags: &[Tag]) {
+        self.runs.clear();
+        (self.count, self.len) = (0, self.blobs.bytes.len());
+        for (tag, name) in tags.iter().zip(names.names()) {
+            self.push_tag(*tag, name.len());
+            self.len += name.len();
         }
-        let count = self.count - index;
-        self.count = index;
-        (runs, count)
+        self.names = names;
     }
 }
 
@@ -412,8 +429,8 @@ impl Batch {
 #[derive(Debug)]
 pub(super) struct TooLong;
 
-fn fill<'a>(mut frame: Frame<'_, Name<'a>>, mut names: impl Iterator<Item = &'a [u8]>) -> u32 {
-    names.all(|name| frame.push(Name(name)));
+fn fill<'n>(mut frame: Frame<'_, Name<'n>>, names: &Names<'n>) -> u32 {
+    frame.push_names(names);
     frame.finish()
 }
 
@@ -444,6 +461,20 @@ impl Lanes {
         let (name, tag, sequence, blob) = item;
         open(self.lane(kind), kind).push(name, tag, sequence, blob);
         self.len += name.len() + blob.len();
+        self.since.get_or_insert(now);
+    }
+
+    /// Adds the items of a call, names only.
+    pub(super) fn push_call(&mut self, kind: Kind, request: u64, names: &[&str], now: Instant) {
+        let lane = &mut self.lanes[kind.index()];
+        let mut first = 0;
+        while first < names.len() {
+            let batch = open(lane, kind);
+            let before = batch.len();
+            let item = u32::try_from(first).unwrap_or(u32::MAX);
+            first += batch.push_call(request, item, &names[first..]);
+            self.len += batch.len() - before;
+        }
         self.since.get_or_insert(now);
     }
 

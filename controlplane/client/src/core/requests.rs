@@ -80,25 +80,39 @@ impl Core {
         self.check(ports.iter().map(|(name, _token)| *name), 0)?;
         let parts = Parts::Unregister(vec![None; ports.len()]);
         let request = self.begin(parts, ports.len())?;
-        let mut over = 0;
-        for (item, (name, token)) in (0..).zip(ports) {
-            if !self.release_for(name, *token, Tag::Call { request, item }, now) {
-                over += 1;
+        let items: Vec<u32> = (0..)
+            .zip(ports)
+            .filter(|(_item, (name, token))| self.let_go(name, *token))
+            .map(|(item, _port)| item)
+            .collect();
+        let released = items.iter().map(|item| {
+            let (name, token) = ports[Tag::Call { request, item: *item }.item()];
+            (name, Tag::Call { request, item: *item }, token.sequence)
+        });
+        let first = self.first_send();
+        if let [slot] = &mut self.slots[first..] {
+            slot.lanes.push_all(Kind::Unregister, released, now);
+        } else {
+            for (name, tag, sequence) in released {
+                self.push(Kind::Unregister, (name, tag, sequence, &[]), now);
             }
         }
-        if over > 0 {
-            self.on_parts(request, over);
+        if items.len() < ports.len() {
+            self.on_parts(request, ports.len() - items.len());
         }
         Ok(request)
     }
 
     /// Releases a port; nobody asks what became of it.
     pub fn release(&mut self, name: &str, token: Token, now: Instant) {
-        self.release_for(name, token, Tag::Nobody, now);
+        if self.let_go(name, token) {
+            self.push(Kind::Unregister, (name, Tag::Nobody, token.sequence, &[]), now);
+        }
     }
 
-    /// `false`: the grant is over, and there is nothing to release.
-    fn release_for(&mut self, name: &str, token: Token, tag: Tag, now: Instant) -> bool {
+    /// This session holds a port no more, and says so to the switch. `false`: the grant is over, and
+    /// there is nothing to release.
+    fn let_go(&mut self, name: &str, token: Token) -> bool {
         if token.epoch != self.epoch {
             self.let_go_outlived(name, token);
             return false;
@@ -110,7 +124,6 @@ impl Core {
         if self.cache.on_gone(name, token.sequence) {
             self.counters.cache_gone += 1;
         }
-        self.push(Kind::Unregister, (name, tag, token.sequence, &[]), now);
         true
     }
 
@@ -385,14 +398,13 @@ impl Core {
 
     /// The items of a call.
     fn push_names(&mut self, kind: Kind, request: u64, names: &[&str], now: Instant) {
-        let items = (0..).zip(names).map(|(item, name)| (*name, Tag::Call { request, item }));
         let first = self.first_send();
         if let [slot] = &mut self.slots[first..] {
-            slot.lanes.push_all(kind, items.map(|(name, tag)| (name, tag, Sequence::NONE)), now);
+            slot.lanes.push_call(kind, request, names, now);
             return;
         }
-        for (name, tag) in items {
-            self.push(kind, (name, tag, Sequence::NONE, &[]), now);
+        for (item, name) in (0..).zip(names) {
+            self.push(kind, (name, Tag::Call { request, item }, Sequence::NONE, &[]), now);
         }
     }
 
