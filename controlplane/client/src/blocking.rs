@@ -1,11 +1,11 @@
 //! The client for threads: each call waits for its answer, for as long as its caller says.
 
-use std::sync::Arc;
+mod begun;
+
 use std::time::{Duration, Instant};
 
-use protocol::{DropState, RegisterFlags, SendAnswer, Token, UnregisterCode};
+use protocol::{DropState, RegisterFlags, SendAnswer, UnregisterCode};
 
-use crate::answer::Answer;
 use crate::config::Config;
 use crate::core::Core;
 use crate::counters::Counters;
@@ -16,6 +16,8 @@ use crate::limits::PAGE;
 use crate::place::Place;
 use crate::shell::{Shell, StartError};
 use crate::tls::TlsFiles;
+
+pub use begun::Begun;
 
 /// A client. Threads share it by reference.
 ///
@@ -81,12 +83,7 @@ impl Client {
         flags: RegisterFlags,
         timeout: Duration,
     ) -> Result<Vec<Registered<PortGuard>>, RequestError> {
-        let Done::Registered(ports) =
-            self.ask(timeout, |core, now| core.register(names, flags, now))?
-        else {
-            return Err(RequestError::Nonsense);
-        };
-        Ok(ports)
+        self.begin_register(names, flags)?.wait(timeout)
     }
 
     /// Waits no more for ports that [`Client::register`] waits for. Those that were granted and not
@@ -129,17 +126,7 @@ impl Client {
         guards: Vec<PortGuard>,
         timeout: Duration,
     ) -> Result<Vec<Option<UnregisterCode>>, RequestError> {
-        guards.iter().for_each(PortGuard::close);
-        let ports: Vec<(&str, Token)> =
-            guards.iter().map(|guard| (guard.name(), guard.token())).collect();
-        let done = self.ask(timeout, |core, now| core.unregister(&ports, now));
-        if done.is_ok() {
-            guards.into_iter().for_each(PortGuard::disarm);
-        }
-        let Done::Unregistered(codes) = done? else {
-            return Err(RequestError::Nonsense);
-        };
-        Ok(codes)
+        self.begin_unregister(guards)?.wait(timeout)
     }
 
     /// Asks the switch whose ports are.
@@ -148,7 +135,7 @@ impl Client {
     ///
     /// If there is no answer.
     pub fn query(&self, names: &[&str], timeout: Duration) -> Result<Vec<Holder>, RequestError> {
-        self.holders(timeout, |core, now| core.query(names, false, false, now))
+        self.begin_query(names)?.wait(timeout)
     }
 
     /// Asks whose ports are, and is told by [`Event::Gone`] when they go away from who has them.
@@ -391,15 +378,7 @@ impl Client {
         timeout: Duration,
         ask: impl FnOnce(&mut Core, base::Instant) -> Result<u64, CallError>,
     ) -> Result<Done<PortGuard>, RequestError> {
-        let (request, answer): (u64, Arc<Answer>) = self.shell.shared.call(ask)?;
-        match answer.wait(timeout) {
-            Some(Done::Failed(error)) => Err(error),
-            Some(done) => Ok(done),
-            None => {
-                self.shell.shared.abandon(request);
-                Err(self.timed_out())
-            }
-        }
+        self.begin(ask, Some)?.wait(timeout)
     }
 
     fn timed_out(&self) -> RequestError {

@@ -282,20 +282,29 @@ impl Batch {
         }
     }
 
-    /// Appends items of a call from the one of this number on, names only, until it is full; says how
-    /// many.
-    fn push_call(&mut self, request: u64, first: u32, names: &[&str]) -> usize {
+    /// Appends items of a call from the one of this number on, without messages, until it is full;
+    /// says how many.
+    fn push_call<'a>(
+        &mut self,
+        request: u64,
+        first: u32,
+        items: &mut impl ExactSizeIterator<Item = (&'a str, Sequence)>,
+    ) -> usize {
         let (len, count) = (self.len, self.count);
-        // A batch is full soon after this many bytes.
-        let some = names.len().min(index(BATCH_ITEMS_MAX) - count);
-        self.names.reserve(some, some * names.first().map_or(0, |name| name.len()));
-        for name in names {
-            if self.is_full() {
-                break;
+        // Names of a call are of about the same length, and a batch is full soon after its bound.
+        let some = items.len().min(index(BATCH_ITEMS_MAX) - count);
+        while !self.is_full()
+            && let Some((name, sequence)) = items.next()
+        {
+            if self.count == count {
+                self.names.reserve(some, (some * name.len()).min(BATCH_LEN));
             }
             self.names.push(name);
             self.len += name.len();
             self.count += 1;
+            if self.kind == Kind::Unregister {
+                self.sequences.push(sequence);
+            }
         }
         let (len, count) = (self.len - len, self.count - count);
         if count > 0 {
@@ -464,36 +473,24 @@ impl Lanes {
         self.since.get_or_insert(now);
     }
 
-    /// Adds the items of a call, names only.
-    pub(super) fn push_call(&mut self, kind: Kind, request: u64, names: &[&str], now: Instant) {
+    /// Adds all items of a call, without messages.
+    pub(super) fn push_call<'a>(
+        &mut self,
+        kind: Kind,
+        request: u64,
+        mut items: impl ExactSizeIterator<Item = (&'a str, Sequence)>,
+        now: Instant,
+    ) {
         let lane = &mut self.lanes[kind.index()];
         let mut first = 0;
-        while first < names.len() {
+        while items.len() > 0 {
             let batch = open(lane, kind);
             let before = batch.len();
             let item = u32::try_from(first).unwrap_or(u32::MAX);
-            first += batch.push_call(request, item, &names[first..]);
+            first += batch.push_call(request, item, &mut items);
             self.len += batch.len() - before;
         }
         self.since.get_or_insert(now);
-    }
-
-    /// Adds items without messages.
-    pub(super) fn push_all<'a>(
-        &mut self,
-        kind: Kind,
-        items: impl Iterator<Item = (&'a str, Tag, Sequence)>,
-        now: Instant,
-    ) {
-        let before = self.len;
-        let lane = &mut self.lanes[kind.index()];
-        for (name, tag, sequence) in items {
-            open(lane, kind).push(name, tag, sequence, &[]);
-            self.len += name.len();
-        }
-        if self.len > before {
-            self.since.get_or_insert(now);
-        }
     }
 
     /// Puts a batch before all others of its kind.

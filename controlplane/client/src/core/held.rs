@@ -1,6 +1,5 @@
 //! What a session holds, by grant.
 
-use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use protocol::Sequence;
@@ -72,16 +71,15 @@ impl Held {
 
     /// A port is held no more. `false`: it was not, by this grant.
     pub(super) fn remove(&mut self, name: &str, sequence: Sequence) -> bool {
-        let Entry::Occupied(entry) = self.ports.entry(sequence) else {
+        let Some(at) = self.ports.remove(&sequence) else {
             return false;
         };
-        let Place { lot, place } = *entry.get();
-        let is_it = |kept: &Kept| kept.lot.name(place) == name;
-        if !self.lots[index(lot)].as_ref().is_some_and(is_it) {
+        let is_it = |kept: &Kept| kept.lot.name(at.place) == name;
+        if !self.lots[index(at.lot)].as_ref().is_some_and(is_it) {
+            self.ports.insert(sequence, at);
             return false;
         }
-        entry.remove();
-        self.leave(lot);
+        self.leave(at.lot);
         true
     }
 

@@ -80,25 +80,24 @@ impl Core {
         self.check(ports.iter().map(|(name, _token)| *name), 0)?;
         let parts = Parts::Unregister(vec![None; ports.len()]);
         let request = self.begin(parts, ports.len())?;
-        let items: Vec<u32> = (0..)
-            .zip(ports)
-            .filter(|(_item, (name, token))| self.let_go(name, *token))
-            .map(|(item, _port)| item)
-            .collect();
-        let released = items.iter().map(|item| {
-            let (name, token) = ports[Tag::Call { request, item: *item }.item()];
-            (name, Tag::Call { request, item: *item }, token.sequence)
-        });
+        let is_held = |core: &mut Self, (name, token): &(&str, Token)| core.let_go(name, *token);
+        let over: Vec<usize> =
+            (0..ports.len()).filter(|item| !is_held(self, &ports[*item])).collect();
         let first = self.first_send();
-        if let [slot] = &mut self.slots[first..] {
-            slot.lanes.push_all(Kind::Unregister, released, now);
-        } else {
-            for (name, tag, sequence) in released {
-                self.push(Kind::Unregister, (name, tag, sequence, &[]), now);
+        if let ([slot], []) = (&mut self.slots[first..], &over[..]) {
+            let items = ports.iter().map(|(name, token)| (*name, token.sequence));
+            slot.lanes.push_call(Kind::Unregister, request, items, now);
+            return Ok(request);
+        }
+        let mut next_over = over.iter().peekable();
+        for (item, (name, token)) in (0..).zip(ports) {
+            let tag = Tag::Call { request, item };
+            if next_over.next_if(|over| **over == tag.item()).is_none() {
+                self.push(Kind::Unregister, (name, tag, token.sequence, &[]), now);
             }
         }
-        if items.len() < ports.len() {
-            self.on_parts(request, ports.len() - items.len());
+        if !over.is_empty() {
+            self.on_parts(request, over.len());
         }
         Ok(request)
     }
@@ -400,7 +399,8 @@ impl Core {
     fn push_names(&mut self, kind: Kind, request: u64, names: &[&str], now: Instant) {
         let first = self.first_send();
         if let [slot] = &mut self.slots[first..] {
-            slot.lanes.push_call(kind, request, names, now);
+            let items = names.iter().map(|name| (*name, Sequence::NONE));
+            slot.lanes.push_call(kind, request, items, now);
             return;
         }
         for (item, name) in (0..).zip(names) {
