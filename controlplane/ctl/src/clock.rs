@@ -1,6 +1,6 @@
 //! The clocks that a tool compares a gateway's figures with.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base::Instant;
 use counters::About;
@@ -15,6 +15,14 @@ pub(crate) fn monotonic() -> Result<Instant, Error> {
         time.map_err(|errno| Error::System { what: "read the clock", source: errno.into() })?;
     let [seconds, nanos] = [time.tv_sec(), time.tv_nsec()].map(|n| u64::try_from(n).unwrap_or(0));
     Ok(Instant::from_nanos(seconds * 1_000_000_000 + nanos))
+}
+
+/// What the processors have spent on this process, all threads together.
+pub(crate) fn process_cpu() -> Result<Duration, Error> {
+    let time = clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID);
+    let time =
+        time.map_err(|errno| Error::System { what: "read the clock", source: errno.into() })?;
+    Ok(time.into())
 }
 
 /// Seconds since the gateway started, by the clocks on the wall.

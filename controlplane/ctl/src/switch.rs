@@ -35,6 +35,9 @@ pub(crate) fn run(
         SwitchCommand::Lock { name, wait, command } => {
             lock::run(to, name, *wait, command, interrupt)
         }
-        SwitchCommand::Bench { ports, batch } => bench::run(to, *ports, *batch, interrupt, out),
+        SwitchCommand::Bench { ports, batch, in_flight } => {
+            let (ports, batch, in_flight) = (*ports, *batch, *in_flight);
+            bench::run(to, bench::Load { ports, batch, in_flight }, interrupt, out)
+        }
     }
 }

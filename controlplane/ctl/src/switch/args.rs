@@ -154,6 +154,10 @@ pub(crate) enum SwitchCommand {
         node: String,
     },
     /// Register, query and unregister ports of its own, and print how fast it went
+    ///
+    /// One thread asks, and has some requests under way. PER_S is what the switch and this process do
+    /// together; CALL_US from a call to its answer; PER_CPU_S what a second of processor time of this
+    /// process is enough for, which is what a core of a client can do at best.
     Bench {
         /// Ports
         #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
@@ -161,5 +165,8 @@ pub(crate) enum SwitchCommand {
         /// Ports of a request
         #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=8_192))]
         batch: u32,
+        /// Requests that are under way at once
+        #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=256))]
+        in_flight: u32,
     },
 }

@@ -1,55 +1,135 @@
-//! `bench`: how fast this switch answers from here.
+//! `bench`: how fast this switch answers from here, and what that costs here.
 
+use std::collections::VecDeque;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use client::{PortGuard, Registered};
+use client::blocking::Begun;
+use client::{CallError, PortGuard, Registered, RequestError};
 use protocol::{RegisterFlags, Role};
 use serde_json::json;
 
 use super::args::Target;
 use super::connect::{connect, failed, print};
+use crate::clock;
 use crate::error::Error;
 use crate::interrupt::Interrupt;
 
+/// Requests of a round for each that is under way at once: a round begins and ends with fewer.
+const REQUESTS_PER_ROUND: usize = 16;
+
+/// Ports, those of a request, and requests under way at once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Load {
+    pub(super) ports: u32,
+    pub(super) batch: u32,
+    pub(super) in_flight: u32,
+}
+
+/// What all requests of one kind took.
+#[derive(Clone, Copy, Debug, Default)]
+struct Took {
+    /// From the first to the last answer, round by round.
+    time: Duration,
+    /// Of this process on its processors.
+    cpu: Duration,
+    /// From each call to its answer.
+    calls: Duration,
+    count: u32,
+}
+
 pub(super) fn run(
     to: &Target,
-    ports: u32,
-    batch: u32,
+    load: Load,
     interrupt: &Interrupt,
     out: &mut dyn Write,
 ) -> Result<(), Error> {
     let client = connect(to, Role::Node)?;
+    let bench = Bench { to, interrupt, in_flight: index(load.in_flight) };
     let names: Vec<String> =
-        (0..ports).map(|port| format!("bench:{}:{port:08x}", std::process::id())).collect();
-    let batch = usize::try_from(batch).unwrap_or(usize::MAX);
-    let mut times = [Duration::ZERO; 3];
-    for names in names.chunks(batch) {
-        interrupt.check()?;
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let begun = Instant::now();
-        let held = client.register(&names, RegisterFlags::default(), to.timeout);
-        let held = held.map_err(|error| failed(to, error))?;
-        times[0] += begun.elapsed();
-        let guards: Vec<PortGuard> = held.into_iter().filter_map(granted).collect();
-        if guards.len() != names.len() {
-            let text = format!("only {} of {} ports were granted", guards.len(), names.len());
+        (0..load.ports).map(|port| format!("bench:{}:{port:08x}", std::process::id())).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let batch = index(load.batch);
+    let round = batch * bench.in_flight * REQUESTS_PER_ROUND;
+    let mut took = [Took::default(); 3];
+    for names in names.chunks(round) {
+        let batches = || names.chunks(batch);
+        let flags = RegisterFlags::default();
+        let held = bench
+            .all(&mut took[0], batches().map(|names| || client.begin_register(names, flags)))?;
+        let held: Vec<Vec<PortGuard>> =
+            held.into_iter().map(|ports| ports.into_iter().filter_map(granted).collect()).collect();
+        let count: usize = held.iter().map(Vec::len).sum();
+        if count != names.len() {
+            let text = format!("only {count} of {} ports were granted", names.len());
             return Err(Error::NotWhole(text));
         }
-        let begun = Instant::now();
-        client.query(&names, to.timeout).map_err(|error| failed(to, error))?;
-        times[1] += begun.elapsed();
-        let begun = Instant::now();
-        client.unregister(guards, to.timeout).map_err(|error| failed(to, error))?;
-        times[2] += begun.elapsed();
+        bench.all(&mut took[1], batches().map(|names| || client.begin_query(names)))?;
+        let held = held.into_iter();
+        bench.all(&mut took[2], held.map(|guards| || client.begin_unregister(guards)))?;
     }
-    let calls = ports.div_ceil(u32::try_from(batch).unwrap_or(u32::MAX));
-    let rows = ["register", "query", "unregister"].iter().zip(times).map(|(what, time)| {
-        let per_s = f64::from(ports) / time.as_secs_f64();
-        let call_us = time.as_secs_f64() * 1e6 / f64::from(calls);
-        vec![json!(what), json!(ports), json!(per_s.round()), json!(call_us.round())]
+    let rows = ["register", "query", "unregister"].iter().zip(took).map(|(what, took)| {
+        let per_s = |time: Duration| json!((f64::from(load.ports) / time.as_secs_f64()).round());
+        let call_us = took.calls.as_secs_f64() * 1e6 / f64::from(took.count);
+        let (ports, call_us) = (json!(load.ports), json!(call_us.round()));
+        vec![json!(what), ports, per_s(took.time), call_us, per_s(took.cpu)]
     });
-    print(to.output, &["request", ">ports", ">per_s", ">call_us"], rows.collect(), out)
+    let head = ["request", ">ports", ">per_s", ">call_us", ">per_cpu_s"];
+    print(to.output, &head, rows.collect(), out)
+}
+
+/// How it asks.
+struct Bench<'a> {
+    to: &'a Target,
+    interrupt: &'a Interrupt,
+    in_flight: usize,
+}
+
+impl<'a> Bench<'a> {
+    /// Makes all calls, so many at once, and says what they were answered.
+    fn all<T>(
+        &self,
+        took: &mut Took,
+        calls: impl Iterator<Item = impl FnOnce() -> Result<Begun<'a, T>, CallError>>,
+    ) -> Result<Vec<T>, Error> {
+        let (begun, cpu) = (Instant::now(), clock::process_cpu()?);
+        let mut answers = Vec::new();
+        let mut open = VecDeque::new();
+        for call in calls {
+            self.interrupt.check()?;
+            if open.len() == self.in_flight {
+                answers.extend(self.next(took, &mut open)?);
+            }
+            let begun = Instant::now();
+            let call = call().map_err(|error| failed(self.to, RequestError::from(error)))?;
+            open.push_back((begun, call));
+        }
+        while let Some(answer) = self.next(took, &mut open)? {
+            answers.push(answer);
+        }
+        took.time += begun.elapsed();
+        took.cpu += clock::process_cpu()?.saturating_sub(cpu);
+        Ok(answers)
+    }
+
+    /// The answer that is waited for the longest.
+    fn next<T>(
+        &self,
+        took: &mut Took,
+        open: &mut VecDeque<(Instant, Begun<'a, T>)>,
+    ) -> Result<Option<T>, Error> {
+        let Some((begun, call)) = open.pop_front() else {
+            return Ok(None);
+        };
+        let answer = call.wait(self.to.timeout).map_err(|error| failed(self.to, error))?;
+        took.calls += begun.elapsed();
+        took.count += 1;
+        Ok(Some(answer))
+    }
+}
+
+fn index(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 fn granted(port: Registered<PortGuard>) -> Option<PortGuard> {
