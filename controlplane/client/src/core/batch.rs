@@ -298,6 +298,9 @@ impl Batch {
         {
             if self.count == count {
                 self.names.reserve(some, (some * name.len()).min(BATCH_LEN));
+                if self.kind == Kind::Unregister {
+                    self.sequences.reserve(some);
+                }
             }
             self.names.push(name);
             self.len += name.len();

@@ -561,7 +561,10 @@ impl Core {
             return;
         };
         let done = match pending.parts {
-            Parts::Register(ports) => Done::Registered(ports.into_iter().flatten().collect()),
+            Parts::Register(ports) => {
+                let port = |port: Option<_>| port.expect("every item was settled");
+                Done::Registered(ports.into_iter().map(port).collect())
+            }
             Parts::Unregister(codes) => Done::Unregistered(codes),
             Parts::Query(holders) => Done::Holders(holders),
             Parts::Solo | Parts::Connect => Done::Nothing,
