@@ -18,6 +18,8 @@ pub(crate) struct Answer {
 struct Inside {
     done: Option<Done<PortGuard>>,
     waker: Option<Waker>,
+    /// Whether a thread sleeps until it is there: to wake nobody costs a call of the kernel too.
+    is_slept_for: bool,
 }
 
 impl Answer {
@@ -28,9 +30,11 @@ impl Answer {
     pub(crate) fn put(&self, done: Done<PortGuard>) {
         let mut inside = self.lock();
         inside.done = Some(done);
-        let waker = inside.waker.take();
+        let (waker, is_slept_for) = (inside.waker.take(), inside.is_slept_for);
         drop(inside);
-        self.arrived.notify_one();
+        if is_slept_for {
+            self.arrived.notify_one();
+        }
         if let Some(waker) = waker {
             waker.wake();
         }
@@ -38,20 +42,25 @@ impl Answer {
 
     /// Sleeps until it is there; `None`: not in time.
     pub(crate) fn wait(&self, timeout: Duration) -> Option<Done<PortGuard>> {
-        // A deadline that no clock reaches is as good as a year.
-        let timeout = timeout.min(Duration::from_secs(365 * 86_400));
-        let deadline = Instant::now() + timeout;
         let mut inside = self.lock();
+        // What is there already needs no clock.
+        if let Some(done) = inside.done.take() {
+            return Some(done);
+        }
+        // A deadline that no clock reaches is as good as a year.
+        let deadline = Instant::now() + timeout.min(Duration::from_secs(365 * 86_400));
         loop {
-            if let Some(done) = inside.done.take() {
-                return Some(done);
-            }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return None;
             }
+            inside.is_slept_for = true;
             let waited = self.arrived.wait_timeout(inside, left);
             inside = waited.unwrap_or_else(PoisonError::into_inner).0;
+            inside.is_slept_for = false;
+            if let Some(done) = inside.done.take() {
+                return Some(done);
+            }
         }
     }
 

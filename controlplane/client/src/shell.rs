@@ -84,6 +84,7 @@ pub(crate) struct State {
     waited: VecDeque<(u64, Event<PortGuard>)>,
     /// Tasks that wait for an event.
     receivers: Vec<Waker>,
+    /// Until when the thread sleeps; `None`: it will take the lock before it sleeps.
     sleeps_until: Option<Instant>,
     is_ended: bool,
 }
@@ -222,11 +223,13 @@ impl Shared {
 
     fn settle_and_wake(self: &Arc<Self>, state: &mut State, now: Instant) {
         let next = self.settle(state, now);
-        let is_earlier = match (next, state.sleeps_until) {
-            (Some(next), Some(until)) => next < until,
-            (_, None) | (None, _) => false,
+        // Without it the thread is awake, or was woken, and looks at all of this before it sleeps.
+        let Some(until) = state.sleeps_until else {
+            return;
         };
+        let is_earlier = next.is_some_and(|next| next < until);
         if is_earlier || state.links.values().any(Link::wants_write) {
+            state.sleeps_until = None;
             self.wake();
         }
     }
@@ -390,11 +393,17 @@ fn read(state: &mut State, conn: ConnId, buffer: &mut [u8]) {
         let Some(link) = state.links.get_mut(&conn) else {
             return;
         };
-        match link.read(buffer) {
+        let read = link.read(buffer);
+        let is_more = link.has_plain();
+        match read {
             Ok(None) => return,
             Ok(Some(len)) => {
                 // For checks the clock is read after what is checked has come.
                 state.core.handle_bytes(conn, &buffer[..len], clock::now());
+                // The socket had no more, and says so when it has.
+                if len < buffer.len() && !is_more {
+                    return;
+                }
             }
             Err(trouble) => {
                 state.links.remove(&conn);
