@@ -137,7 +137,7 @@ pub enum Event<G> {
         /// Why; `Other(0)`: the switch refused the whole request.
         code: RegisterCode,
     },
-    /// A port that was subscribed to went away from its owner; it is subscribed to no more.
+    /// A grant that was subscribed to is over, and is subscribed to no more.
     Gone {
         /// The port.
         name: Arc<str>,
@@ -149,8 +149,8 @@ pub enum Event<G> {
     /// Every subscription that was answered is forgotten: ask again for what matters. It comes when
     /// notices were lost (a flush of the switch, a gap in their count) or had no place here; with a new
     /// epoch, after `NewEpoch`; and when the lease ends, after `Lapsed`. A subscription that is asked for
-    /// and not answered yet is not meant, unless a flush may have ended it: then this comes with its
-    /// answer.
+    /// and not answered yet is not meant, unless something may have ended it: then this comes with the
+    /// answer to its call, which may have asked for several ports.
     SubscriptionsLost,
     /// There is a new master. What was held of the old one is to be asked for again. It is not held any
     /// more; or, if the new master waits for the leases of before, for the rest of the lease, whose end

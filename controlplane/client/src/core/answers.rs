@@ -240,7 +240,10 @@ impl Core {
         // Whether the registration has left a subscription is not known.
         let is_untold = self.told.on_unfollowed(name, tag.call());
         if is_untold && is_followed(&port) {
-            self.tell(Event::SubscriptionsLost);
+            match self.requests.get_mut(&tag.call()) {
+                Some(pending) => pending.is_untold = true,
+                None => self.tell(Event::SubscriptionsLost),
+            }
         }
         self.on_outcome(name, tag, port, now);
     }

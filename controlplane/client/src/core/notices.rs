@@ -116,12 +116,17 @@ impl Core {
 
     /// The switch tells of this grant from now on, if nothing has overtaken its answer.
     pub(super) fn on_followed(&mut self, name: &str, call: u64, sequence: Sequence) {
-        match self.told.on_followed(name, call, sequence) {
-            None => {}
-            Some(Overtaken::Gone(sequence, reason)) => {
-                self.tell_gone(Arc::from(name), sequence, reason);
-            }
-            Some(Overtaken::Flush) => self.tell(Event::SubscriptionsLost),
+        let Some(followed) = self.told.on_followed(name, call, sequence) else {
+            return;
+        };
+        if let Err(Overtaken::Gone(sequence, reason)) = followed {
+            self.tell_gone(Arc::from(name), sequence, reason);
+        }
+        match (followed, self.requests.get_mut(&call)) {
+            (Ok(()), Some(pending)) => pending.followed.push((Arc::from(name), sequence)),
+            (Err(_overtaken), Some(pending)) => pending.is_untold = true,
+            (Err(Overtaken::Flush), None) => self.tell(Event::SubscriptionsLost),
+            (Ok(()) | Err(Overtaken::Gone(..)), None) => {}
         }
     }
 

@@ -1,6 +1,7 @@
 //! Calls: what is checked, where their items go, and what of them is answered already.
 
 use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
 
 use base::Instant;
 use protocol::write_broadcast;
@@ -20,6 +21,16 @@ pub(super) struct Pending {
     pub(super) parts: Parts,
     /// Items that are not answered.
     pub(super) left: usize,
+    /// What it is to be told of, of items that were answered before others.
+    pub(super) followed: Vec<(Arc<str>, Sequence)>,
+    /// Whether it is not told of something of which it asked to be told.
+    pub(super) is_untold: bool,
+}
+
+impl Pending {
+    pub(super) const fn new(parts: Parts, left: usize) -> Self {
+        Self { parts, left, followed: Vec::new(), is_untold: false }
+    }
 }
 
 /// What is known of its items.
@@ -385,7 +396,7 @@ impl Core {
             return Err(CallError::Full { what: "the list of calls that are not answered" });
         }
         self.next_request += 1;
-        self.requests.insert(self.next_request, Pending { parts, left });
+        self.requests.insert(self.next_request, Pending::new(parts, left));
         Ok(self.next_request)
     }
 
@@ -560,6 +571,10 @@ impl Core {
         let Some(pending) = self.requests.remove(&request) else {
             return;
         };
+        // What ended between its own answer and the last one was told of before the call was answered.
+        let mut followed = pending.followed.iter();
+        let is_followed = followed.all(|(name, of)| self.told.is_followed(name, *of));
+        let is_untold = pending.is_untold || !is_followed;
         let done = match pending.parts {
             Parts::Register(ports) => {
                 let port = |port: Option<_>| port.expect("every item was settled");
@@ -570,6 +585,9 @@ impl Core {
             Parts::Solo | Parts::Connect => Done::Nothing,
         };
         self.done.push_back((request, done));
+        if is_untold {
+            self.tell(Event::SubscriptionsLost);
+        }
     }
 
     pub(super) fn settle_solo(&mut self, request: u64, done: Done<Grant>) {

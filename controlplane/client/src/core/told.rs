@@ -18,8 +18,9 @@ pub(super) struct Told {
 
 #[derive(Debug, Default)]
 struct Port {
-    /// The grant that is subscribed to, if one is; `NONE`: the switch did not say which.
-    of: Option<Sequence>,
+    /// The grants that are subscribed to; `NONE`: one that the switch did not name. There are several where
+    /// the end of one is still on the way and a later one was asked for.
+    of: Vec<Sequence>,
     asked: Vec<Asked>,
 }
 
@@ -43,7 +44,7 @@ pub(super) enum Overtaken {
 
 impl Port {
     const fn is_empty(&self) -> bool {
-        self.of.is_none() && self.asked.is_empty()
+        self.of.is_empty() && self.asked.is_empty()
     }
 }
 
@@ -73,22 +74,29 @@ impl Told {
     }
 
     /// The switch tells of this grant from now on, of which the call asked to be told; `NONE`: of one
-    /// that it did not name. What has overtaken the answer comes back, and then it does not.
+    /// that it did not name. What has overtaken the answer is the error, and then it does not. `None`:
+    /// the call did not ask.
     pub(super) fn on_followed(
         &mut self,
         name: &str,
         call: u64,
         sequence: Sequence,
-    ) -> Option<Overtaken> {
+    ) -> Option<Result<(), Overtaken>> {
         let port = self.ports.get_mut(name)?;
         let index = port.asked.iter().position(|asked| asked.call == call)?;
         let overtaken = port.asked.swap_remove(index).overtaken;
         match overtaken {
-            None => port.of = Some(sequence),
+            None if port.of.contains(&sequence) => {}
+            None => port.of.push(sequence),
             Some(_) if port.is_empty() => _ = self.ports.remove(name),
             Some(_) => {}
         }
-        overtaken
+        Some(overtaken.map_or(Ok(()), Err))
+    }
+
+    /// Whether a grant is subscribed to.
+    pub(super) fn is_followed(&self, name: &str, sequence: Sequence) -> bool {
+        self.ports.get(name).is_some_and(|port| port.of.contains(&sequence))
     }
 
     /// The call is not told, for there is nothing to be told of or it failed. `false`: it did not ask,
@@ -115,7 +123,7 @@ impl Told {
         reason: GoneReason,
     ) -> Option<Arc<str>> {
         let (name, port) = self.ports.get_key_value(name)?;
-        let is_it = port.of.is_some_and(|of| of <= sequence);
+        let is_it = port.of.iter().any(|of| *of <= sequence);
         let name = Arc::clone(name);
         let port = self.ports.get_mut(&name)?;
         for asked in port.asked.iter_mut().filter(|asked| asked.is_registration_sent) {
@@ -124,7 +132,7 @@ impl Told {
         if !is_it {
             return None;
         }
-        port.of = None;
+        port.of.retain(|of| *of > sequence);
         if port.is_empty() {
             self.ports.remove(&name);
         }
@@ -147,7 +155,7 @@ impl Told {
     pub(super) fn forget(&mut self) -> bool {
         let mut is_lost = false;
         self.ports.retain(|_name, port| {
-            is_lost |= port.of.take().is_some();
+            is_lost |= !std::mem::take(&mut port.of).is_empty();
             !port.is_empty()
         });
         is_lost

@@ -171,6 +171,39 @@ fn the_end_of_an_older_grant_is_not_that_of_the_one_that_is_subscribed_to() {
 }
 
 #[test]
+fn the_end_of_a_grant_is_told_although_a_later_one_is_subscribed_to() {
+    let mut rig = Rig::connected();
+    rig.events();
+    subscribe(&mut rig, "a", 5);
+    // Whoever asked again may have given up, and knows of the later one or does not.
+    subscribe(&mut rig, "a", 6);
+    gone(&mut rig, 1, 5, "a");
+    assert_eq!(rig.events(), ["gone a 5.0.5"]);
+    gone(&mut rig, 2, 6, "a");
+    assert_eq!(rig.events(), ["gone a 5.0.6"]);
+    assert!(!rig.core.told.contains("a"));
+}
+
+#[test]
+fn what_is_lost_of_a_call_before_its_last_port_is_answered_is_told_with_its_answer() {
+    let mut rig = Rig::connected();
+    rig.events();
+    rig.core.query(&["a", "b"], false, true, rig.now).expect("there is room");
+    let (id, _text) = rig.only(1);
+    gone(&mut rig, 1, 6, "b");
+    let ports = [(sequence(5), Holder::Owner(0)), (sequence(6), Holder::Owner(0))];
+    rig.hear(1, |out| protocol::write_query_port_answer(out, id, [OTHER], &ports));
+    flush(&mut rig, 2);
+    assert_eq!(rig.events(), ["subscriptions lost"]);
+    assert!(rig.core.next_done().is_none(), "a notice overtook the answer for b");
+    let (id, text) = rig.only(1);
+    assert_eq!(text, "query subscribe b");
+    answer(&mut rig, id, 7);
+    assert!(matches!(rig.done(), Done::Holders(_)));
+    assert_eq!(rig.events(), ["subscriptions lost"], "of a, as who asked hears only now");
+}
+
+#[test]
 fn a_grant_that_ends_before_the_registration_is_answered_is_told_after_the_answer() {
     let mut rig = Rig::connected();
     rig.events();
