@@ -169,7 +169,7 @@ impl Core {
             }
             let items = run.tags().zip(names.by_ref().map(text_of)).zip(answers.by_ref());
             for ((tag, name), (sequence, answer)) in items {
-                let is_right = !subscribe || self.cache.on_answered(name, sequence);
+                let is_right = !subscribe || self.cache.on_answered(name, batch.asked, sequence);
                 self.on_holder((name, tag), holder((sequence, answer)), (subscribe, is_right), now);
             }
         }

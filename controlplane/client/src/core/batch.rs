@@ -240,6 +240,8 @@ pub(super) struct Batch {
     pub(super) is_again: bool,
     /// How often the switch was too busy for it.
     pub(super) deferrals: u32,
+    /// Of a query for the cache: what it was told of when it left.
+    pub(super) asked: u64,
 }
 
 impl Batch {
@@ -254,6 +256,7 @@ impl Batch {
             sequences: Vec::new(),
             is_again: false,
             deferrals: 0,
+            asked: 0,
         }
     }
 
@@ -415,6 +418,7 @@ impl Batch {
             sequences: self.sequences.split_off(index.min(self.sequences.len())),
             is_again: self.is_again,
             deferrals: self.deferrals,
+            asked: self.asked,
             ..Self::new(self.kind)
         };
         // It happens seldom enough to tell all runs anew.

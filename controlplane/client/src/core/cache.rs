@@ -20,6 +20,8 @@ pub(super) struct Cache {
     hand: usize,
     entries_max: usize,
     pending: HashMap<Arc<str>, Pending>,
+    /// Notices and flushes so far.
+    stamp: u64,
 }
 
 #[derive(Debug)]
@@ -33,8 +35,10 @@ struct Entry {
 #[derive(Debug, Default)]
 struct Pending {
     count: usize,
-    /// Notices came meanwhile, up to this grant.
-    gone: Option<Sequence>,
+    /// When the last notice came meanwhile, and up to which grant they were.
+    gone: Option<(u64, Sequence)>,
+    /// When the last flush came, or the subscription ended; 0: none.
+    flushed: u64,
 }
 
 impl Cache {
@@ -45,6 +49,7 @@ impl Cache {
             hand: 0,
             entries_max,
             pending: HashMap::new(),
+            stamp: 0,
         }
     }
 
@@ -65,12 +70,19 @@ impl Cache {
         self.pending.entry(Arc::from(name)).or_default().count += 1;
     }
 
-    /// It was answered, or never will be. `false`: a notice or a flush overtook it.
-    pub(super) fn on_answered(&mut self, name: &str, sequence: Sequence) -> bool {
+    /// What a question that leaves now is to be answered with.
+    pub(super) const fn stamp(&self) -> u64 {
+        self.stamp
+    }
+
+    /// A question that left then was answered, or never will be. `false`: a notice or a flush overtook it.
+    pub(super) fn on_answered(&mut self, name: &str, asked: u64, sequence: Sequence) -> bool {
         let Some(pending) = self.pending.get_mut(name) else {
             return true;
         };
-        let is_right = pending.gone.is_none_or(|gone| sequence > gone);
+        // What came before it left says nothing of its answer.
+        let is_right = pending.flushed <= asked
+            && pending.gone.is_none_or(|(stamp, gone)| stamp <= asked || sequence > gone);
         pending.count -= 1;
         if pending.count == 0 {
             self.pending.remove(name);
@@ -118,8 +130,14 @@ impl Cache {
     /// A grant of a port is over: its owner leaves, and so does one that is on the way.
     pub(super) fn on_gone(&mut self, name: &str, sequence: Sequence) -> bool {
         if let Some(pending) = self.pending.get_mut(name) {
-            pending.gone = pending.gone.max(Some(sequence));
+            self.stamp += 1;
+            let before = pending.gone.map_or(sequence, |(_stamp, before)| before);
+            pending.gone = Some((self.stamp, before.max(sequence)));
         }
+        self.remove(name, sequence)
+    }
+
+    fn remove(&mut self, name: &str, sequence: Sequence) -> bool {
         let Some(&index) = self.index.get(name) else {
             return false;
         };
@@ -134,7 +152,11 @@ impl Cache {
 
     /// A subscription ends: nothing would tell that the owner is another, now or on the way.
     pub(super) fn on_unsubscribed(&mut self, name: &str) {
-        self.on_gone(name, Sequence::from_bits(u64::MAX));
+        if let Some(pending) = self.pending.get_mut(name) {
+            self.stamp += 1;
+            pending.flushed = self.stamp;
+        }
+        self.remove(name, Sequence::from_bits(u64::MAX));
     }
 
     /// Whether the owner of a port is kept.
@@ -147,9 +169,10 @@ impl Cache {
         self.index.clear();
         self.entries.clear();
         self.hand = 0;
+        self.stamp += 1;
         #[expect(clippy::iter_over_hash_type, reason = "each is marked, in whatever order")]
         for pending in self.pending.values_mut() {
-            pending.gone = Some(Sequence::from_bits(u64::MAX));
+            pending.flushed = self.stamp;
         }
     }
 

@@ -152,6 +152,7 @@ impl Core {
                 }
             }
             Kind::Query { subscribe: true } => {
+                batch.asked = self.cache.stamp();
                 batch.texts().for_each(|name| self.cache.on_asked(name));
             }
             Kind::Unsubscribe => batch.texts().for_each(|name| self.cache.on_unsubscribed(name)),
@@ -303,7 +304,7 @@ impl Core {
             Kind::Register(_) => self.registrations -= 1,
             Kind::Query { subscribe: true } => {
                 for name in batch.texts() {
-                    self.cache.on_answered(name, protocol::Sequence::NONE);
+                    self.cache.on_answered(name, batch.asked, protocol::Sequence::NONE);
                 }
             }
             Kind::Query { subscribe: false }

@@ -281,3 +281,29 @@ fn a_grant_that_nobody_awaits_is_released() {
     assert_eq!(rig.only(1).1, "unregister a");
     assert_eq!(rig.core.counters().grants_released, 1);
 }
+
+#[test]
+fn questions_that_a_flush_overtakes_are_asked_again_once() {
+    let mut rig = Rig::connected();
+    let mut asked = Vec::new();
+    for _call in 0..2 {
+        rig.core.query(&["a"], true, false, rig.now).expect("there is room");
+        rig.now += base::Duration::from_millis(1);
+        asked.push(rig.only(1).0);
+    }
+    let flush = protocol::Flush { notice: 1, reason: protocol::FlushReason::Overflow };
+    rig.push(|push| push.flush(flush));
+    for _round in 0..2 {
+        for id in std::mem::take(&mut asked) {
+            answer(&mut rig, id, 5);
+            rig.now += base::Duration::from_millis(1);
+            asked.extend(rig.sent(1).into_iter().map(|(id, _text)| id));
+        }
+    }
+    assert!(asked.is_empty(), "nothing has overtaken the second questions");
+    assert_eq!(rig.core.counters().queries_overtaken, 2);
+    for _call in 0..2 {
+        assert!(matches!(rig.done(), Done::Holders(_)));
+    }
+    assert!(rig.core.cached("a").is_some());
+}
