@@ -52,7 +52,7 @@ use held::Held;
 use inbox::{Early, Inbox, watched};
 use outlived::Outlived;
 use reach::Reach;
-use recovery::Recoveries;
+use recovery::Recovery;
 use requests::Pending;
 use send::Deferred;
 use told::Told;
@@ -100,7 +100,7 @@ pub struct Core {
     asked: usize,
     ports_max: usize,
     held: Held,
-    recoveries: Recoveries,
+    recovery: Recovery,
     waits: Waits,
     told: Told,
     watch: Option<String>,
@@ -161,7 +161,7 @@ impl Core {
             asked: 0,
             ports_max: PORTS_MAX,
             held: Held::default(),
-            recoveries: Recoveries::default(),
+            recovery: Recovery::default(),
             waits: Waits::default(),
             told: Told::default(),
             watch: None,
@@ -400,7 +400,7 @@ impl Core {
         }
         self.drop_outlived(ended);
         self.held.clear();
-        self.recoveries.clear();
+        self.recovery.clear();
         self.waits.clear();
         self.told.clear();
         self.cache.flush();

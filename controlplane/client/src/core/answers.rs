@@ -66,8 +66,12 @@ impl Core {
                 self.on_queried(&batch, subscribe, answer, now);
             }
             (Kind::Send, Answer::Send(answer)) => self.count_sent(*answer),
-            (Kind::Unsubscribe, Answer::Unsubscribe { .. })
-            | (Kind::CancelWait, Answer::CancelWait { .. }) => {}
+            (Kind::Unsubscribe, Answer::Unsubscribe { .. }) => {}
+            (Kind::CancelWait, Answer::CancelWait { count }) => {
+                if usize::try_from(*count).is_ok_and(|count| count < batch.count()) {
+                    batch.texts().for_each(|name| self.recover_for_nobody(name, now));
+                }
+            }
             (_, _nonsense) => {
                 self.on_landed(&batch);
                 self.on_nonsense(id, &Flight::Batch(batch), now);
@@ -90,6 +94,12 @@ impl Core {
         now: Instant,
     ) {
         let is_waiting = matches!(port, Registered::Failed { code: RegisterCode::Waiting, .. });
+        let is_short = matches!(port, Registered::Failed { code: RegisterCode::Subscriptions, .. })
+            && self.waits.call_of(name) == Some(tag.call());
+        if is_short {
+            // It may have its place in the queue, and only not be told besides.
+            self.push_cancel(name, now);
+        }
         if is_waiting && self.waits.call_of(name).is_none() {
             // It was given up before it was answered, and the cancel may have come before it. Or its
             // grant was pushed before, and then the cancel ends nothing.
@@ -211,41 +221,6 @@ impl Core {
                 self.push(Kind::Unsubscribe, item, now);
             }
         }
-    }
-
-    fn on_recovered(&mut self, name: &str, tag: Tag, holder: Holder, now: Instant) {
-        let is_own = |owner: &Owner| *owner.node == *self.config.node;
-        let is_known = match &holder {
-            Holder::Owner(owner) => is_own(owner) && self.is_known(owner.token.sequence),
-            Holder::Free | Holder::Unknown => false,
-        };
-        self.recoveries.on_over(tag);
-        let port = match holder {
-            Holder::Owner(owner) if is_known => {
-                Registered::Failed { code: RegisterCode::Mine, owner: Some(owner) }
-            }
-            Holder::Owner(owner) if *owner.node == *self.config.node => {
-                match self.grant(name, owner.token.sequence) {
-                    Some(grant) => Registered::Granted(grant),
-                    None => return,
-                }
-            }
-            Holder::Owner(owner) => {
-                Registered::Failed { code: RegisterCode::Held, owner: Some(owner) }
-            }
-            Holder::Free | Holder::Unknown => {
-                Registered::Failed { code: RegisterCode::Mine, owner: None }
-            }
-        };
-        // Whether the registration has left a subscription is not known.
-        let is_untold = self.told.on_unfollowed(name, tag.call());
-        if is_untold && is_followed(&port) {
-            match self.requests.get_mut(&tag.call()) {
-                Some(pending) => pending.is_untold = true,
-                None => self.tell(Event::SubscriptionsLost),
-            }
-        }
-        self.on_outcome(name, tag, port, now);
     }
 
     fn on_solo(&mut self, solo: Solo, answer: &Answer<'_>) {

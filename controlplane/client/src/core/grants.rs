@@ -57,7 +57,7 @@ impl Core {
                         granted.items.push((tag, sequence));
                         continue;
                     }
-                    Outcome::Failed(failure) if self.is_lost(batch, tag, failure) => {
+                    Outcome::Failed(failure) if self.is_lost(text_of(name), tag, failure) => {
                         self.recover(text_of(name), tag, now);
                         continue;
                     }
@@ -86,27 +86,11 @@ impl Core {
         }
     }
 
-    /// Whether a port may be this session's by a grant whose answer was lost.
-    fn is_lost(&self, batch: &Batch, tag: Tag, failure: RegisterFailure) -> bool {
-        let is_asked_again = batch.is_again || matches!(tag, Tag::Wait { .. });
-        failure.code == RegisterCode::Mine && is_asked_again
-    }
-
-    /// A port that is held already, by a grant whose answer was lost: its sequence is asked for.
-    fn recover(&mut self, name: &str, tag: Tag, now: Instant) {
-        let tag = match tag {
-            Tag::Call { request, item } => Tag::Recover { request, item },
-            Tag::Wait { request } => Tag::RecoverWait { request },
-            Tag::Recover { .. } | Tag::RecoverWait { .. } | Tag::Nobody => return,
-        };
-        self.recoveries.on_asked();
-        let kind = Kind::Query { subscribe: false };
-        self.push(kind, (name, tag, Sequence::NONE, &[]), now);
-    }
-
-    /// Whether a grant is none whose answer was lost.
-    pub(super) fn is_known(&self, sequence: Sequence) -> bool {
-        self.held.contains(sequence) || self.recoveries.is_released(sequence)
+    /// Whether a port may be this session's by a grant that was not told. What another call waits for
+    /// comes to that by a push.
+    fn is_lost(&self, name: &str, tag: Tag, failure: RegisterFailure) -> bool {
+        let is_awaited = self.waits.call_of(name).is_some_and(|call| call != tag.call());
+        failure.code == RegisterCode::Mine && !is_awaited
     }
 
     /// This session holds a port from now on.
@@ -157,10 +141,11 @@ impl Core {
         self.end_outlived(Ended::Lapsed);
         self.counters.grants += u64::try_from(sequences.len()).unwrap_or(0);
         self.held.insert(lot, sequences.clone());
-        if self.cache.is_idle() && self.early.is_empty() {
+        if self.cache.is_idle() && self.early.is_empty() && !self.recovery.is_asking() {
             return;
         }
         for (sequence, name) in sequences.zip(Lot::names(lot)) {
+            self.recovery.on_granted(&name, sequence);
             // Whoever had it before has it no more; the notice of it may come later than this answer.
             let before = Sequence::from_bits(sequence.to_bits().saturating_sub(1));
             if self.cache.on_gone(&name, before) {

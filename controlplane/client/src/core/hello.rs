@@ -205,7 +205,7 @@ impl Core {
     pub(super) fn forget(&mut self) -> usize {
         let ports = self.held.len();
         self.held.clear();
-        self.recoveries.forget_released();
+        self.recovery.clear();
         self.notice_next = None;
         self.is_attached = false;
         self.counters.messages_stale += self.early.clear();

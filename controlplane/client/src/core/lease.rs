@@ -93,6 +93,7 @@ impl Core {
 
     pub(super) fn on_relet(&mut self, answer: &ReletAnswer, sent: Instant, now: Instant) {
         self.counters.relets_answered += 1;
+        self.recovery.on_relet(sent);
         if self.closing.is_some() {
             return;
         }

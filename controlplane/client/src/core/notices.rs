@@ -80,6 +80,10 @@ impl Core {
     }
 
     fn on_grant_pushed(&mut self, name: &str, sequence: Sequence, now: Instant) {
+        // It may have been asked for, and then it is known, and perhaps released again.
+        if self.held.contains(sequence) || self.recovery.is_found(name, sequence) {
+            return;
+        }
         if let Some(grant) = self.grant(name, sequence) {
             self.hand_over(grant, now);
         }

@@ -130,7 +130,7 @@ impl Core {
         if !self.held.remove(name, token.sequence) {
             return false;
         }
-        self.recoveries.on_released(token.sequence);
+        self.recovery.on_released(token.sequence);
         if self.cache.on_gone(name, token.sequence) {
             self.counters.cache_gone += 1;
         }

@@ -186,7 +186,7 @@ impl Core {
             }
         }
         for (name, tag) in batch.items() {
-            self.recoveries.on_over(tag);
+            self.end_recovery(name, tag);
             match tag {
                 Tag::Call { request, .. } | Tag::Recover { request, .. } => {
                     self.told.on_unfollowed(name, request);

@@ -3,6 +3,7 @@
 
 mod batches;
 mod bounds;
+mod known;
 mod life;
 mod outlived;
 mod owners;

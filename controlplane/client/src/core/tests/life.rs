@@ -327,7 +327,7 @@ fn a_session_that_another_process_has_ended_is_over_and_another_begins() {
     rig.events();
     let old = rig.core.session;
     rig.error(0, &error(ErrorCode::Ended, 0));
-    assert_eq!(grant.authority.ended(), Some(Ended::Lapsed));
+    assert_eq!(grant.authority().ended(), Some(Ended::Lapsed));
     assert_eq!(rig.events(), ["lapsed ports 1"]);
     rig.at(1_100);
     rig.connect();

@@ -1,100 +1,159 @@
-//! Grants whose answers were lost, and which grants are none of those.
+//! Grants that the switch gave and did not tell: found once, for one call, or given back.
 
-use protocol::{Holder, Owner, RegisterCode, RegisterFailure, RegisterFlags, Sequence};
+use protocol::SessionState;
+use protocol::{Granted, Holder, Owner, RegisterCode, RegisterFailure, RegisterFlags, Sequence};
 
 use super::{Rig, broken};
-use crate::event::{Done, Grant, Registered};
-use crate::limits::RELEASES_NOTED_MAX;
+use crate::event::{Done, Registered};
 
 const OWN: Owner<'static> = Owner { node: "n1", address: "" };
+const OTHER: Owner<'static> = Owner { node: "n2", address: "10.0.0.2:1" };
+const PLAIN: RegisterFlags = RegisterFlags { subscribe: false, wait: false };
+const WAIT: RegisterFlags = RegisterFlags { subscribe: false, wait: true };
 
-/// The ports are asked for, and asked for again on another connection, which says that they are this
-/// session's already; says the number of the question whose they are.
-fn mine(rig: &mut Rig, calls: &[&str]) -> u32 {
-    for name in calls {
-        rig.core.register(&[name], RegisterFlags::default(), rig.now).expect("there is room");
-    }
-    rig.at(1);
-    rig.sent(1);
-    rig.core.handle_closed(rig.conns[&1], broken(), rig.now);
-    rig.at(100);
-    rig.connect();
-    for (id, text) in rig.sent(1) {
-        let count = text.split(',').count();
-        let mine = |item| RegisterFailure { item, code: RegisterCode::Mine, owner: Some(0) };
-        let failures = (0..).take(count).map(mine);
-        rig.hear(1, |out| protocol::write_reg_port_answer(out, id, &[], [OWN], failures));
-    }
-    let (id, text) = rig.only(1);
-    assert!(text.starts_with("query "), "{text}");
-    id
+/// Refuses each item of a registration for this reason.
+fn refuse(rig: &mut Rig, id: u32, count: u32, code: RegisterCode, owner: Owner<'_>) {
+    let failures = (0..count).map(|item| RegisterFailure { item, code, owner: Some(0) });
+    let failures: Vec<_> = failures.collect();
+    rig.hear(1, |out| {
+        protocol::write_reg_port_answer(out, id, &[], [owner], failures.iter().copied());
+    });
 }
 
-fn answer(rig: &mut Rig, id: u32, counts: &[u64]) {
-    let port = |count: &u64| (Sequence::new(0, *count), Holder::Owner(0));
-    let ports: Vec<_> = counts.iter().map(port).collect();
+/// Says of one port that this node holds it by this grant.
+fn answer(rig: &mut Rig, id: u32, count: u64) {
+    let ports = [(Sequence::new(0, count), Holder::Owner(0))];
     rig.hear(1, |out| protocol::write_query_port_answer(out, id, [OWN], &ports));
 }
 
-fn port(rig: &mut Rig) -> Registered<Grant> {
-    let Done::Registered(mut ports) = rig.done() else { panic!("a registration") };
-    ports.pop().expect("it named one port")
-}
-
-#[test]
-fn a_port_that_is_held_is_not_granted_twice() {
-    let mut rig = Rig::connected();
-    let grant = rig.hold("a", 1);
-    let id = mine(&mut rig, &["a"]);
-    answer(&mut rig, id, &[1]);
-    let port = port(&mut rig);
-    assert!(matches!(port, Registered::Failed { code: RegisterCode::Mine, .. }), "{port:?}");
-    assert!(grant.authority().ended().is_none() && rig.core.held.len() == 1);
-}
-
-#[test]
-fn a_grant_that_is_released_meanwhile_is_not_taken_for_a_lost_one() {
-    let mut rig = Rig::connected();
-    let grant = rig.hold("a", 1);
-    let id = mine(&mut rig, &["a"]);
-    rig.core.release("a", grant.token, rig.now);
-    rig.at(101);
-    let (released, text) = rig.only(1);
-    assert_eq!(text, "unregister a");
-    // The switch saw the question first.
-    answer(&mut rig, id, &[1]);
-    let failed = port(&mut rig);
-    assert!(matches!(failed, Registered::Failed { code: RegisterCode::Mine, .. }), "{failed:?}");
-    assert!(rig.core.held.is_empty());
-    // The question is over, so nothing more is noted.
-    rig.hear(1, |out| protocol::write_unreg_port_answer(out, released, []));
-    let next = rig.hold("a", 2);
-    rig.core.release("a", next.token, rig.now);
-    assert!(!rig.core.is_known(next.token.sequence));
-}
-
-#[test]
-fn a_lost_grant_is_found_for_one_of_the_calls_that_asked() {
-    let mut rig = Rig::connected();
-    let id = mine(&mut rig, &["a", "a"]);
-    answer(&mut rig, id, &[4, 4]);
-    let found = port(&mut rig);
-    let Registered::Granted(grant) = &found else { panic!("{found:?}") };
-    assert_eq!(grant.token.sequence.count(), 4);
-    let other = port(&mut rig);
-    assert!(matches!(other, Registered::Failed { code: RegisterCode::Mine, .. }), "{other:?}");
-    assert_eq!(rig.core.held.len(), 1);
-}
-
-#[test]
-fn where_too_much_was_released_to_be_noted_no_grant_is_taken_for_a_lost_one() {
-    let mut rig = Rig::connected();
-    let id = mine(&mut rig, &["a"]);
-    for count in 0..=RELEASES_NOTED_MAX {
-        let count = u64::try_from(count).expect("64 bits");
-        rig.core.recoveries.on_released(Sequence::new(1, count + 1));
+/// Both connections are lost with what was under way, and had again.
+fn lose(rig: &mut Rig) {
+    for slot in [0, 1] {
+        rig.core.handle_closed(rig.conns[&slot], broken(), rig.now);
     }
-    answer(&mut rig, id, &[4]);
-    assert!(matches!(port(&mut rig), Registered::Failed { code: RegisterCode::Mine, .. }));
-    assert!(rig.core.held.is_empty() && !rig.core.is_known(Sequence::new(0, 4)));
+    rig.now += base::Duration::from_millis(50);
+    rig.state = SessionState::Resumed;
+    rig.connect();
+}
+
+fn texts(rig: &mut Rig) -> Vec<String> {
+    rig.sent(1).into_iter().map(|(_id, text)| text).collect()
+}
+
+/// What became of the one port of the next call that is answered.
+fn outcome(rig: &mut Rig) -> Registered<crate::event::Grant> {
+    match rig.done() {
+        Done::Registered(mut ports) => ports.pop().expect("there is one"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn two_calls_whose_answers_are_lost_are_given_one_grant_once() {
+    let mut rig = Rig::connected();
+    for _call in 0..2 {
+        rig.core.register(&["a"], PLAIN, rig.now).expect("there is room");
+    }
+    rig.only(1);
+    lose(&mut rig);
+    let (id, text) = rig.only(1);
+    assert_eq!(text, "register a,a");
+    refuse(&mut rig, id, 2, RegisterCode::Mine, OWN);
+    let mine = outcome(&mut rig);
+    assert!(matches!(mine, Registered::Failed { code: RegisterCode::Mine, .. }), "{mine:?}");
+    let (id, text) = rig.only(1);
+    assert_eq!(text, "query a");
+    answer(&mut rig, id, 5);
+    assert!(matches!(outcome(&mut rig), Registered::Granted(_)));
+    assert!(rig.core.next_done().is_none());
+}
+
+#[test]
+fn a_push_behind_the_answer_that_found_its_grant_takes_nothing_away() {
+    let mut rig = Rig::connected();
+    rig.core.register(&["a"], WAIT, rig.now).expect("there is room");
+    rig.only(1);
+    rig.core.handle_closed(rig.conns[&1], broken(), rig.now);
+    rig.at(50);
+    rig.connect();
+    let (id, _text) = rig.only(1);
+    refuse(&mut rig, id, 1, RegisterCode::Mine, OWN);
+    let (id, text) = rig.only(1);
+    assert_eq!(text, "query a");
+    answer(&mut rig, id, 5);
+    let Registered::Granted(grant) = outcome(&mut rig) else { panic!("it is held") };
+    rig.events();
+    let push = |rig: &mut Rig, notice| {
+        rig.push(|push| {
+            push.grant(notice, Granted { sequence: Sequence::new(0, 5), name: b"a" });
+        });
+    };
+    push(&mut rig, 1);
+    assert_eq!((rig.events(), texts(&mut rig)), (vec![], vec![]));
+    // Nor is one that was released meanwhile held again.
+    rig.core.release("a", grant.token, rig.now);
+    assert_eq!(texts(&mut rig), ["unregister a"]);
+    rig.core.register(&["a"], WAIT, rig.now).expect("there is room");
+    push(&mut rig, 2);
+    assert!(rig.events().is_empty());
+    assert_eq!(rig.core.recovery.len(), 1);
+    // A RELET that is answered has every push from before it behind it.
+    rig.at(1_100);
+    let (id, _text) = rig.only(0);
+    rig.relet(id);
+    assert_eq!(rig.core.recovery.len(), 0);
+}
+
+#[test]
+fn a_grant_that_is_lost_when_its_wait_was_ended_is_given_back() {
+    let mut rig = Rig::connected();
+    let call = rig.core.register(&["a"], WAIT, rig.now).expect("there is room");
+    let (id, _text) = rig.only(1);
+    refuse(&mut rig, id, 1, RegisterCode::Waiting, OTHER);
+    rig.done();
+    rig.core.abandon(call, rig.now);
+    let (id, text) = rig.only(1);
+    assert_eq!(text, "cancel a");
+    rig.hear(1, |out| protocol::write_cancel_wait_answer(out, id, 0));
+    let (id, text) = rig.only(1);
+    assert_eq!(text, "query a");
+    answer(&mut rig, id, 5);
+    assert_eq!(texts(&mut rig), ["unregister a"]);
+    assert_eq!((rig.core.held.len(), rig.events()), (0, vec!["connected".to_owned()]));
+}
+
+#[test]
+fn what_is_asked_for_at_the_end_of_a_session_is_registered_in_the_next() {
+    let mut rig = Rig::connected();
+    rig.core.register(&["a"], PLAIN, rig.now).expect("there is room");
+    rig.only(1);
+    lose(&mut rig);
+    let (id, _text) = rig.only(1);
+    refuse(&mut rig, id, 1, RegisterCode::Mine, OWN);
+    assert_eq!(texts(&mut rig), ["query a"]);
+    rig.at(3_100);
+    rig.core.poll(rig.now);
+    rig.at(4_000);
+    rig.state = SessionState::New;
+    rig.connect();
+    let (id, text) = rig.only(1);
+    assert_eq!(text, "query a");
+    // The session before drains, and is of the same node.
+    answer(&mut rig, id, 5);
+    assert!(rig.core.next_done().is_none());
+    let (id, text) = rig.only(1);
+    assert_eq!(text, "register a");
+    rig.grant(id, 6, 1);
+    assert!(matches!(outcome(&mut rig), Registered::Granted(_)));
+}
+
+#[test]
+fn a_place_in_a_queue_that_may_have_come_without_its_subscription_is_given_up() {
+    let mut rig = Rig::connected();
+    let flags = RegisterFlags { subscribe: true, wait: true };
+    rig.core.register(&["a"], flags, rig.now).expect("there is room");
+    let (id, _text) = rig.only(1);
+    refuse(&mut rig, id, 1, RegisterCode::Subscriptions, OTHER);
+    assert!(matches!(outcome(&mut rig), Registered::Failed { .. }));
+    assert_eq!(texts(&mut rig), ["cancel a"]);
 }
