@@ -234,6 +234,42 @@ fn evictions_and_another_cluster_are_final() {
 }
 
 #[test]
+fn the_late_words_of_a_connection_of_its_own_are_no_copy_of_the_client() {
+    let mut rig = Rig::connected();
+    let grant = rig.hold("a", 1);
+    rig.core.handle_closed(rig.conns[&0], broken(), rig.now);
+    rig.at(50);
+    let (conn, _endpoint) = rig.dials().remove(0);
+    rig.conns.insert(0, conn);
+    rig.core.handle_connected(conn);
+    let greeting = protocol::Greeting {
+        version_min: 1,
+        version_max: 1,
+        features: 0,
+        cluster: rig.cluster,
+        epoch: rig.epoch,
+        nonce: protocol::Nonce([9; 32]),
+    };
+    rig.hear(0, |out| greeting.write(out));
+    assert_eq!(
+        rig.frames(0).len(),
+        2,
+        "HELLO and WAIT_MSG are on their way, and the connection ends"
+    );
+    rig.core.handle_closed(conn, broken(), rig.now);
+    rig.at(200);
+    rig.state = SessionState::Resumed;
+    rig.connect();
+    rig.error(0, &error(ErrorCode::Evicted, 1));
+    assert_eq!(rig.core.over(), None, "they came later than those of the next connection");
+    rig.at(500);
+    rig.connect();
+    assert!(grant.authority.remaining(rig.now) > Duration::ZERO);
+    rig.error(0, &error(ErrorCode::Evicted, 1));
+    assert_eq!(rig.core.over(), Some(&Over::Copied), "they come once");
+}
+
+#[test]
 fn another_cluster_is_met_in_its_greeting() {
     let mut rig = Rig::connected();
     rig.core.handle_closed(rig.conns[&0], broken(), rig.now);
