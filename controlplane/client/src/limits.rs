@@ -93,7 +93,7 @@ pub const RELETS_PER_LEASE: u64 = 3;
 /// `RELET`s that are not answered: beyond them the connection is dead for longer than a lease.
 pub const RELETS_MAX: usize = 16;
 
-/// How long `YIELD` and `BYE` may take at the end.
+/// How long the end may take: what was asked before it, `YIELD` and `BYE`.
 pub const CLOSE_MAX: Duration = Duration::from_millis(1_000);
 
 /// Bytes that are read at once. What TLS deciphers beyond them waits for the next turn.

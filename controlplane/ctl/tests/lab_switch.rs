@@ -134,7 +134,7 @@ fn who_waits_for_a_lock_ends_at_once_by_a_signal_and_with_its_session() {
 #[test]
 fn a_command_is_ended_when_an_operator_takes_its_lock_away() {
     let Some(switch) = Switch::dev() else { return };
-    let script = "echo held; trap 'echo told; exit 0' TERM; while :; do sleep 0.05; done";
+    let script = "trap 'echo told; exit 0' TERM; echo held; while :; do sleep 0.05; done";
     let args = ["lock", "q", "--node", "w", "--", "sh", "-c", script];
     let (mut lock, mut lines) = spawn(&switch, &args);
     assert_eq!(next(&mut lines), "held");
@@ -148,10 +148,10 @@ fn a_command_is_ended_when_an_operator_takes_its_lock_away() {
 #[test]
 fn a_command_is_ended_before_the_lease_is_when_the_switch_dies() {
     let Some(mut switch) = Switch::dev() else { return };
-    let script = "echo held $$; trap 'echo told; exit 0' TERM; while :; do sleep 0.05; done";
+    let script = "trap 'echo told; exit 0' TERM; echo held $$; while :; do sleep 0.05; done";
     let (mut lock, mut lines) = spawn(&switch, &["lock", "q", "--", "sh", "-c", script]);
     let held = next(&mut lines);
-    let stubborn = "echo held; trap '' TERM; while :; do sleep 0.05; done";
+    let stubborn = "trap '' TERM; echo held; while :; do sleep 0.05; done";
     let (mut other, mut others) = spawn(&switch, &["lock", "r", "--", "sh", "-c", stubborn]);
     assert_eq!(next(&mut others), "held");
     let begun = Instant::now();
@@ -168,7 +168,7 @@ fn a_command_is_ended_before_the_lease_is_when_the_switch_dies() {
 #[test]
 fn a_signal_to_the_lock_goes_on_to_the_command() {
     let Some(switch) = Switch::dev() else { return };
-    let script = "echo held; trap 'exit 9' TERM; while :; do sleep 0.05; done";
+    let script = "trap 'exit 9' TERM; echo held; while :; do sleep 0.05; done";
     let (mut lock, mut lines) = spawn(&switch, &["lock", "q", "--", "sh", "-c", script]);
     assert_eq!(next(&mut lines), "held");
     signal(&lock, Signal::SIGTERM);
