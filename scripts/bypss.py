@@ -286,7 +286,8 @@ ByeAnswer = frame(0x8E, "ByeAnswer")
 RegPort = frame(0x04, "RegPort", names=NAMES)
 RegPortAnswer = frame(0x84, "RegPortAnswer", grants=rows("Grants", U8, first=U64, count=U32),
                       owners=OWNERS, failures=rows("Failure", item=U32,
-                                                   code=one_of(U8, *range(1, 9)), owner=U32))
+                                                   code=one_of(U8, *range(1, 9)), owner=U32,
+                                                   sequence=U64))
 UnregPort = frame(0x05, "UnregPort", ports=columns("Unreg", sequence=U64, name=NAME))
 UnregPortAnswer = frame(0x85, "UnregPortAnswer",
                         failures=rows("UnregFailure", item=U32, code=one_of(U8, 1, 2, 3)))
@@ -381,12 +382,14 @@ def proof_of(secret, nonce, hello_frame):
 Owner = namedtuple("Owner", "node address")
 Token = namedtuple("Token", "epoch sequence")
 # `state` of a registration: "granted" or a name below; of a lookup: "owned", "free", "unknown", or
-# "gone" where a notice overtook the answer. `sequence` is 0, `owner` None where there is none.
+# "gone" where a notice overtook the answer. `sequence` is 0, `owner` None where there is none; of a
+# port that another holds it is that of the grant whose end will be told.
 Registration = namedtuple("Registration", "name state sequence owner")
 Lookup = namedtuple("Lookup", "name state sequence owner")
 REG_CODES = {1: "Held", 2: "Mine", 3: "Draining", 4: "Waiting", 5: "Quota", 6: "Forbidden",
              7: "Full", 8: "Subscriptions"}
 OWNED_CODES = (1, 2, 3, 4, 8)
+FOLLOWED_CODES = (1, 3, 4)
 UNREG_CODES = {1: "Free", 2: "NotMine", 3: "Stale"}
 
 
@@ -435,8 +438,13 @@ def registrations(names, flags, answer, shards):
         must(not (code == 4 and not flags & WAIT or code == 8 and not flags & (SUBSCRIBE | WAIT)
                   or code in (1, 3) and flags & WAIT),
              f"{REG_CODES[code]} for {name!r}, which the flags {flags} do not allow")
+        followed = flags & SUBSCRIBE and code in FOLLOWED_CODES
+        must(failure.sequence if followed else not failure.sequence or flags & SUBSCRIBE and code == 8,
+             f"the sequence {failure.sequence:#x} with {REG_CODES[code]} and the flags {flags}")
+        if failure.sequence:
+            check_sequence(failure.sequence, name, shards)
         owner = Owner(*answer.owners[failure.owner]) if owned else None
-        results.append(Registration(name, REG_CODES[code], 0, owner))
+        results.append(Registration(name, REG_CODES[code], failure.sequence, owner))
     must(not any(left.values()), f"grants that no item is left for: {left}")
     return results
 
@@ -1504,9 +1512,9 @@ VECTORS = (
     (2, 0, WaitMsgAnswer(1, 9), "15000000 82 00 0000 02000000 01 0900000000000000"),
     (3, 0, Relet(7), "14000000 03 00 0000 03000000 0700000000000000"),
     (7, 3, RegPort(["a"]), "12000000 04 03 0000 07000000 01000000 0161"),
-    (7, 0, RegPortAnswer([(B2, 1)], [("n2", "")], [(1, 1, 0)]),
-     "2e000000 84 00 0000 07000000 01 0200000000000001 01000000 01000000 026e32 00"
-     "01000000 01000000 01 00000000"),
+    (7, 0, RegPortAnswer([(B2, 1)], [("n2", "")], [(1, 1, 0, A1)]),
+     "36000000 84 00 0000 07000000 01 0200000000000001 01000000 01000000 026e32 00"
+     "01000000 01000000 01 00000000 0100000000000003"),
     (8, 0, UnregPort([(A1, "a"), (B2, "b")]),
      "24000000 05 00 0000 08000000 02000000 0100000000000003 0200000000000001 0161 0162"),
     (9, 0, QueryPortAnswer([], [(0, FREE)]),
@@ -1594,7 +1602,7 @@ class FakeSwitch:
         if isinstance(body, Relet):
             return ReletAnswer(body.relet, self.lease_ms)
         if isinstance(body, RegPort):
-            return RegPortAnswer([], [], [(item, 7, FREE) for item in range(len(body.names))])
+            return RegPortAnswer([], [], [(item, 7, FREE, 0) for item in range(len(body.names))])
         if isinstance(body, UnregPort):
             return UnregPortAnswer([])
         return {Yield: YieldAnswer, Bye: ByeAnswer, Ping: PingAnswer}[type(body)]()
@@ -1684,20 +1692,27 @@ def test_proof():
 
 def test_answers_that_do_not_fit_their_requests_are_refused():
     names = ["a", "b"]
-    mixed = decode(encode(RegPortAnswer([(A1, 1)], [("n", "")], [(1, 1, 0)]), 7)).body
+    mixed = decode(encode(RegPortAnswer([(A1, 1)], [("n", "")], [(1, 1, 0, 0)]), 7)).body
     reg = registrations(names, 0, mixed, 4)
     same([(each.state, each.sequence) for each in reg], [("granted", A1), ("Held", 0)])
     Row, Own, Err = namedtuple("R", "first count"), namedtuple("O", "n a"), \
-        namedtuple("E", "item code owner")
+        namedtuple("E", "item code owner sequence", defaults=(0,))
     good, owners = [Row(A1, 1), Row(B2, 1)], [Own("n", "")]
     both = registrations(names, 0, RegPortAnswer(good, [], []), 4)
     same([each.sequence for each in both], [A1, B2])
+    for flags, error in ((SUBSCRIBE, Err(1, 1, 0, B2)), (SUBSCRIBE | WAIT, Err(1, 8, 0, B2)),
+                         (SUBSCRIBE, Err(1, 8, 0)), (SUBSCRIBE, Err(1, 2, 0)), (0, Err(1, 1, 0))):
+        held = registrations(names, flags, RegPortAnswer(good[:1], owners, [error]), 4)[1]
+        same(held.sequence, error.sequence)
     for grants, errors, flags in (
             (good[:1], [], 0), (good + [Row(7, 1)], [], 0), ([Row(A1, 2), good[1]], [], 0),
             (good[:1] * 2, [], 0), ([Row(5 << 56 | 1, 1), good[1]], [], 0),
             (good, [Err(2, 7, FREE)], 0), (good[:1], [Err(1, 1, 1)], 0),
             (good[:1], [Err(1, 5, 0)], 0), (good[:1], [Err(1, 4, 0)], 0),
-            (good[:1], [Err(1, 1, 0)], WAIT), ([], [Err(1, 7, FREE), Err(0, 7, FREE)], 0)):
+            (good[:1], [Err(1, 1, 0)], WAIT), (good[:1], [Err(1, 1, 0)], SUBSCRIBE),
+            (good[:1], [Err(1, 1, 0, B2)], 0), (good[:1], [Err(1, 2, 0, B2)], SUBSCRIBE),
+            (good[:1], [Err(1, 1, 0, A1)], SUBSCRIBE), (good[:1], [Err(1, 7, FREE, B2)], SUBSCRIBE),
+            ([], [Err(1, 7, FREE), Err(0, 7, FREE)], 0)):
         raises(Violation, registrations, names, flags, RegPortAnswer(grants, owners, errors), 4)
     Found = namedtuple("F", "sequence owner")
     for found in (Found(A1, FREE), Found(0, 0), Found(B2, 0), Found(A1, 1)):
@@ -1784,7 +1799,7 @@ def test_message_that_overtakes_its_grant_is_kept():
 def test_grant_that_overtakes_the_answer_waiting_wins():
     switch = FakeSwitch()
     session = begun(switch)
-    switch.answers[RegPort] = lambda *_: RegPortAnswer([], [("m", "")], [(0, 4, 0)])
+    switch.answers[RegPort] = lambda *_: RegPortAnswer([], [("m", "")], [(0, 4, 0, 0)])
     session.wait(["a"])
     same(session.waiting, {"a"})
     switch.push(Grant(1, [(A1, "a")]))

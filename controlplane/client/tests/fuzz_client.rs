@@ -371,7 +371,8 @@ impl Bed {
             if byte % 2 == 1 {
                 let code = codes[usize::from(byte / 2) % codes.len()];
                 let code = if is_waiting && byte & 64 != 0 { RegisterCode::Waiting } else { code };
-                failures.push(RegisterFailure { item, code, owner: Some(0) });
+                let sequence = Sequence::new(0, u64::from(byte / 8));
+                failures.push(RegisterFailure { item, code, owner: Some(0), sequence });
             }
         }
         let granted = count - u32::try_from(failures.len()).expect("a few");

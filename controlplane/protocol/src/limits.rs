@@ -54,9 +54,8 @@ pub const MESSAGE_OVERHEAD: u32 = 12 + 4 + 1_026 + 4;
 const ANSWER_LEN_BASE: u64 = 4_096;
 const _: () = assert!(12 + 5 * 4 + 255 * 12 <= ANSWER_LEN_BASE);
 
-/// Bytes of an answer for each item of its request: a sequence and an owner index. A failure of a
-/// registration has less.
-const ANSWER_LEN_ITEM: u64 = 8 + 4;
+/// Bytes of an answer for each item of its request: a failure of a registration. Of a query it has less.
+const ANSWER_LEN_ITEM: u64 = 4 + 1 + 4 + 8;
 
 /// Bytes of an answer for each owner that it names: the longest id and address.
 const ANSWER_LEN_OWNER: u64 = 1 + 64 + 2 + 255;
@@ -211,7 +210,7 @@ mod tests {
     #[test]
     fn an_answer_about_one_node_that_is_named_often_is_counted() {
         assert_eq!(answer_len_max_of(10, 1), 4_096 + 10 * 270);
-        assert_eq!(answer_len_max_of(1_000_000, 1), 4_096 + 12 * 1_000_000 + 322);
+        assert_eq!(answer_len_max_of(1_000_000, 1), 4_096 + 17 * 1_000_000 + 322);
         assert_eq!(answer_len_max_of(10_000, 1), 4_096 + 4_096 * 270);
     }
 

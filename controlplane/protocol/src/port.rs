@@ -131,6 +131,8 @@ pub struct RegisterFailure {
     pub code: RegisterCode,
     /// Whose the port is: a place in the answer's owners.
     pub owner: Option<u32>,
+    /// The grant whose end will be told, if that was asked for and given; else none.
+    pub sequence: Sequence,
 }
 
 /// The owner index that is none; in a query: the port is free.
@@ -144,15 +146,16 @@ impl Item<'_> for RegisterFailure {
         let item = cursor.u32()?;
         let code = cursor.u8()?.into();
         let owner = Some(cursor.u32()?).filter(|owner| *owner != NO_OWNER);
-        Ok(Self { item, code, owner })
+        Ok(Self { item, code, owner, sequence: Sequence::from_bits(cursor.u64()?) })
     }
 
     #[inline]
     fn write(&self, out: &mut Vec<u8>) {
-        let Self { item, code, owner } = self;
+        let Self { item, code, owner, sequence } = self;
         let [a, b, c, d] = item.to_le_bytes();
         let [e, f, g, h] = owner.unwrap_or(NO_OWNER).to_le_bytes();
         out.extend_from_slice(&[a, b, c, d, u8::from(*code), e, f, g, h]);
+        out.extend_from_slice(&sequence.to_bits().to_le_bytes());
     }
 }
 

@@ -144,7 +144,12 @@ fn a_client_knows_the_sequence_of_each_port_that_was_granted() {
     let mut failures = Vec::new();
     for (item, name) in (0..).zip(&names) {
         if item % 7 == 3 {
-            failures.push(RegisterFailure { item, code: RegisterCode::Mine, owner: None });
+            failures.push(RegisterFailure {
+                item,
+                code: RegisterCode::Mine,
+                owner: None,
+                sequence: Sequence::NONE,
+            });
             expected.push(Outcome::Failed(failures[failures.len() - 1]));
         } else {
             let next = &mut next[usize::from(shard_of(name.as_bytes(), SHARDS))];

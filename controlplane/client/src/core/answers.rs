@@ -403,7 +403,7 @@ impl Core {
     }
 }
 
-/// Whether a registration that asks for a subscription has left one.
+/// Whether a registration that asked for a subscription may have left one.
 pub(super) const fn is_followed(port: &Registered<Grant>) -> bool {
     use RegisterCode::{Draining, Held, Waiting};
     matches!(port, Registered::Failed { code: Held | Draining | Waiting, .. })

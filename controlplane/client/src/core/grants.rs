@@ -7,7 +7,7 @@ use protocol::{Outcome, RegPortAnswer, RegisterCode, RegisterFailure, RegisterFl
 use protocol::{Sequence, Token};
 
 use super::Core;
-use super::answers::{is_followed, owner_of};
+use super::answers::owner_of;
 use super::batch::{Batch, Call, Kind, Tag, text_of};
 use super::conn::ConnId;
 use crate::authority::Ended;
@@ -45,6 +45,7 @@ impl Core {
         for call in batch.calls() {
             let mut granted = Granted::for_call(&call);
             for (tag, (name, outcome)) in call.tags().zip(outcomes.by_ref()) {
+                let mut followed = Sequence::NONE;
                 let port = match outcome {
                     Outcome::Granted(sequence) if call.count() == 1 => {
                         match self.grant(text_of(name), sequence) {
@@ -64,6 +65,7 @@ impl Core {
                     Outcome::Failed(failure) => {
                         let index = failure.owner.and_then(|owner| usize::try_from(owner).ok());
                         let owner = index.and_then(|index| owners.get(index)).cloned();
+                        followed = failure.sequence;
                         Registered::Failed { code: failure.code, owner }
                     }
                     Outcome::Unanswered => {
@@ -71,10 +73,10 @@ impl Core {
                         Registered::Failed { code: RegisterCode::Other(0), owner: None }
                     }
                 };
-                let (name, is_followed) = (text_of(name), is_followed(&port));
+                let name = text_of(name);
                 self.on_outcome(name, tag, port, now);
-                if batch.kind.subscribes() && is_followed {
-                    self.on_followed(name, tag.call(), Sequence::NONE);
+                if batch.kind.subscribes() && !followed.is_none() {
+                    self.on_followed(name, tag.call(), followed);
                 } else if batch.kind.subscribes() {
                     self.told.on_unfollowed(name, tag.call());
                 }

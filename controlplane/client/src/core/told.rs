@@ -18,8 +18,8 @@ pub(super) struct Told {
 
 #[derive(Debug, Default)]
 struct Port {
-    /// The grants that are subscribed to; `NONE`: one that the switch did not name. There are several where
-    /// the end of one is still on the way and a later one was asked for.
+    /// The grants that are subscribed to: several where the end of one is still on the way and a later
+    /// one was asked for.
     of: Vec<Sequence>,
     asked: Vec<Asked>,
 }
@@ -36,7 +36,7 @@ struct Asked {
 /// What came while a registration was under way.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Overtaken {
-    /// The end of a grant, which may be the one that was subscribed to.
+    /// The end of a grant, the latest that was told, which may be the one that was subscribed to.
     Gone(Sequence, GoneReason),
     /// A flush, which may have ended the subscription.
     Flush,
@@ -73,9 +73,8 @@ impl Told {
         }
     }
 
-    /// The switch tells of this grant from now on, of which the call asked to be told; `NONE`: of one
-    /// that it did not name. What has overtaken the answer is the error, and then it does not. `None`:
-    /// the call did not ask.
+    /// The switch tells of this grant from now on, of which the call asked to be told. What has
+    /// overtaken the answer is the error, and then it does not. `None`: the call did not ask.
     pub(super) fn on_followed(
         &mut self,
         name: &str,
@@ -85,6 +84,11 @@ impl Told {
         let port = self.ports.get_mut(name)?;
         let index = port.asked.iter().position(|asked| asked.call == call)?;
         let overtaken = port.asked.swap_remove(index).overtaken;
+        // The end of an older grant is not that of this one.
+        let overtaken = overtaken.filter(|overtaken| match overtaken {
+            Overtaken::Gone(gone, _reason) => *gone >= sequence,
+            Overtaken::Flush => true,
+        });
         match overtaken {
             None if port.of.contains(&sequence) => {}
             None => port.of.push(sequence),
@@ -127,7 +131,9 @@ impl Told {
         let name = Arc::clone(name);
         let port = self.ports.get_mut(&name)?;
         for asked in port.asked.iter_mut().filter(|asked| asked.is_registration_sent) {
-            asked.overtaken.get_or_insert(Overtaken::Gone(sequence, reason));
+            if asked.overtaken != Some(Overtaken::Flush) {
+                asked.overtaken = Some(Overtaken::Gone(sequence, reason));
+            }
         }
         if !is_it {
             return None;

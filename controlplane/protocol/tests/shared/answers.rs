@@ -16,6 +16,16 @@ use super::transcript::Case;
 const LIMITS: &Limits = &Limits::DEFAULT;
 const OWNERS: [Owner<'static>; 2] =
     [Owner { node: "n1", address: "" }, Owner { node: "n2", address: "h:1" }];
+
+fn failure(
+    item: u32,
+    code: RegisterCode,
+    owner: Option<u32>,
+    sequence: Sequence,
+) -> RegisterFailure {
+    RegisterFailure { item, code, owner, sequence }
+}
+
 const SENT: SendAnswer = SendAnswer { delivered: 3, nobody: 2, dropped: 1 };
 
 fn pushed(out: &mut Vec<u8>, push: impl FnOnce(&mut PushBuffer)) {
@@ -61,20 +71,20 @@ pub(crate) const ANSWERS: &[Case] = &[
     },
     Case {
         name: "reg-port-answer",
-        text: "53 00 00 00 84 00 00 00 04 00 00 00
+        text: "6b 00 00 00 84 00 00 00 04 00 00 00
             02  05 00*7 02 00 00 00  09 00*6 01 01 00 00 00
             02 00 00 00  02 'n1' 00  02 'n2' 03 'h:1'
-            03 00 00 00  00 00 00 00 01 01 00 00 00  02 00 00 00 04 00 00 00 00
-            07 00 00 00 05 ff ff ff ff",
+            03 00 00 00  00 00 00 00 01 01 00 00 00 08 00*6 02  02 00 00 00 04 00 00 00 00 00*8
+            07 00 00 00 05 ff ff ff ff 00*8",
         write: |out| {
             let grants = [
                 Grants { first: Sequence::new(0, 5), count: 2 },
                 Grants { first: Sequence::new(1, 9), count: 1 },
             ];
             let failures = [
-                RegisterFailure { item: 0, code: RegisterCode::Held, owner: Some(1) },
-                RegisterFailure { item: 2, code: RegisterCode::Waiting, owner: Some(0) },
-                RegisterFailure { item: 7, code: RegisterCode::Quota, owner: None },
+                failure(0, RegisterCode::Held, Some(1), Sequence::new(2, 8)),
+                failure(2, RegisterCode::Waiting, Some(0), Sequence::NONE),
+                failure(7, RegisterCode::Quota, None, Sequence::NONE),
             ];
             write_reg_port_answer(out, 4, &grants, OWNERS, failures);
         },

@@ -32,6 +32,8 @@ pub(crate) struct Failure {
     pub(crate) item: u32,
     pub(crate) code: RegisterCode,
     pub(crate) owner: Option<u32>,
+    /// The grant whose end the asker will be told of; 0: none.
+    pub(crate) sequence: u64,
     /// Where the owner stands in the answer's list; for who writes that.
     pub(crate) place: Option<u32>,
 }
@@ -60,7 +62,7 @@ impl Shard {
             for (item, name) in names.by_ref() {
                 if !asker.allowed.allows(name) {
                     let code = RegisterCode::Forbidden;
-                    failures.push(Failure { item, code, owner: None, place: None });
+                    failures.push(Failure { item, code, owner: None, sequence: 0, place: None });
                     continue;
                 }
                 (chunk[count], items[count]) = (name, item);
@@ -113,21 +115,21 @@ impl Shard {
         failures: &mut Vec<Failure>,
     ) {
         for &(item, what) in told {
-            let (code, owner) = match what {
+            let (code, owner, sequence) = match what {
                 Registered::Replaced(gone) => {
                     self.tell_of_replaced(gone);
                     continue;
                 }
-                Registered::Quota => (RegisterCode::Quota, None),
-                Registered::Full => (RegisterCode::Full, None),
-                Registered::Mine(_) => (RegisterCode::Mine, Some(asker.session)),
+                Registered::Quota => (RegisterCode::Quota, None, 0),
+                Registered::Full => (RegisterCode::Full, None, 0),
+                Registered::Mine(_) => (RegisterCode::Mine, Some(asker.session), 0),
                 Registered::Held(port) => self.refuse(port, asker, wishes),
                 Registered::Awaited(gone) => {
                     let port = self.port_of_the_first(gone);
                     self.refuse(port, asker, wishes)
                 }
             };
-            failures.push(Failure { item, code, owner, place: None });
+            failures.push(Failure { item, code, owner, sequence, place: None });
         }
     }
 
@@ -160,16 +162,15 @@ impl Shard {
         port: Port,
         asker: &mut Asker<'_>,
         wishes: Wishes,
-    ) -> (RegisterCode, Option<u32>) {
+    ) -> (RegisterCode, Option<u32>, u64) {
         let owner = self.slots.session(port.slot);
         // A waiter of the same batch may be the asker itself.
         if owner == asker.session {
-            return (RegisterCode::Mine, Some(owner));
+            return (RegisterCode::Mine, Some(owner), 0);
         }
-        let mut is_short = false;
-        if wishes.subscribe {
-            is_short |= self.follow(Kind::Subscriber, port, asker) == Added::Full;
-        }
+        let is_followed =
+            wishes.subscribe && self.follow(Kind::Subscriber, port, asker) != Added::Full;
+        let mut is_short = wishes.subscribe && !is_followed;
         if wishes.wait {
             let may_hold = asker.ports_left > 0;
             let added = if may_hold { self.follow(Kind::Waiter, port, asker) } else { Added::Full };
@@ -182,7 +183,7 @@ impl Shard {
             (false, false, true) => RegisterCode::Draining,
             (false, false, false) => RegisterCode::Held,
         };
-        (code, Some(owner))
+        (code, Some(owner), if is_followed { port.sequence } else { 0 })
     }
 
     /// Gives the asker a place at the port, if it may have another.

@@ -48,6 +48,7 @@ impl Switch {
             item: failure.item,
             code: failure.code,
             owner: failure.place,
+            sequence: Sequence::from_bits(failure.sequence),
         });
         self.connections.answer(conn, |out| {
             protocol::write_reg_port_answer(out, id, &grants, named, listed);

@@ -153,7 +153,12 @@ impl Model {
         for (item, name) in (0..).zip(names) {
             let is_refused = self.fault == Fault::Refuses && item == 0;
             if is_refused || self.ports.contains_key(name) {
-                failures.push(RegisterFailure { item, code: RegisterCode::Held, owner: Some(0) });
+                failures.push(RegisterFailure {
+                    item,
+                    code: RegisterCode::Held,
+                    owner: Some(0),
+                    sequence: Sequence::NONE,
+                });
                 continue;
             }
             let mut shard = shard_of(name, self.shards);

@@ -183,7 +183,12 @@ fn ports_beyond_their_bound_are_refused_before_anything_is_asked_and_none_is_los
     let sent = rig.sent(1);
     let texts: Vec<_> = sent.iter().map(|(_id, text)| text.as_str()).collect();
     assert_eq!(texts, ["unregister b,c", "register d wait"]);
-    let waiting = RegisterFailure { item: 0, code: RegisterCode::Waiting, owner: Some(0) };
+    let waiting = RegisterFailure {
+        item: 0,
+        code: RegisterCode::Waiting,
+        owner: Some(0),
+        sequence: Sequence::NONE,
+    };
     let id = sent[1].0;
     rig.hear(1, |out| protocol::write_reg_port_answer(out, id, &[], [OTHER], [waiting]));
     rig.core.register(&["e", "f"], RegisterFlags::default(), rig.now).expect("there is room");
@@ -255,8 +260,10 @@ fn a_registration_that_leaves_no_subscription_takes_no_place_of_one() {
     let flags = RegisterFlags { subscribe: true, wait: false };
     rig.core.register(&["a", "b", "c"], flags, rig.now).expect("there is room");
     let (id, _text) = rig.only(1);
-    let failure = |item, code| RegisterFailure { item, code, owner: Some(0) };
-    let failures = [failure(1, RegisterCode::Held), failure(2, RegisterCode::Quota)];
+    let sequence = Sequence::new(0, 9);
+    let held = RegisterFailure { item: 1, code: RegisterCode::Held, owner: Some(0), sequence };
+    let (code, sequence) = (RegisterCode::Subscriptions, Sequence::NONE);
+    let failures = [held, RegisterFailure { item: 2, code, owner: Some(0), sequence }];
     let grants = [protocol::Grants { first: Sequence::new(0, 1), count: 1 }];
     rig.hear(1, |out| protocol::write_reg_port_answer(out, id, &grants, [OTHER], failures));
     assert!(matches!(rig.done(), Done::Registered(_)));
@@ -294,7 +301,12 @@ fn a_wait_that_the_switch_refuses_is_over_and_not_asked_for_again() {
     // One that was accepted, and is refused when it is asked for again, is told of.
     rig.core.register(&["b"], WAIT, rig.now).expect("there is room");
     let (id, _text) = rig.only(1);
-    let waiting = RegisterFailure { item: 0, code: RegisterCode::Waiting, owner: Some(0) };
+    let waiting = RegisterFailure {
+        item: 0,
+        code: RegisterCode::Waiting,
+        owner: Some(0),
+        sequence: Sequence::NONE,
+    };
     rig.hear(1, |out| protocol::write_reg_port_answer(out, id, &[], [OTHER], [waiting]));
     let Done::Registered(ports) = rig.done() else { panic!("a registration") };
     assert!(matches!(ports[0], Registered::Failed { code: RegisterCode::Waiting, .. }));

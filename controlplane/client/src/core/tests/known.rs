@@ -21,7 +21,12 @@ fn mine(rig: &mut Rig, calls: &[&str]) -> u32 {
     rig.connect();
     for (id, text) in rig.sent(1) {
         let count = text.split(',').count();
-        let mine = |item| RegisterFailure { item, code: RegisterCode::Mine, owner: Some(0) };
+        let mine = |item| RegisterFailure {
+            item,
+            code: RegisterCode::Mine,
+            owner: Some(0),
+            sequence: Sequence::NONE,
+        };
         let failures = (0..).take(count).map(mine);
         rig.hear(1, |out| protocol::write_reg_port_answer(out, id, &[], [OWN], failures));
     }

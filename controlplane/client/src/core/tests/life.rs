@@ -86,8 +86,12 @@ fn a_lost_connection_resumes_and_an_unanswered_registration_is_asked_for_again()
     let (id, text) = rig.only(1);
     assert_eq!(text, "register b");
     // It had been granted, and the answer was lost.
-    let mine =
-        protocol::RegisterFailure { item: 0, code: protocol::RegisterCode::Mine, owner: Some(0) };
+    let mine = protocol::RegisterFailure {
+        item: 0,
+        code: protocol::RegisterCode::Mine,
+        owner: Some(0),
+        sequence: protocol::Sequence::NONE,
+    };
     let owner = protocol::Owner { node: "n1", address: "" };
     rig.hear(1, |out| protocol::write_reg_port_answer(out, id, &[], [owner], [mine]));
     let (id, text) = rig.only(1);
@@ -264,7 +268,7 @@ fn the_late_words_of_a_connection_of_its_own_are_no_copy_of_the_client() {
     assert_eq!(rig.core.over(), None, "they came later than those of the next connection");
     rig.at(500);
     rig.connect();
-    assert!(grant.authority.remaining(rig.now) > Duration::ZERO);
+    assert!(grant.authority().remaining(rig.now) > Duration::ZERO);
     rig.error(0, &error(ErrorCode::Evicted, 1));
     assert_eq!(rig.core.over(), Some(&Over::Copied), "they come once");
 }

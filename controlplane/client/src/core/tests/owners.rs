@@ -215,7 +215,12 @@ fn a_port_that_is_waited_for_is_granted_over_a_new_master() {
     let flags = RegisterFlags { subscribe: false, wait: true };
     rig.core.register(&["a"], flags, rig.now).expect("there is room");
     let (id, _text) = rig.only(1);
-    let waiting = RegisterFailure { item: 0, code: RegisterCode::Waiting, owner: Some(0) };
+    let waiting = RegisterFailure {
+        item: 0,
+        code: RegisterCode::Waiting,
+        owner: Some(0),
+        sequence: Sequence::NONE,
+    };
     rig.hear(1, |out| protocol::write_reg_port_answer(out, id, &[], [OTHER], [waiting]));
     assert!(matches!(rig.done(), Done::Registered(_)));
     for slot in [0, 1] {
@@ -240,7 +245,12 @@ fn a_cancel_that_is_sent_late_does_not_end_a_later_wait_for_the_same_port() {
     let flags = RegisterFlags { subscribe: false, wait: true };
     rig.core.register(&["a"], flags, rig.now).expect("there is room");
     let (id, _text) = rig.only(1);
-    let waiting = RegisterFailure { item: 0, code: RegisterCode::Waiting, owner: Some(0) };
+    let waiting = RegisterFailure {
+        item: 0,
+        code: RegisterCode::Waiting,
+        owner: Some(0),
+        sequence: Sequence::NONE,
+    };
     rig.hear(1, |out| protocol::write_reg_port_answer(out, id, &[], [OTHER], [waiting]));
     for slot in [0, 1] {
         rig.core.handle_closed(rig.conns[&slot], broken(), rig.now);
@@ -266,7 +276,12 @@ fn a_wait_that_is_cancelled_before_its_answer_is_cancelled_after_it_too() {
     let texts: Vec<_> = sent.iter().map(|(_id, text)| text.as_str()).collect();
     assert_eq!(texts, ["cancel a", "register a wait"]);
     rig.hear(1, |out| protocol::write_cancel_wait_answer(out, sent[0].0, 0));
-    let waiting = RegisterFailure { item: 0, code: RegisterCode::Waiting, owner: Some(0) };
+    let waiting = RegisterFailure {
+        item: 0,
+        code: RegisterCode::Waiting,
+        owner: Some(0),
+        sequence: Sequence::NONE,
+    };
     rig.hear(1, |out| protocol::write_reg_port_answer(out, sent[1].0, &[], [OTHER], [waiting]));
     let texts: Vec<_> = rig.sent(1).into_iter().map(|(_id, text)| text).collect();
     // A cancel that ended nothing may mean that it was granted.

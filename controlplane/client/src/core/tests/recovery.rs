@@ -13,7 +13,12 @@ const WAIT: RegisterFlags = RegisterFlags { subscribe: false, wait: true };
 
 /// Refuses each item of a registration for this reason.
 fn refuse(rig: &mut Rig, id: u32, count: u32, code: RegisterCode, owner: Owner<'_>) {
-    let failures = (0..count).map(|item| RegisterFailure { item, code, owner: Some(0) });
+    let failures = (0..count).map(|item| RegisterFailure {
+        item,
+        code,
+        owner: Some(0),
+        sequence: Sequence::NONE,
+    });
     let failures: Vec<_> = failures.collect();
     rig.hear(1, |out| {
         protocol::write_reg_port_answer(out, id, &[], [owner], failures.iter().copied());

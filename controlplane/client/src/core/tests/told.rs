@@ -37,8 +37,9 @@ fn flush(rig: &mut Rig, notice: u64) {
 }
 
 /// The registration that left is refused, for another holds the port.
-fn held(rig: &mut Rig, id: u32) {
-    let held = RegisterFailure { item: 0, code: RegisterCode::Held, owner: Some(0) };
+fn held(rig: &mut Rig, id: u32, count: u64) {
+    let sequence = sequence(count);
+    let held = RegisterFailure { item: 0, code: RegisterCode::Held, owner: Some(0), sequence };
     rig.hear(1, |out| protocol::write_reg_port_answer(out, id, &[], [OTHER], [held]));
 }
 
@@ -140,13 +141,13 @@ fn a_registration_that_subscribes_and_is_overtaken_by_a_flush_says_that_it_is_lo
     let (id, _text) = rig.only(1);
     flush(&mut rig, 1);
     assert!(rig.events().is_empty(), "it is not known yet whether there is a subscription");
-    held(&mut rig, id);
+    held(&mut rig, id, 5);
     assert!(matches!(rig.done(), Done::Registered(_)));
     assert_eq!(rig.events(), ["subscriptions lost"]);
     // One that leaves after the flush is none of it.
     rig.core.register(&["a"], FOLLOW, rig.now).expect("there is room");
     let (id, _text) = rig.only(1);
-    held(&mut rig, id);
+    held(&mut rig, id, 7);
     gone(&mut rig, 2, 7, "a");
     assert_eq!(rig.events(), ["gone a 5.0.7"]);
 }
@@ -211,7 +212,26 @@ fn a_grant_that_ends_before_the_registration_is_answered_is_told_after_the_answe
     let (id, _text) = rig.only(1);
     gone(&mut rig, 1, 5, "a");
     assert!(rig.events().is_empty());
-    held(&mut rig, id);
+    held(&mut rig, id, 5);
+    assert_eq!(rig.events(), ["gone a 5.0.5"]);
+}
+
+#[test]
+fn the_end_of_an_older_grant_is_not_that_of_the_one_that_a_registration_subscribes_to() {
+    let mut rig = Rig::connected();
+    subscribe(&mut rig, "a", 4);
+    rig.events();
+    rig.core.register(&["a"], FOLLOW, rig.now).expect("there is room");
+    let (id, _text) = rig.only(1);
+    // The end of the older one overtakes the answer.
+    gone(&mut rig, 1, 4, "a");
+    assert_eq!(rig.events(), ["gone a 5.0.4"]);
+    held(&mut rig, id, 5);
+    assert!(rig.events().is_empty(), "the port is held by the next grant");
+    // And one that comes later still is no news either.
+    gone(&mut rig, 2, 4, "a");
+    assert!(rig.events().is_empty());
+    gone(&mut rig, 3, 5, "a");
     assert_eq!(rig.events(), ["gone a 5.0.5"]);
 }
 

@@ -17,7 +17,12 @@ fn ask(rig: &mut Rig, names: &[&str]) -> u64 {
 /// The first so many items of a registration fail with one code.
 fn fail(rig: &mut Rig, id: u32, code: RegisterCode, count: u32) {
     let owner = if code == RegisterCode::Mine { OWN } else { OTHER };
-    let failures = (0..count).map(|item| RegisterFailure { item, code, owner: Some(0) });
+    let failures = (0..count).map(|item| RegisterFailure {
+        item,
+        code,
+        owner: Some(0),
+        sequence: Sequence::NONE,
+    });
     let failures: Vec<_> = failures.collect();
     rig.hear(1, |out| protocol::write_reg_port_answer(out, id, &[], [owner], failures));
 }

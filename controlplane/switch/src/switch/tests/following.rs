@@ -1,6 +1,6 @@
 //! Subscribers and waiters: who is told what, in which order, and what if they do not listen.
 
-use protocol::RequestKind;
+use protocol::{RegisterFlags, RequestKind};
 
 use super::bed::{
     Bed, PLAIN, SUBSCRIBE, WAIT, bare, cancel, config, open_entry, query, reg, relet, unreg,
@@ -25,7 +25,7 @@ fn a_subscriber_is_told_once_and_before_the_next_owner_is_answered() {
     let mut bed = Bed::new();
     let [a, b, c] = three(&mut bed);
     assert_eq!(bed.ask(a, reg(&["p"], PLAIN)), "reg 1*1");
-    assert_eq!(bed.ask(b, reg(&["p"], SUBSCRIBE)), "reg 0:Held(a)");
+    assert_eq!(bed.ask(b, reg(&["p"], SUBSCRIBE)), "reg 0:Held(a 1)");
     assert_eq!(bed.ask(c, query(&["p"], true)), "query 1@a");
     assert_eq!(bed.ask(c, query(&["p"], true)), "query 1@a");
     assert_eq!(bed.ask(a, unreg(&[("p", 1)])), "unreg");
@@ -248,9 +248,30 @@ fn places_have_a_bound_for_each_node() {
     assert_eq!(bed.ask(b, query(&["p", "q", "r"], true)), "error Quota 2 subscriptions");
     assert_eq!(bed.ask(b, unsubscribe(&["p", "q", "r"])), "unsubscribed 0");
     let answer = bed.ask(b, reg(&["p", "q", "r"], SUBSCRIBE));
-    assert_eq!(answer, "reg 0:Held(a) 1:Held(a) 2:Subscriptions(a)");
+    assert_eq!(answer, "reg 0:Held(a 1) 1:Held(a 2) 2:Subscriptions(a)");
     let answer = bed.ask(b, reg(&["p", "q"], WAIT));
     assert_eq!(answer, "reg 0:Waiting(a) 1:Subscriptions(a)");
+}
+
+#[test]
+fn a_registration_that_subscribes_says_to_which_grant() {
+    let mut bed = with_quota(Quota { waiting_max: 0, ..Quota::default() });
+    let [a, b, c] = three(&mut bed);
+    let both = RegisterFlags { subscribe: true, wait: true };
+    assert_eq!(bed.ask(a, reg(&["p", "q"], PLAIN)), "reg 1*2");
+    assert_eq!(bed.ask(b, reg(&["q", "new", "q"], SUBSCRIBE)), "reg 3*1 0:Held(a 2) 2:Held(a 2)");
+    assert_eq!(bed.ask(b, reg(&["new"], SUBSCRIBE)), "reg 0:Mine(b)");
+    // The subscription stands where the place in the queue was not given.
+    assert_eq!(bed.ask(b, reg(&["p"], both)), "reg 0:Subscriptions(a 1)");
+    // What is subscribed to is the grant of this moment, not one that was seen before.
+    assert_eq!(bed.ask(a, unreg(&[("q", 2)])), "unreg");
+    assert_eq!(bed.ask(a, reg(&["q"], PLAIN)), "reg 4*1");
+    assert_eq!(bed.heard(b), ["gone #1 2=q Released"]);
+    assert_eq!(bed.ask(b, reg(&["q"], SUBSCRIBE)), "reg 0:Held(a 4)");
+    let newer = bed.receiver("a", 2);
+    assert_eq!(bed.ask(c, reg(&["q"], SUBSCRIBE)), "reg 0:Draining(a 4)");
+    assert_eq!(bed.ask(c, reg(&["q"], PLAIN)), "reg 0:Draining(a)");
+    assert_eq!(bed.ask(newer, reg(&["p"], WAIT)), "reg 0:Subscriptions(a)");
 }
 
 #[test]

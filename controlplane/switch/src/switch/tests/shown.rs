@@ -127,7 +127,11 @@ fn show_reg(reg: RegPortAnswer<'_>) -> String {
     for failure in reg.failures {
         write!(text, " {}:{:?}", failure.item, failure.code).unwrap();
         if let Some(at) = failure.owner {
-            write!(text, "({})", owners[at as usize].node).unwrap();
+            let node = owners[at as usize].node;
+            match failure.sequence {
+                Sequence::NONE => write!(text, "({node})").unwrap(),
+                sequence => write!(text, "({node} {})", number(sequence)).unwrap(),
+            }
         }
     }
     text

@@ -10,6 +10,9 @@ use crate::connection::ConnId;
 /// How long a silent session keeps its ports.
 const EXCLUSION: Duration = Duration::from_secs(3);
 
+/// In an answer: a sequence that was not seen yet.
+pub(super) const UNSEEN: &str = "unseen";
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
     Live,
@@ -200,11 +203,14 @@ impl Rules {
         for (item, name) in held {
             let port = self.ports.get_mut(name).expect("it was held a moment ago");
             let owner = &self.sessions[port.owner];
+            let mut followed = String::new();
             let code = if port.owner == session {
                 "Mine"
             } else {
                 if subscribe {
                     port.subscribers.insert(session);
+                    let sequence = port.sequence.map_or(UNSEEN.to_owned(), |seen| seen.to_string());
+                    followed = format!(" {sequence}");
                 }
                 if wait && !port.waiters.contains(&session) {
                     port.waiters.push(session);
@@ -215,7 +221,7 @@ impl Rules {
                     (false, _) => "Held",
                 }
             };
-            text.push_str(&format!(" {item}:{code}({})", owner.node));
+            text.push_str(&format!(" {item}:{code}({}{followed})", owner.node));
         }
         text
     }

@@ -8,7 +8,7 @@ use protocol::{
 
 use super::super::bed::{Bed, bare, bye, config, hello, open_entry, relet};
 use super::super::shown::show;
-use super::rules::{Notice, Rules, Session, State};
+use super::rules::{Notice, Rules, Session, State, UNSEEN};
 use super::slow::{self, Slow};
 use super::watched::Watcher;
 use crate::config::SwitchConfig;
@@ -381,7 +381,8 @@ impl Run {
     fn expect_answer(&mut self, conn: ConnId, expected: &str) {
         let lines = self.bed.clients[conn.0 as usize].inbox.clone();
         let heard = heard(&lines);
-        assert_eq!(heard.answers, [expected]);
+        assert_eq!(heard.answers.len(), 1, "{:?}", heard.answers);
+        assert_eq!(seen(&heard.answers[0], expected), expected);
         let pushes_only = without_answers(&lines);
         self.bed.clients[conn.0 as usize].inbox = pushes_only;
     }
@@ -457,6 +458,21 @@ impl Run {
         heard.sort();
         assert_eq!(heard, expected, "session {index}");
     }
+}
+
+/// An answer as the rules would have it: a sequence that they have not seen is not told.
+fn seen(answer: &str, expected: &str) -> String {
+    if !expected.contains(UNSEEN) {
+        return answer.to_owned();
+    }
+    let words = answer.split(' ').zip(expected.split(' ').map(Some).chain(std::iter::repeat(None)));
+    let words = words.map(|(word, expected)| match expected.and_then(|e| e.strip_prefix(UNSEEN)) {
+        Some(end) if word.trim_end_matches(end).parse::<u64>().is_ok_and(|seen| seen > 0) => {
+            format!("{UNSEEN}{end}")
+        }
+        Some(_) | None => word.to_owned(),
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 const LIMITS: Limits = Limits::DEFAULT;
