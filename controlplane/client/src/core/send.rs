@@ -11,7 +11,7 @@ use super::conn::{Action, ConnId, Flight, Solo};
 use crate::error::{CallError, Over, RequestError};
 use crate::event::Event;
 use crate::limits::{
-    BACKOFF_MAX, BATCH_DELAY, BATCH_LEN, DEFERRED_MAX, FLIGHTS_MAX, OUTGOING_LEN_MAX, RETRY_FIRST,
+    BACKOFF_MAX, BATCH_DELAY, DEFERRED_MAX, FLIGHTS_MAX, FLUSH_LEN, OUTGOING_LEN_MAX, RETRY_FIRST,
     RETRY_MAX,
 };
 
@@ -67,7 +67,7 @@ impl Core {
             return;
         };
         let is_due = conn.flights.is_empty()
-            || slot.lanes.len() >= BATCH_LEN
+            || slot.lanes.len() >= FLUSH_LEN
             || slot.lanes.due(BATCH_DELAY).is_some_and(|due| due <= now);
         let id = conn.id;
         if is_due {
