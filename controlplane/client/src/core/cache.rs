@@ -180,3 +180,16 @@ impl Cache {
         self.index.len()
     }
 }
+
+#[cfg(test)]
+impl Cache {
+    /// All owners, none of which counts as used.
+    pub(super) fn owners(&self) -> impl Iterator<Item = (&str, &Owner)> {
+        self.entries.iter().flatten().map(|entry| (&*entry.name, &entry.owner))
+    }
+
+    /// Ports for which questions are under way.
+    pub(super) fn pending_len(&self) -> usize {
+        self.pending.len()
+    }
+}

@@ -10,6 +10,7 @@ mod owners;
 mod pool;
 mod reach;
 mod recovery;
+mod served;
 mod told;
 mod waits;
 

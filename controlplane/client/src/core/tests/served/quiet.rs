@@ -1,0 +1,85 @@
+//! What must hold when nothing has gone wrong for a while and nothing is under way.
+
+use super::world::World;
+use super::{HOT, ensure};
+
+impl World {
+    /// Everybody is there, has heard everything, and believes what is true.
+    pub(super) fn check_quiet(&mut self) -> Result<(), String> {
+        let bulk = self.server.bulk();
+        for index in 0..self.users.len() {
+            let user = &self.users[index];
+            if user.is_over {
+                continue;
+            }
+            let node = &user.node;
+            ensure(user.core.is_connected(), || {
+                format!("{node} is not connected: {:?}", user.core.trouble())
+            })?;
+            ensure(user.calls.is_empty(), || format!("{node} awaits {:?}", user.calls))?;
+            let heard = user.heard(&mut self.wires);
+            let is_whole = heard == Some(self.server.step) || !user.core.has_session();
+            ensure(is_whole, || format!("{node} heard {heard:?} of {}", self.server.step))?;
+            for (index, call) in &user.waits {
+                let holder = self.server.holder(*index);
+                ensure(*index >= HOT || holder.is_some(), || {
+                    format!("{node} waits by call {call} for port {index}, which is free")
+                })?;
+            }
+            for (index, sequence) in user.bulk_owners(&self.names) {
+                let holder = bulk.get(index).and_then(|holder| holder.as_ref());
+                ensure(holder.is_some_and(|holder| holder.0 == sequence), || {
+                    format!("{node} believes in {sequence:?} of bulk port {index}: {holder:?}")
+                })?;
+            }
+            *self.tallies.entry("clients that were quiet").or_default() += 1;
+        }
+        self.check_held()
+    }
+
+    /// Nothing is held that nobody knows of.
+    fn check_held(&self) -> Result<(), String> {
+        for index in 0..HOT {
+            let Some(holder) = self.server.holder(index) else {
+                continue;
+            };
+            let mut users = self.users.iter().filter(|user| !user.is_over);
+            let is_known = users.any(|user| user.node == holder.node && user.has(holder.token));
+            ensure(is_known, || format!("nobody has the guard of port {index}: {holder:?}"))?;
+        }
+        Ok(())
+    }
+
+    /// Adds what clients and switches have counted.
+    pub(super) fn count(&mut self) {
+        let client = |of: fn(&crate::Counters) -> u64| {
+            self.users.iter().map(|user| of(user.core.counters())).sum::<u64>()
+        };
+        let counts = [
+            ("answers that a notice overtook", client(|each| each.queries_overtaken)),
+            ("requests that were sent again", client(|each| each.requests_resent)),
+            ("requests that had to wait", client(|each| each.requests_deferred)),
+            ("owners that left for others", client(|each| each.cache_evicted)),
+            ("notices that were missed in their count", client(|each| each.notice_gaps)),
+            ("flushes", self.server.counted(|each| each.flushes)),
+            ("notices that did not fit", self.server.counted(|each| each.notices_overflowed)),
+            ("grants that were taken back", self.server.counted(|each| each.grants_taken_back)),
+            ("sessions that lapsed", self.server.counted(|each| each.sessions_lapsed)),
+            ("sessions that went on", self.server.counted(|each| each.sessions_resumed)),
+        ];
+        for (what, count) in counts {
+            *self.tallies.entry(what).or_default() += count;
+        }
+    }
+
+    /// A client drops all guards that it has.
+    pub(super) fn let_all_go(&mut self, index: usize) -> Result<(), String> {
+        let now = self.now;
+        let user = &mut self.users[index];
+        let guards = std::mem::take(&mut user.guards).into_iter();
+        for guard in guards.chain(std::mem::take(&mut user.bulk)) {
+            user.drop_guard(&guard, now);
+        }
+        self.settle(index)
+    }
+}
