@@ -3,7 +3,8 @@
 
 It is three things: an example for who writes a client in another language, a client for tests,
 and a small command line. Since it is for tests it believes nothing: whatever the switch sends that
-the page does not allow is a `Violation`, with the byte at which it went wrong.
+the page does not allow is a `Violation`, with the byte at which it went wrong. What the page leaves
+to later versions (pushes, codes, flags) it skips or passes on as what it does not know.
 
 From the bottom up: fields and frames (`encode`, `decode`), what an answer may say to its request
 (`check_answer`), `Connection` (one TCP or TLS connection, pipelined), `Session` (what a node does:
@@ -77,7 +78,9 @@ class Refused(BypssError):
 
     def __init__(self, body):
         self.closes, self.number, self.hint = bool(body.closes), body.number, body.hint
-        parts = [body.message, f"number {body.number}" if body.number else "",
+        self.code = body.code
+        parts = ["" if body.code in ERRORS else f"the code {body.code} of a later version",
+                 body.message, f"number {body.number}" if body.number else "",
                  f"hint {body.hint!r}" if body.hint else ""]
         super().__init__(", ".join(part for part in parts if part) or "no more is said")
 
@@ -276,7 +279,7 @@ Welcome = frame(0x81, "Welcome", True, version=one_of(U16, VERSION), role=one_of
                 map_version=U64, groups=U16, group=U16, lease_ms=U32, exclusion_ms=U32,
                 frame_len_max=U32, items_max=U32, message_len_max=U32, switch=NAME)
 WaitMsg = frame(0x02, "WaitMsg")
-WaitMsgAnswer = frame(0x82, "WaitMsgAnswer", state=one_of(U8, 0, 1), notice=U64)
+WaitMsgAnswer = frame(0x82, "WaitMsgAnswer", state=U8, notice=U64)
 Relet = frame(0x03, "Relet", relet=U64)
 ReletAnswer = frame(0x83, "ReletAnswer", True, relet=U64, lease_ms=U32)
 Yield = frame(0x0D, "Yield")
@@ -285,12 +288,11 @@ Bye = frame(0x0E, "Bye", ends=one_of(U8, 0, 1))
 ByeAnswer = frame(0x8E, "ByeAnswer")
 RegPort = frame(0x04, "RegPort", names=NAMES)
 RegPortAnswer = frame(0x84, "RegPortAnswer", grants=rows("Grants", U8, first=U64, count=U32),
-                      owners=OWNERS, failures=rows("Failure", item=U32,
-                                                   code=one_of(U8, *range(1, 9)), owner=U32,
+                      owners=OWNERS, failures=rows("Failure", item=U32, code=U8, owner=U32,
                                                    sequence=U64))
 UnregPort = frame(0x05, "UnregPort", ports=columns("Unreg", sequence=U64, name=NAME))
 UnregPortAnswer = frame(0x85, "UnregPortAnswer",
-                        failures=rows("UnregFailure", item=U32, code=one_of(U8, 1, 2, 3)))
+                        failures=rows("UnregFailure", item=U32, code=U8))
 QueryPort = frame(0x06, "QueryPort", names=NAMES)
 QueryPortAnswer = frame(0x86, "QueryPortAnswer", owners=OWNERS,
                         ports=columns("Found", sequence=U64, owner=U32))
@@ -300,7 +302,7 @@ Unsubscribe = frame(0x0C, "Unsubscribe", names=NAMES)
 UnsubscribeAnswer = frame(0x8C, "UnsubscribeAnswer", count=U32)
 QueryNode = frame(0x0F, "QueryNode", names=NAMES)
 QueryNodeAnswer = frame(0x8F, "QueryNodeAnswer", nodes=rows(
-    "NodeState", state=one_of(U8, 0, 1, 2), address=ADDRESS, lease_ms=U32, ports=U64))
+    "NodeState", state=U8, address=ADDRESS, lease_ms=U32, ports=U64))
 Send = frame(0x07, "Send", messages=rows("Outgoing", least=1, name=NAME, blob=BLOB))
 SendAnswer = frame(0x87, "SendAnswer", delivered=U32, nobody=U32, dropped=U32)
 SendMany = frame(0x08, "SendMany", blob=BLOB, names=NAMES)
@@ -310,30 +312,32 @@ BroadcastAnswer = frame(0x89, "BroadcastAnswer", delivered=U32, nobody=U32, drop
 Messages = frame(0x41, "Messages", messages=rows("Incoming", least=1, sequence=U64, blob=BLOB))
 Grant = frame(0x42, "Grant", notice=U64, grants=rows("Granted", least=1, sequence=U64, name=NAME))
 PortGone = frame(0x43, "PortGone", notice=U64, ports=rows(
-    "Gone", least=1, reason=one_of(U8, 1, 2, 3, 4), sequence=U64, name=NAME))
-Flush = frame(0x44, "Flush", notice=U64, reason=one_of(U8, 1, 2))
+    "Gone", least=1, reason=U8, sequence=U64, name=NAME))
+Flush = frame(0x44, "Flush", notice=U64, reason=U8)
 SwitchLeaving = frame(0x45, "SwitchLeaving", reason=U8, hint=TEXT)
-Events = frame(0x46, "Events", events=rows("Event", least=1, event=one_of(U8, 0, 1, 2, 3),
-                                           sequence=U64, node=NODE_ID, name=NAME))
+Events = frame(0x46, "Events", events=rows("Event", least=1, event=U8, sequence=U64, node=NODE_ID,
+                                           name=NAME))
 Ping = frame(0x10, "Ping")
 PingAnswer = frame(0x90, "PingAnswer")
 Status = frame(0x20, "Status")
 StatusAnswer = frame(0xA0, "StatusAnswer", values=rows("Value", key=NAME, value=U64))
 ListNodes = frame(0x21, "ListNodes", cursor=U64, count_max=U32)
 ListNodesAnswer = frame(0xA1, "ListNodesAnswer", cursor=U64, entries=rows(
-    "ListedNode", node=NODE_ID, address=ADDRESS, session=ID, state=one_of(U8, 1, 2), lease_ms=U32,
+    "ListedNode", node=NODE_ID, address=ADDRESS, session=ID, state=U8, lease_ms=U32,
     ports=U64, queued_bytes=U64))
 ListPorts = frame(0x22, "ListPorts", cursor=U64, count_max=U32, prefix=TEXT)
 ListPortsAnswer = frame(0xA2, "ListPortsAnswer", cursor=U64, entries=rows(
     "ListedPort", sequence=U64, node=NODE_ID, name=NAME))
 DropNode = frame(0x23, "DropNode", node=NODE_ID)
-DropNodeAnswer = frame(0xA3, "DropNodeAnswer", state=one_of(U8, 0, 1))
+DropNodeAnswer = frame(0xA3, "DropNodeAnswer", state=U8)
 Watch = frame(0x24, "Watch", prefix=TEXT)
 WatchAnswer = frame(0xA4, "WatchAnswer")
-Error = frame(0xFF, "Error", code=one_of(U16, *ERRORS), closes=one_of(U8, 0, 1), number=U64,
+Error = frame(0xFF, "Error", code=U16, closes=one_of(U8, 0, 1), number=U64,
               hint=TEXT, message=TEXT)
 
 Frame = namedtuple("Frame", "flags id body")
+# A push of a later version, which a client skips.
+UnknownPush = namedtuple("UnknownPush", "kind data")
 
 
 def encode(body, number=0, flags=0):
@@ -349,6 +353,8 @@ def decode(data):
     length, kind, flags, reserved, number = (reader.uint(width) for width in (4, 1, 1, 2, 4))
     if length != len(data):
         reader.fail(f"a length of {length} in a frame of {len(data)} bytes", 0)
+    if kind not in FRAMES and 0x40 <= kind < 0x80:
+        return Frame(flags, number, UnknownPush(kind, data[HEADER_LEN:]))
     if kind not in FRAMES:
         reader.fail(f"the kind {kind:#x}, which there is not", 4)
     # Bits 0 to 3 are for later versions to use without our leave, bits 4 to 7 are not.
@@ -391,6 +397,13 @@ REG_CODES = {1: "Held", 2: "Mine", 3: "Draining", 4: "Waiting", 5: "Quota", 6: "
 OWNED_CODES = (1, 2, 3, 4, 8)
 FOLLOWED_CODES = (1, 3, 4)
 UNREG_CODES = {1: "Free", 2: "NotMine", 3: "Stale"}
+NODE_STATES = {0: "unknown", 1: "live", 2: "draining"}
+EVENTS = {0: "missing", 1: "registered", 2: "released", 3: "lost"}
+
+
+def code_name(names, code):
+    """The name of a code; one of a later version is kept as its number."""
+    return names.get(code, f"code {code}")
 
 
 def must(holds, why):
@@ -432,19 +445,22 @@ def registrations(names, flags, answer, shards):
             following[shard] += 1
             left[shard] -= 1
             continue
-        code, owned = failure.code, failure.code in OWNED_CODES
+        code, state = failure.code, code_name(REG_CODES, failure.code)
+        # Whether a code of a later version names an owner is for the answer to say.
+        owned = code in OWNED_CODES or code not in REG_CODES and failure.owner != FREE
         must(failure.owner < len(answer.owners) if owned else failure.owner == FREE,
-             f"the owner index {failure.owner:#x} with {REG_CODES[code]}")
+             f"the owner index {failure.owner:#x} with {state}")
         must(not (code == 4 and not flags & WAIT or code == 8 and not flags & (SUBSCRIBE | WAIT)
                   or code in (1, 3) and flags & WAIT),
-             f"{REG_CODES[code]} for {name!r}, which the flags {flags} do not allow")
+             f"{state} for {name!r}, which the flags {flags} do not allow")
         followed = flags & SUBSCRIBE and code in FOLLOWED_CODES
-        must(failure.sequence if followed else not failure.sequence or flags & SUBSCRIBE and code == 8,
-             f"the sequence {failure.sequence:#x} with {REG_CODES[code]} and the flags {flags}")
+        open_ended = flags & SUBSCRIBE and (code == 8 or code not in REG_CODES)
+        must(failure.sequence if followed else not failure.sequence or open_ended,
+             f"the sequence {failure.sequence:#x} with {state} and the flags {flags}")
         if failure.sequence:
             check_sequence(failure.sequence, name, shards)
         owner = Owner(*answer.owners[failure.owner]) if owned else None
-        results.append(Registration(name, REG_CODES[code], failure.sequence, owner))
+        results.append(Registration(name, state, failure.sequence, owner))
     must(not any(left.values()), f"grants that no item is left for: {left}")
     return results
 
@@ -463,6 +479,13 @@ def lookups(names, answer, shards):
         check_sequence(found.sequence, name, shards)
         results.append(Lookup(name, "owned", found.sequence, Owner(*answer.owners[found.owner])))
     return results
+
+
+def answer_len_max(request):
+    """Bytes that the answer to a batch may have whatever `frame_len_max` is: what was done must be
+    answered. No item names more than one owner."""
+    items = request[-1] if request and isinstance(request[-1], (list, tuple)) else ()
+    return 4096 + (17 + 322) * len(items)
 
 
 def check_answer(request, flags, answer, shards):
@@ -522,6 +545,7 @@ class Connection:
         self._pending, self._answers = {}, {}
         self._reading, self._failed, self._number, self._frames = False, None, 1, 0
         self.reports = collections.deque(maxlen=64)  # errors about requests that wanted no answer
+        self.skipped = 0  # pushes of later versions
         try:
             self._begin(node, role, session, address, secret, cluster, epoch_seen)
         except BaseException:
@@ -579,8 +603,8 @@ class Connection:
 
     @staticmethod
     def _refusal(got, early=False):
-        error = ERRORS[got.body.code](got.body)
-        closes = ERROR_CLOSES[type(error).__name__]
+        error = ERRORS.get(got.body.code, Refused)(got.body)
+        closes = ERROR_CLOSES.get(type(error).__name__)
         must(early or closes in (None, error.closes), f"closes {error.closes} in the error {error}")
         return error
 
@@ -593,12 +617,22 @@ class Connection:
         ready = poll.poll(None if left is None else left * 1000)
         return ready[0][1] if ready else 0
 
+    def _check_len(self, length):
+        """Judges a frame by its first 12 bytes, so that no more of one that is too long is kept."""
+        most, number = self._len_max, int.from_bytes(self._in[8:12], "little")
+        if length > most and 0x80 <= self._in[4] < 0xFF:
+            with self._state:
+                pending = self._pending.get(number)
+            if pending:
+                most = max(most, answer_len_max(pending.request))
+        must(length <= most, f"a frame of {length} bytes; at most {most} are allowed")
+
     def _next_frame(self, deadline):
         while True:
-            if len(self._in) >= 4:
-                length = int.from_bytes(self._in[:4], "little")
-                must(HEADER_LEN <= length <= self._len_max,
-                     f"a frame of {length} bytes; {HEADER_LEN} to {self._len_max} are allowed")
+            length = int.from_bytes(self._in[:4], "little")
+            must(len(self._in) < 4 or length >= HEADER_LEN, f"a frame of {length} bytes")
+            if len(self._in) >= HEADER_LEN:
+                self._check_len(length)
                 if len(self._in) >= length:
                     data = bytes(self._in[:length])
                     del self._in[:length]
@@ -652,6 +686,9 @@ class Connection:
 
     def _push(self, got):
         body = got.body
+        if isinstance(body, UnknownPush):
+            self.skipped += 1
+            return
         must(not isinstance(body, Greeting), "a second greeting")
         if isinstance(body, (Grant, PortGone)):
             for item in body[1]:
@@ -814,6 +851,7 @@ Message = namedtuple("Message", "name token data")  # a broadcast has neither na
 PortGranted = namedtuple("PortGranted", "name token")
 PortIsGone = namedtuple("PortIsGone", "name token reason")
 CacheFlushed = namedtuple("CacheFlushed", "reason")  # of `FLUSH`; 0: a gap between notices
+WaitLost = namedtuple("WaitLost", "name state")  # asked for again, as after `FLUSH`, and refused
 Leaving = namedtuple("Leaving", "reason hint")
 Ended = namedtuple("Ended", "error")
 # After these the session is over; after anything else it may be resumed.
@@ -864,7 +902,9 @@ class Session:
         self._names, self._cache, self._flights = {}, {}, []
         self._held = collections.deque()  # messages of grants whose answer is still on its way
         self._notice, self._receive, self._send, self._threads = None, None, None, []
+        self._told = set()  # sequences of grants that `events` has told of
         self._lock, self._owning, self._stop = threading.RLock(), threading.Lock(), None
+        self._lost = threading.Event()  # notices were lost, and a `GRANT` may have been among them
 
     # Its beginning and end.
 
@@ -890,7 +930,7 @@ class Session:
             if isinstance(answer, WaitMsgAnswer):
                 with self._lock:
                     self._notice = answer.notice
-                    if answer.state == 0:
+                    if answer.state != 1:
                         self._forget()
                     self._extend(sent, welcome.lease_ms)
             answers.append(answer)
@@ -906,6 +946,11 @@ class Session:
                 thread.start()
             self._send = self._connect(self.endpoint, epoch_seen=self._epoch, **hello)
             must(self._send.welcome.epoch == self._epoch, "two connections with two epochs")
+            if self.resumed:
+                self._lost.set()
+            again = threading.Thread(target=self._wait_again_all, args=(self._stop,), daemon=True)
+            self._threads.append(again)
+            again.start()
         except BaseException:
             self.disconnect()
             raise
@@ -929,12 +974,14 @@ class Session:
         """Ends the connections and not the session: its ports stay until the switch's exclusion."""
         if self._stop:
             self._stop.set()
+        self._lost.set()  # wakes who waits for it
         for connection in (self._send, self._receive):
             if connection:
                 connection.close()
         for thread in self._threads:
             thread.join(self._timeout_s)
         self._threads, self._send, self._receive = [], None, None
+        self._lost.clear()
 
     def __enter__(self):
         return self.open()
@@ -969,6 +1016,34 @@ class Session:
             except BypssError:
                 return
 
+    def _wait_again_all(self, stop):
+        """A thread of its own: who reads the notices must not wait for another answer."""
+        while self._lost.wait() and not stop.is_set():
+            self._lost.clear()
+            try:
+                self._wait_again()
+            except Refused as error:
+                if error.closes:
+                    return
+                stop.wait(0.1)  # `Busy`, or the grace of a new master
+                self._lost.set()
+            except BypssError:
+                return
+
+    def _wait_again(self):
+        """Asks again for what was waited for: its grant or its place in the queue may be lost."""
+        with self._owning:
+            with self._lock:
+                names = sorted(self.waiting)
+            for result in self._register(names, WAIT):
+                with self._lock:
+                    token = self.grants.get(result.name)
+                    if token:
+                        self._tell_granted(result.name, token.sequence)
+                    elif result.state not in ("Waiting", "Mine"):
+                        self.waiting.discard(result.name)
+                        self._tell(WaitLost(result.name, result.state))
+
     def _extend(self, sent, lease_ms):
         """The lease runs from the sending: the answer says nothing about how long it took."""
         with self._lock:
@@ -1002,6 +1077,7 @@ class Session:
                 if body.notice > self._notice:
                     self._drop_cache()
                     self._tell(CacheFlushed(0))
+                    self._lost.set()
                 self._notice = body.notice + (1 if isinstance(body, Flush) else len(body[1]))
             if isinstance(body, Messages):
                 for item in body.messages:
@@ -1009,17 +1085,24 @@ class Session:
             elif isinstance(body, Grant):
                 for item in body.grants:
                     self._grant(item.name, item.sequence)
-                    self._tell(PortGranted(item.name, Token(self._epoch, item.sequence)))
+                    self._tell_granted(item.name, item.sequence)
             elif isinstance(body, PortGone):
                 for item in body.ports:
                     self._handle_gone(item)
             elif isinstance(body, Flush):
                 self._drop_cache()
                 self._tell(CacheFlushed(body.reason))
+                self._lost.set()
             elif isinstance(body, SwitchLeaving):
                 self._tell(Leaving(body.reason, body.hint))
             else:
                 must(False, f"{type(body).__name__} on a receive connection")
+
+    def _tell_granted(self, name, sequence):
+        """Once a grant, whether its push or the answer to asking again came first."""
+        if sequence not in self._told:
+            self._told.add(sequence)
+            self._tell(PortGranted(name, Token(self._epoch, sequence)))
 
     def _handle_message(self, sequence, data):
         if not sequence:
@@ -1047,7 +1130,7 @@ class Session:
         if before and before.sequence >= sequence:
             return
         if before:
-            self._names.pop(before.sequence, None)
+            self._release(name)
         self.grants[name], self._names[sequence] = Token(self._epoch, sequence), name
         held, self._held = self._held, collections.deque()
         for sequence, data in held:
@@ -1057,6 +1140,7 @@ class Session:
         token = self.grants.pop(name, None)
         if token:
             self._names.pop(token.sequence, None)
+            self._told.discard(token.sequence)
 
     def _drop_cache(self):
         self._cache.clear()
@@ -1067,7 +1151,7 @@ class Session:
         """The session is new to the switch, or over: nothing that it had is left."""
         with self._lock:
             self._drop_cache()
-            for thing in (self.grants, self._names, self.waiting, self._held):
+            for thing in (self.grants, self._names, self._told, self.waiting, self._held):
                 thing.clear()
 
     # Requests.
@@ -1087,22 +1171,25 @@ class Session:
 
     def register(self, names, subscribe=False, wait=False):
         """Takes ports; a `Registration` for each name, in their order."""
-        results, flags = [], SUBSCRIBE * subscribe | WAIT * wait
         with self._owning:
-            for batch in self._batches(names, name_len):
-                answer = self.call(RegPort(batch), flags)
-                batch = registrations(batch, flags, answer, self._send.welcome.shards)
-                with self._lock:
-                    for result in batch:
-                        if result.state == "granted":
-                            self._grant(result.name, result.sequence)
-                        elif result.state == "Waiting" and result.name not in self.grants:
-                            self.waiting.add(result.name)
-                results += batch
-            strange = [result.name for result in results
-                       if result.state == "Mine" and result.name not in self.grants]
-            if strange:
-                self.adopt(strange)
+            return self._register(names, SUBSCRIBE * subscribe | WAIT * wait)
+
+    def _register(self, names, flags):
+        results = []
+        for batch in self._batches(names, name_len):
+            answer = self.call(RegPort(batch), flags)
+            batch = registrations(batch, flags, answer, self._send.welcome.shards)
+            with self._lock:
+                for result in batch:
+                    if result.state == "granted":
+                        self._grant(result.name, result.sequence)
+                    elif result.state == "Waiting" and result.name not in self.grants:
+                        self.waiting.add(result.name)
+            results += batch
+        strange = [result.name for result in results
+                   if result.state == "Mine" and result.name not in self.grants]
+        if strange:
+            self.adopt(strange)
         return results
 
     def adopt(self, names):
@@ -1118,10 +1205,11 @@ class Session:
     def cancel_wait(self, names):
         """How many waited and do so no more. For any other a `PortGranted` came, or will."""
         count = 0
-        for batch in self._batches(names, name_len):
-            count += self.call(CancelWait(batch)).count
-            with self._lock:
-                self.waiting.difference_update(batch)
+        with self._owning:  # or they are asked for again meanwhile
+            for batch in self._batches(names, name_len):
+                count += self.call(CancelWait(batch)).count
+                with self._lock:
+                    self.waiting.difference_update(batch)
         return count
 
     def unregister(self, names):
@@ -1143,7 +1231,7 @@ class Session:
                             self._grant(name, sequence)
                     raise
                 for failure in answer.failures:
-                    failed[batch[failure.item][1]] = UNREG_CODES[failure.code]
+                    failed[batch[failure.item][1]] = code_name(UNREG_CODES, failure.code)
         return failed
 
     def yield_(self):
@@ -1173,6 +1261,7 @@ class Session:
             if not isinstance(answer, BypssError):
                 self.grants.clear()
                 self._names.clear()
+                self._told.clear()
 
     def query(self, names, subscribe=False):
         """Who owns each name: a `Lookup` for each. With `subscribe` the owners are cached."""
@@ -1381,7 +1470,7 @@ def run_list(args):
                 fields = entry._asdict()
                 if args.command == "nodes":
                     fields.update(session=entry.session.hex(),
-                                  state={1: "live", 2: "draining"}[entry.state])
+                                  state=code_name(NODE_STATES, entry.state))
                 emit(args, " ".join(f"{key} {value}" for key, value in fields.items()), **fields)
             if not answer.cursor:
                 return 0
@@ -1390,7 +1479,6 @@ def run_list(args):
 
 
 def run_watch(args):
-    names = {0: "missing", 1: "registered", 2: "released", 3: "lost"}
     events, deadline = collections.deque(), after(args.seconds)
 
     def on_push(got):
@@ -1407,8 +1495,9 @@ def run_watch(args):
                 return 1 if args.count is not None else 0
             event = events.popleft()
             shown += 1
-            emit(args, f"{names[event.event]:10} {event.sequence:016x} {event.name} {event.node}",
-                 event=names[event.event], sequence=event.sequence, name=event.name,
+            what = code_name(EVENTS, event.event)
+            emit(args, f"{what:10} {event.sequence:016x} {event.name} {event.node}",
+                 event=what, sequence=event.sequence, name=event.name,
                  node=event.node)
     return 0
 
@@ -1544,13 +1633,11 @@ MALFORMED = (
     "0b000000 90 00 0000 010000", "0d000000 90 00 0000 01000000", "0d000000 90 00 0000 01000000 00",
     "0c000000 90 10 0000 01000000", "0c000000 90 00 0100 01000000", "0c000000 90 00 0000 00000000",
     "0c000000 3e 00 0000 01000000", "15000000 44 00 0000 01000000 0100000000000000 01",
-    "15000000 44 00 0000 00000000 0100000000000000 03",
     "10000000 06 00 0000 01000000 00000000", "11000000 06 00 0000 01000000 01000000 00",
     "13000000 06 00 0000 01000000 01000000 800161", "12000000 06 00 0000 01000000 01000000 01ff",
     "12000000 06 00 0000 01000000 ffffffff 0161", "13000000 06 00 0000 01000000 01000000 8401 61",
     "0e000000 09 00 0000 01000000 8000", "10000000 09 00 0000 01000000 ffffffff",
     "0c000000 0e 00 0000 01000000", "0d000000 0e 00 0000 01000000 02",
-    "1a000000 ff 00 0000 00000000 1500 01 0200000000000000 00 0178",
     "1a000000 ff 00 0000 00000000 0400 02 0200000000000000 00 0178")
 
 
@@ -1559,7 +1646,7 @@ class FakeSwitch:
 
     def __init__(self, secret=b"secret"):
         self.secret, self.socks, self.answers, self.seen = secret, {}, {}, []
-        self.ports, self.resumed, self.lease_ms = {}, 0, 300
+        self.ports, self.resumed, self.lease_ms, self.items_max = {}, 0, 300, 3
 
     def connect(self, _endpoint, **hello):
         ours, theirs = socket.socketpair()
@@ -1594,8 +1681,8 @@ class FakeSwitch:
         if isinstance(body, Hello):
             if body.proof != proof_of(self.secret, TWOS, data):
                 return Error(10, 1, 0, "", "the proof is wrong")
-            return Welcome(1, body.role, 4, 0, ONES, 5, 0, 1, 0, self.lease_ms, 900, 4096, 3, 999,
-                           "s")
+            return Welcome(1, body.role, 4, 0, ONES, 5, 0, 1, 0, self.lease_ms, 900, 4096,
+                           self.items_max, 999, "s")
         if isinstance(body, WaitMsg):
             self.resumed += 1
             return WaitMsgAnswer(int(self.resumed > 1), 1)
@@ -1672,7 +1759,7 @@ def test_what_is_accepted_has_one_form():
             got = decode(bytes(data))
         except Violation:
             continue
-        if not got.body.more:
+        if not isinstance(got.body, UnknownPush) and not got.body.more:
             same(encode(got.body, got.id, got.flags), bytes(data))
 
 
@@ -1739,6 +1826,50 @@ def test_connection_pipelines_and_refuses_what_nobody_asked_for():
             conn.call(WaitMsg())  # the pushes of this switch come here, and nobody is to take them
             switch.answers[Ping] = lambda *_, wrong=wrong: [wrong, PingAnswer()]
             raises(Violation, lambda: conn.call(Ping()) and conn.call(Ping()))
+
+
+def test_answer_to_a_batch_may_be_longer_than_a_frame_and_nothing_else():
+    switch = FakeSwitch()
+    switch.items_max = 300
+    names = [str(each) for each in range(300)]
+    owners = [(f"{each:064}", "y" * 255) for each in range(300)]
+    switch.answers[QueryPort] = lambda body, _: QueryPortAnswer(
+        owners[:20], [(0, FREE)] * len(body.names)) if len(body.names) < 300 else QueryPortAnswer(
+        owners, [(shard_of(name, 4) << 56 | 1, each) for each, name in enumerate(names)])
+    with switch.connect("", node="n", secret=b"secret") as conn:
+        same(len(conn.call(QueryPort(names)).owners), 300)
+        raises(Violation, conn.call, QueryPort(names[:1]))  # no answer to one name is so long
+    with switch.connect("", node="n", secret=b"secret", on_push=lambda _: None) as conn:
+        conn.call(WaitMsg())
+        switch.answers[Ping] = lambda *_: [Messages([(0, bytes(4096))]), PingAnswer()]
+        raises(Violation, conn.call, Ping())
+
+
+def test_what_a_later_version_says_is_skipped_or_kept():
+    switch, pushes = FakeSwitch(), []
+    Later = namedtuple("Later", "number")
+    Later.kind, Later.codecs = 0x7F, (U64,)
+    with switch.connect("", node="n", secret=b"secret", on_push=pushes.append) as conn:
+        conn.call(WaitMsg())
+        switch.answers[Ping] = lambda *_: [Later(9), Flush(1, 77), PortGone(2, [(9, A1, "a")]),
+                                           PingAnswer()]
+        conn.call(Ping())
+        same((conn.skipped, [push.body for push in pushes]),
+             (1, [Flush(1, 77), PortGone(2, [(9, A1, "a")])]))
+        switch.answers[Ping] = lambda *_: Error(999, 0, 5, "", "news")
+        error = raises(Refused, conn.call, Ping())
+        same((error.code, error.number, error.closes), (999, 5, False))
+        same(str(error), "the code 999 of a later version, news, number 5")
+        switch.answers[UnregPort] = lambda *_: UnregPortAnswer([(0, 200)])
+        same(conn.call(UnregPort([(A1, "a")])).failures[0].code, 200)
+        switch.answers[RegPort] = lambda *_: RegPortAnswer(
+            [], [("m", "")], [(0, 99, FREE, 0), (1, 98, 0, 0)])
+        same([(each.state, each.owner) for each in registrations(
+            ["a", "b"], 0, conn.call(RegPort(["a", "b"])), 4)],
+            [("code 99", None), ("code 98", Owner("m", ""))])
+        switch.answers[Ping] = lambda *_: Error(999, 1, 0, "", "the end")
+        same(raises(Refused, conn.call, Ping()).closes, True)
+        raises(Refused, conn.submit, Ping())
 
 
 def test_client_that_only_sends_still_reads():
@@ -1811,6 +1942,45 @@ def test_grant_that_overtakes_the_answer_waiting_wins():
     same(session.token("a"), Token(5, A1 + 1))
     session.close()
     same(session.token("a"), None)
+
+
+def test_what_was_waited_for_is_registered_again_where_a_grant_may_be_lost():
+    switch, asked = FakeSwitch(), queue.Queue()
+
+    def waiting(body, data):
+        asked.put((body.names, data[5]))
+        return RegPortAnswer([], [("m", "")], [(item, 4, 0, 0) for item in range(len(body.names))])
+    switch.answers[RegPort] = waiting
+    session = begun(switch)
+    session.wait(["a", "b"])
+    again = (["a", "b"], WAIT)
+    same(asked.get(timeout=5), again)
+    switch.push(Flush(1, 1))
+    same(asked.get(timeout=5), again)
+    switch.push(PortGone(7, [(1, B2, "b")]))  # a gap
+    same(asked.get(timeout=5), again)
+    session.open()
+    same((session.resumed, asked.get(timeout=5), session.waiting), (True, again, {"a", "b"}))
+    # The grants were lost: one is in the answer, one is ours already, and is told of once.
+    switch.answers[QueryPort] = lambda *_: QueryPortAnswer([("n", "")], [(B2, 0)])
+    switch.answers[RegPort] = lambda *_: RegPortAnswer([(A1, 1)], [("n", "")], [(1, 2, 0, 0)])
+    while not session.events.empty():
+        session.events.get()
+    switch.push(Flush(1, 2))
+    next_event(session, CacheFlushed)
+    same({next_event(session, PortGranted) for _ in "ab"},
+         {PortGranted("a", Token(5, A1)), PortGranted("b", Token(5, B2))})
+    switch.push(Grant(2, [(B2, "b")]), Flush(3, 1))
+    next_event(session, CacheFlushed)
+    same((session.waiting, set(session.grants)), (set(), {"a", "b"}))
+    # No place is to be had any more, and that is told.
+    switch.answers[RegPort] = waiting
+    session.wait(["a2"])
+    switch.answers[RegPort] = lambda *_: RegPortAnswer([], [], [(0, 5, FREE, 0)])
+    switch.push(Flush(4, 1))
+    same({session.events.get(timeout=5) for _ in "ab"}, {CacheFlushed(1), WaitLost("a2", "Quota")})
+    same(session.waiting, set())
+    session.close()
 
 
 def test_notice_that_overtakes_a_query_wins_and_a_gap_empties_the_cache():

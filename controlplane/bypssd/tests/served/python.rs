@@ -115,6 +115,20 @@ fn more_names_than_a_batch_may_have_are_split() {
 }
 
 #[test]
+fn the_answer_to_a_batch_may_be_longer_than_a_frame() {
+    if !has_python() {
+        return;
+    }
+    let text = format!("{FREE}{NO_GRACE}[limits]\nframe_len = \"4 KiB\"\nmessage_len = 1024\n");
+    let daemon = Daemon::start(folder(), &text, Stdio::piped());
+    let names: Vec<String> = (1..=900).map(|number| number.to_string()).collect();
+    let mut arguments = vec!["query"];
+    arguments.extend(names.iter().map(String::as_str));
+    let found = said(&daemon, &arguments);
+    assert_eq!(found.matches("\"free\"").count(), names.len(), "{found}");
+}
+
+#[test]
 fn messages_reach_who_listens_under_a_secret() {
     if !has_python() {
         return;
