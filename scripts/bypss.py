@@ -1332,9 +1332,15 @@ class Session:
 
 # ---- the command line ----
 
+def printable(text):
+    """Text of others that moves no cursor and begins no line: what does not print is escaped."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode()
+                   for each in text)
+
+
 def emit(args, text, **fields):
     """One line for people, or one JSON object."""
-    print(json.dumps(fields) if args.json else text, flush=True)
+    print(json.dumps(fields) if args.json else printable(text), flush=True)
 
 
 def hello_of(args):
@@ -1578,7 +1584,7 @@ def main(arguments):
         if args.json:
             print(json.dumps({"error": name, "message": str(error)}), file=sys.stderr)
         else:
-            print(f"bypss.py: {name}: {error}", file=sys.stderr)
+            print(printable(f"bypss.py: {name}: {error}"), file=sys.stderr)
         return 3 if isinstance(error, Unreachable) else 2 if isinstance(error, BadArgument) else 1
 
 
@@ -1761,6 +1767,11 @@ def test_what_is_accepted_has_one_form():
             continue
         if not isinstance(got.body, UnknownPush) and not got.body.more:
             same(encode(got.body, got.id, got.flags), bytes(data))
+
+
+def test_what_others_have_named_writes_no_lines():
+    same(printable("evil\x1b]0;pwned\x07\nb \u202e\u00e9"),
+         "evil\\x1b]0;pwned\\x07\\nb \\u202e\u00e9")
 
 
 def test_shards():

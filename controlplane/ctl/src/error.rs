@@ -12,6 +12,7 @@ use memory::SharedError;
 use crate::instance::{Instance, Life};
 use crate::limits::DEAD_TOLD_MAX;
 use crate::rights;
+use crate::shown::shown;
 
 /// The error of any command.
 #[derive(Debug, thiserror::Error)]
@@ -138,6 +139,19 @@ impl Error {
     /// Whether whoever reads has closed the pipe, as `head` does.
     pub(crate) fn is_closed_pipe(&self) -> bool {
         matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    /// The error of a switch, whose text has names in it that others chose: what does not print in
+    /// them is escaped.
+    pub(crate) fn shown(self) -> Self {
+        let plain = |text: String| shown(&text).into_owned();
+        match self {
+            Self::Refused { code, text } => Self::Refused { code, text: plain(text) },
+            Self::NotWhole(text) => Self::NotWhole(plain(text)),
+            Self::SwitchAway(text) => Self::SwitchAway(plain(text)),
+            Self::SwitchArguments(text) => Self::SwitchArguments(plain(text)),
+            other => other,
+        }
     }
 
     /// What the help text says.

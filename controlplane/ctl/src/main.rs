@@ -51,6 +51,7 @@ mod reload;
 mod rights;
 mod routes;
 mod sample;
+mod shown;
 mod stats;
 mod switch;
 mod table;

@@ -22,7 +22,7 @@ pub(crate) fn run(
     out: &mut dyn Write,
 ) -> Result<(), Error> {
     let to = &args.target;
-    match &args.command {
+    let done = match &args.command {
         SwitchCommand::Status => list::status(to, out),
         SwitchCommand::Nodes => list::nodes(to, out),
         SwitchCommand::Ports { prefix } => list::ports(to, prefix, interrupt, out),
@@ -39,5 +39,6 @@ pub(crate) fn run(
             let (ports, batch, in_flight) = (*ports, *batch, *in_flight);
             bench::run(to, bench::Load { ports, batch, in_flight }, interrupt, out)
         }
-    }
+    };
+    done.map_err(Error::shown)
 }

@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use crate::shown::shown;
+
 /// Rows under a head.
 #[derive(Debug)]
 pub(crate) struct Table {
@@ -23,10 +25,10 @@ impl Table {
         Self { is_right, rows: vec![head] }
     }
 
-    /// One row more, of as many cells as the head has.
+    /// One row more, of as many cells as the head has; what does not print in them is escaped.
     pub(crate) fn row(&mut self, cells: Vec<String>) {
         assert_eq!(cells.len(), self.is_right.len(), "cells and columns");
-        self.rows.push(cells);
+        self.rows.push(cells.iter().map(|cell| shown(cell).into_owned()).collect());
     }
 
     /// Whether there is no row but the head.

@@ -66,6 +66,44 @@ fn more_ports_than_a_batch_may_have_are_registered_and_listed() {
     assert_eq!(holder.wait().expect("it ends").code(), Some(0));
 }
 
+/// Names and messages of others could else write lines of their own, or set the terminal's title.
+#[test]
+fn names_that_are_no_text_for_a_terminal_are_escaped_for_people_and_whole_in_json() {
+    let Some(switch) = Switch::dev() else { return };
+    let (evil, forged) = ("evil\u{1b}]0;pwned\u{7}", "evil\nb  n2  7");
+    let node = "n\u{9b}2J\n";
+    let (mut watcher, mut seen) = spawn(&switch, &["watch", "evil"]);
+    until_watching(&switch, 1);
+    let (mut holder, mut heard) = spawn(&switch, &["listen", evil, forged, "--node", node]);
+    until_held(&switch, forged);
+    let shown = ["evil\\u{1b}]0;pwned\\u{7}", "evil\\nb  n2  7", "n\\u{9b}2J\\n"];
+    let events = format!("{}\n{}", next(&mut seen), next(&mut seen));
+    let plain = |text: &str| text.chars().all(|letter| letter == '\n' || !letter.is_control());
+    assert!(plain(&events) && shown.iter().all(|text| events.contains(text)), "{events:?}");
+    let (code, stdout, _stderr) = switch.run(&["ports", "evil"]);
+    assert!(code == Some(0) && stdout.lines().count() == 3 && plain(&stdout), "{stdout:?}");
+    assert!(shown.iter().all(|text| stdout.contains(text)), "{stdout:?}");
+    let (_code, stdout, _stderr) = switch.run(&["ports", "evil", "-o", "jsonl"]);
+    for line in stdout.lines() {
+        let port: serde_json::Value = serde_json::from_str(line).expect("it is JSON");
+        assert!(port["port"] == evil || port["port"] == forged, "{line}");
+        assert_eq!(port["node"], node);
+    }
+    for args in [&["port", evil][..], &["nodes"], &["register", evil], &["send", "evil\nx", "m"]] {
+        let (_code, stdout, stderr) = switch.run(args);
+        let (lines, errors) = (stdout.lines().count(), stderr.lines().count());
+        assert!(plain(&stdout) && plain(&stderr), "{args:?}: {stdout:?} {stderr:?}");
+        assert!(lines <= 3 && errors <= 1, "{args:?}: {stdout:?} {stderr:?}");
+    }
+    let (code, _stdout, stderr) = switch.run(&["send", evil, "m\u{1b}[2J\nroot: hi"]);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert_eq!(next(&mut heard), format!("{}: m\\u{{1b}}[2J\\nroot: hi", shown[0]));
+    for child in [&mut watcher, &mut holder] {
+        signal(child, Signal::SIGTERM);
+        assert_eq!(child.wait().expect("it ends").code(), Some(0));
+    }
+}
+
 /// Waits until so many watch.
 fn until_watching(switch: &Switch, count: u64) {
     until_figure(switch, "watchers", count);

@@ -14,6 +14,7 @@ use super::connect::{
 use crate::error::Error;
 use crate::interrupt::Interrupt;
 use crate::limits::SIGNAL_SLICE;
+use crate::shown::shown;
 
 pub(super) fn status(to: &Target, out: &mut dyn Write) -> Result<(), Error> {
     let client = connect(to, Role::Observer)?;
@@ -120,7 +121,8 @@ pub(super) fn watch(
         };
         let (node, sequence) = (json!(node), json!(sequence_text(sequence)));
         if to.output == Format::Table {
-            writeln!(out, "{:<10} {name} {} {}", text(&kind), text(&node), text(&sequence))?;
+            let (kind, node, sequence) = (text(&kind), text(&node), text(&sequence));
+            writeln!(out, "{kind:<10} {} {} {sequence}", shown(&name), shown(&node))?;
         } else {
             let event = json!({ "event": kind, "port": name, "node": node, "sequence": sequence });
             writeln!(out, "{event}")?;

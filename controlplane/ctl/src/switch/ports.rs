@@ -12,6 +12,7 @@ use super::connect::{connect, connect_to_ask, ended_text, failed, lost, print, t
 use crate::error::Error;
 use crate::interrupt::Interrupt;
 use crate::limits::SIGNAL_SLICE;
+use crate::shown::shown;
 
 fn hold(
     to: &Target,
@@ -93,7 +94,8 @@ pub(super) fn listen(
         let name = port.map(|(name, _token)| name.to_string());
         let message = String::from_utf8_lossy(&blob);
         if to.output == Format::Table {
-            writeln!(out, "{}: {message}", name.as_deref().unwrap_or("*"))?;
+            let name = name.as_deref().unwrap_or("*");
+            writeln!(out, "{}: {}", shown(name), shown(&message))?;
         } else {
             writeln!(out, "{}", json!({ "port": name, "message": message }))?;
         }
