@@ -1343,12 +1343,17 @@ def emit(args, text, **fields):
     print(json.dumps(fields) if args.json else printable(text), flush=True)
 
 
+def secret_of(data):
+    """The secret in a file: one end of a line behind it is not of it, and all else is."""
+    return data[:-2] if data.endswith(b"\r\n") else data[:-1] if data.endswith(b"\n") else data
+
+
 def hello_of(args):
     hello = {"timeout_s": args.timeout}
     try:
         if args.secret_file:
             with open(args.secret_file, "rb") as file:
-                hello["secret"] = file.read().rstrip(b"\r\n")
+                hello["secret"] = secret_of(file.read())
         if args.tls_ca:
             hello["tls"] = ssl.create_default_context(cafile=args.tls_ca)
             if args.tls_cert:
@@ -1533,7 +1538,7 @@ def parse(arguments):
                         "evicts it; the default is this process's own")
     common.add_argument("--address", help="where other nodes reach this one")
     common.add_argument("--secret-file", metavar="F",
-                        help="a shared secret; a line's end at its end is not of it")
+                        help="a shared secret; one line's end at its end is not of it")
     common.add_argument("--session", metavar="HEX", help="the id of a session to resume")
     common.add_argument("--tls-ca", metavar="F", help="use TLS; who signed the certificate")
     common.add_argument("--tls-cert", metavar="F", help="this node's certificate")
@@ -1786,6 +1791,11 @@ def test_proof():
     switch = FakeSwitch()
     switch.connect("", node="n", secret=b"secret").close()
     raises(ERRORS[10], lambda: switch.connect("", node="n", secret=b"Secret"))
+
+
+def test_one_end_of_a_line_behind_a_secret_is_not_of_it():
+    for end, kept in (("", ""), ("\n", ""), ("\r\n", ""), ("\n\n", "\n"), ("\r", "\r"), (" \n", " ")):
+        same(secret_of(f"s{end}".encode()), f"s{kept}".encode())
 
 
 def test_answers_that_do_not_fit_their_requests_are_refused():

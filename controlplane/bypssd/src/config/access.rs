@@ -233,7 +233,8 @@ fn proof(section: Section<'_>, folder: &Path, ledger: &mut Ledger<'_>) -> Option
     }
 }
 
-/// The secret in a file, without the line's end behind it; else what is wrong with the file.
+/// The secret in a file, without one end of a line behind it, as clients read it too; else what is
+/// wrong with the file.
 fn secret(file: &Path) -> Result<Vec<u8>, (String, &'static str)> {
     let text_of = |error: io::Error| {
         let text = crate::error::error_text(&error);
@@ -249,8 +250,8 @@ fn secret(file: &Path) -> Result<Vec<u8>, (String, &'static str)> {
     // One more, so that a longer one is seen, and the two of a line's end.
     let most = SECRET_LEN_MAX as u64 + 3;
     opened.by_ref().take(most).read_to_end(&mut bytes).map_err(text_of)?;
-    let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let end = [&b"\r\n"[..], b"\n"].into_iter().find(|end| bytes.ends_with(end));
+    let line = &bytes[..bytes.len() - end.map_or(0, <[u8]>::len)];
     if (SECRET_LEN_MIN..=SECRET_LEN_MAX).contains(&line.len()) {
         return Ok(line.to_vec());
     }

@@ -112,6 +112,20 @@ fn a_secret_is_never_shown() {
 }
 
 #[test]
+fn one_end_of_a_line_behind_a_secret_is_not_of_it_and_all_else_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "[[access]]\nnode = \"a\"\nproof = \"secret\"\nsecret_file = \"s\"\n";
+    for (end, kept) in
+        [("", ""), ("\n", ""), ("\r\n", ""), ("\n\n", "\n"), ("\r", "\r"), (" \n", " ")]
+    {
+        secret_in(folder.path(), "s", format!("0123456789abcdef{end}").as_bytes());
+        let plan = parse(&folder.path().join("f"), text, &machine()).unwrap();
+        let Proof::Secret { secret, .. } = &plan.access[0].proof else { panic!("it is one") };
+        assert_eq!(secret, format!("0123456789abcdef{kept}").as_bytes(), "{end:?}");
+    }
+}
+
+#[test]
 fn the_exclusion_is_the_lease_on_the_slowest_clock_rounded_up() {
     for (lease_ms, rho_ppm, exclusion_ms) in
         [(3_000, 1_000, 3_007), (1_000, 0, 1_000), (50, 100_000, 62)]

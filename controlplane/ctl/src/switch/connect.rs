@@ -29,7 +29,7 @@ fn reach(to: &Target, role: Role, has_session: bool) -> Result<Client, Error> {
         let bytes = fs::read(path);
         bytes.map_err(|source| Error::SecretUnread { path: path.clone(), source })
     });
-    let secret = secret.transpose()?.map(|bytes| bytes.trim_ascii_end().to_vec());
+    let secret = secret.transpose()?.map(|bytes| secret_of(&bytes).to_vec());
     let node = to.node.clone().map_or_else(default_node, Ok)?;
     let endpoint = to.endpoints.first().cloned().unwrap_or_default();
     let endpoints = to.endpoints.clone();
@@ -47,6 +47,12 @@ fn reach(to: &Target, role: Role, has_session: bool) -> Result<Client, Error> {
         if is_forbidden { Error::SwitchAway(format!("{error}; {}", missing(role))) } else { error }
     })?;
     Ok(client)
+}
+
+/// The secret in a file's bytes: one end of a line behind it is not of it, as for the switch.
+fn secret_of(bytes: &[u8]) -> &[u8] {
+    let line = bytes.strip_suffix(b"\r\n").or_else(|| bytes.strip_suffix(b"\n"));
+    line.unwrap_or(bytes)
 }
 
 /// A node of this process alone: two of one id would end each other's sessions, and in a container
@@ -225,6 +231,15 @@ mod tests {
         assert!(long.len() <= NODE_LEN_MAX && long.is_ascii(), "{long}");
         assert!(long.ends_with("-4294967295-ffffffff"), "{long}");
         assert_eq!(node_of("", 7, 1), "abelectl--7-00000001");
+    }
+
+    #[test]
+    fn one_end_of_a_line_behind_a_secret_is_not_of_it_and_all_else_is() {
+        for (end, kept) in
+            [("", ""), ("\n", ""), ("\r\n", ""), ("\n\n", "\n"), ("\r", "\r"), (" \n", " ")]
+        {
+            assert_eq!(secret_of(format!("s{end}").as_bytes()), format!("s{kept}").as_bytes());
+        }
     }
 
     #[test]
