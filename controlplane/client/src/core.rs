@@ -78,6 +78,8 @@ pub struct Core {
     /// Of an earlier epoch, for what is held of that yet.
     outlived: Option<Outlived>,
     lease: Duration,
+    /// How long a switch waits for a lease that may not be over.
+    exclusion: Duration,
     relet_at: Instant,
     is_attached: bool,
     /// Connections of this session that ended before their `WAIT_MSG` was answered: it may come to the switch
@@ -147,6 +149,7 @@ impl Core {
             authority: None,
             outlived: None,
             lease: Duration::ZERO,
+            exclusion: Duration::ZERO,
             relet_at: Instant::ZERO,
             is_attached: false,
             rivals: 0,

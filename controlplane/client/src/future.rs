@@ -205,10 +205,10 @@ impl Client {
         holders.into_iter().next().ok_or(RequestError::Nonsense)
     }
 
-    /// Whose a port is, if the cache has it.
+    /// Whose a port is, if the cache has it. In a forked child it has nothing.
     #[must_use]
     pub fn cached(&self, name: &str) -> Option<Owner> {
-        self.shell.shared.lock().core.cached(name)
+        self.shell.shared.look(|core| core.cached(name)).flatten()
     }
 
     /// Sends messages to ports without waiting; those of several calls leave together.
@@ -332,10 +332,10 @@ impl Client {
         self.ask(|core, _now| core.watch(prefix)).await.map(|_done| ())
     }
 
-    /// What was counted.
+    /// What was counted. In a forked child that is nothing.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        *self.shell.shared.lock().core.counters()
+        self.shell.shared.look(|core| *core.counters()).unwrap_or_default()
     }
 
     /// Stops being an owner, releases every port, and ends. The same as to drop it. The switch is

@@ -137,7 +137,8 @@ impl Core {
     }
 
     pub(super) fn on_welcome(&mut self, id: ConnId, welcome: &Welcome<'_>, now: Instant) {
-        let Welcome { shards, cluster, epoch, lease_ms, limits, switch, .. } = *welcome;
+        let Welcome { shards, cluster, epoch, lease_ms, exclusion_ms, limits, switch, .. } =
+            *welcome;
         if self.cluster != ClusterId::ANY && cluster != self.cluster {
             self.finish(Over::WrongCluster);
             return;
@@ -151,6 +152,7 @@ impl Core {
             self.on_epoch(id, welcome, now);
         }
         self.lease = Duration::from_millis(lease_ms.into());
+        self.exclusion = Duration::from_millis(exclusion_ms.into());
         self.counters.connections_welcomed += 1;
         let Some(conn) = self.conn_mut(id) else {
             return;

@@ -22,10 +22,12 @@ pub(super) struct Outlived {
 
 impl Core {
     /// Whether what was held before a new epoch is held for the rest of its lease: the master says
-    /// so, and waits for leases as long as ours was.
+    /// so, and waits for leases as long as ours was, on clocks that run as far apart.
     pub(super) fn is_waited_out(&self, welcome: &Welcome<'_>) -> bool {
         let lease = Duration::from_millis(welcome.lease_ms.into());
-        welcome.features & WAITS_OUT != 0 && lease >= self.lease
+        let exclusion = Duration::from_millis(welcome.exclusion_ms.into());
+        let is_as_long = lease >= self.lease && exclusion >= self.exclusion;
+        welcome.features & WAITS_OUT != 0 && is_as_long
     }
 
     /// The epoch ends in which the session held its ports.

@@ -154,8 +154,14 @@ impl Core {
         let is_known = |sequence| {
             is_released || self.held.contains(sequence) || told.is_some_and(|told| told >= sequence)
         };
+        let is_own = matches!(&holder, Holder::Owner(owner) if *owner.node == *self.config.node);
+        if !is_own && self.waits.call_of(name) == Some(tag.call()) {
+            // This session released it meanwhile, so there is a queue to wait in.
+            self.register_again(name, tag, now);
+            return;
+        }
         let port = match holder {
-            Holder::Owner(owner) if *owner.node == *self.config.node => {
+            Holder::Owner(owner) if is_own => {
                 let sequence = owner.token.sequence;
                 if is_known(sequence) {
                     mine()

@@ -28,6 +28,8 @@ use crate::trouble::Trouble;
 
 const SECRET: &[u8] = b"a secret of the cluster";
 const LEASE_MS: u32 = 3_000;
+/// How long a silent session keeps its ports.
+const EXCLUSION_MS: u32 = 3_100;
 
 /// A core with a switch that says what the test lets it say.
 struct Rig {
@@ -41,6 +43,7 @@ struct Rig {
     notice: u64,
     features: u64,
     lease_ms: u32,
+    exclusion_ms: u32,
     state: SessionState,
 }
 
@@ -66,6 +69,7 @@ impl Rig {
             notice: 1,
             features: 0,
             lease_ms: LEASE_MS,
+            exclusion_ms: EXCLUSION_MS,
             state: SessionState::New,
         }
     }
@@ -143,7 +147,7 @@ impl Rig {
             groups: 1,
             group: 0,
             lease_ms: self.lease_ms,
-            exclusion_ms: 3_100,
+            exclusion_ms: self.exclusion_ms,
             limits: Limits::DEFAULT,
             switch: "s1",
         };

@@ -66,6 +66,11 @@ impl Shared {
         told
     }
 
+    /// Looks at the core; `None`: this is a copy of the process.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&mut Core) -> T) -> Option<T> {
+        self.check_process().is_ok().then(|| look(&mut self.lock().core))
+    }
+
     /// Nobody awaits anything of a call any more. A grant that lies here for it is dropped with its
     /// guard, which releases it.
     pub(crate) fn abandon(self: &Arc<Self>, request: u64) {

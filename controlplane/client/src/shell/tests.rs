@@ -142,5 +142,6 @@ fn a_copy_of_the_process_is_no_owner_and_does_nothing_on_the_sockets_of_the_othe
     assert_eq!(shared.tell(|core, now| core.send(&[("a", b"")], now)), Err(copied.clone()));
     assert_eq!(shared.cancel_wait(&["a"]), Err(copied));
     shared.abandon(1);
+    assert_eq!(shared.look(|core| core.cached("a")), None);
     drop(locked);
 }

@@ -3,7 +3,7 @@
 use base::Duration;
 use protocol::{Epoch, Sequence, WAITS_OUT};
 
-use super::{LEASE_MS, Rig, broken};
+use super::{EXCLUSION_MS, LEASE_MS, Rig, broken};
 use crate::authority::Ended;
 use crate::event::{Done, Grant};
 
@@ -76,10 +76,15 @@ fn its_end_is_looked_for_in_time_without_a_connection() {
 
 #[test]
 fn a_switch_that_does_not_wait_or_not_as_long_as_the_lease_was_ends_it_at_once() {
-    for (features, lease_ms) in [(0, LEASE_MS), (WAITS_OUT, LEASE_MS - 1)] {
+    let changes = [
+        (0, LEASE_MS, EXCLUSION_MS),
+        (WAITS_OUT, LEASE_MS - 1, EXCLUSION_MS),
+        (WAITS_OUT, LEASE_MS, EXCLUSION_MS - 1),
+    ];
+    for (features, lease_ms, exclusion_ms) in changes {
         let (mut rig, grant) = restarted(|rig| {
             rig.features = features;
-            rig.lease_ms = lease_ms;
+            (rig.lease_ms, rig.exclusion_ms) = (lease_ms, exclusion_ms);
         });
         assert_eq!(grant.authority().ended(), Some(Ended::NewEpoch));
         assert_eq!(rig.events(), ["disconnected", "epoch 6 ports 1", "connected"]);

@@ -162,3 +162,29 @@ fn a_place_in_a_queue_that_may_have_come_without_its_subscription_is_given_up() 
     assert!(matches!(outcome(&mut rig), Registered::Failed { .. }));
     assert_eq!(texts(&mut rig), ["cancel a"]);
 }
+
+#[test]
+fn a_wait_for_a_port_that_this_session_lets_go_meanwhile_goes_on() {
+    for holder in [Holder::Owner(0), Holder::Free] {
+        let mut rig = Rig::connected();
+        let held = rig.hold("a", 5);
+        rig.core.register(&["a"], WAIT, rig.now).expect("there is room");
+        let (id, _text) = rig.only(1);
+        rig.core.release("a", held.token, rig.now);
+        refuse(&mut rig, id, 1, RegisterCode::Mine, OWN);
+        let sent = rig.sent(1);
+        let texts: Vec<_> = sent.iter().map(|(_id, text)| text.as_str()).collect();
+        assert_eq!(texts, ["unregister a", "query a"]);
+        rig.hear(1, |out| protocol::write_unreg_port_answer(out, sent[0].0, []));
+        // Another has it by then, or nobody.
+        let sequence = if holder == Holder::Free { Sequence::NONE } else { Sequence::new(0, 6) };
+        rig.hear(1, |out| {
+            protocol::write_query_port_answer(out, sent[1].0, [OTHER], &[(sequence, holder)]);
+        });
+        assert!(rig.core.next_done().is_none());
+        let (id, text) = rig.only(1);
+        assert_eq!(text, "register a wait");
+        rig.grant(id, 7, 1);
+        assert!(matches!(outcome(&mut rig), Registered::Granted(_)));
+    }
+}
