@@ -83,9 +83,10 @@ fn who_hoards_half_frames_pays_for_it_and_nobody_else(start: Start) {
         thread::sleep(StdDuration::from_millis(2));
     }
     // Another's frame is longer than each of them, and comes through all the same.
-    let long = frame(0, 1 << 20);
+    // It is short enough to be less than what is left of theirs whenever somebody pays.
+    let long = frame(0, 850 << 10);
     let mut writer = honest.try_clone().unwrap();
-    let sender = thread::spawn(move || writer.write_all(&frame(0, 1 << 20)).unwrap());
+    let sender = thread::spawn(move || writer.write_all(&frame(0, 850 << 10)).unwrap());
     back(&mut honest, &long);
     sender.join().unwrap();
     let counters = served.counters();
