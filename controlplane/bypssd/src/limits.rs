@@ -201,8 +201,14 @@ pub(crate) const UPS_PER_ROUND: usize = 256;
 /// may be longer. Four rounds of a connection.
 pub(crate) const CONN_UNDER_WAY_LEN: usize = 4 * RECEIVE_LEN;
 
-/// The same of all connections of a worker: 64 that are as busy as one may be.
-pub(crate) const WORKER_UNDER_WAY_LEN: usize = 64 * CONN_UNDER_WAY_LEN;
+/// Bytes of frames in the lane of a worker, of all connections; one frame may be longer. It is what 64
+/// busy connections have in one round, and what a renewal may stand behind: eight million of the
+/// shortest names, which are 0.4 s of the switch's work.
+pub(crate) const LANE_LEN: usize = 64 * RECEIVE_LEN;
+
+/// Bytes of frames for which there is always room, of a connection that has nothing else under way:
+/// as many as a lane has items of, 4 MiB.
+pub(crate) const LANE_FREE_LEN: usize = PARTIAL_KEPT_LEN;
 
 /// Bytes of one connection that a worker has and that have not left: what one call to send takes.
 pub(crate) const HANDED_LEN_MAX: usize = SEND_LEN;
@@ -219,7 +225,7 @@ pub(crate) const KEEPER_OUTLIVES: base::Duration = base::Duration::from_millis(5
 pub(crate) const LEAVE_LOOK: base::Duration = base::Duration::from_millis(5);
 
 const _: () = assert!(LANE_CAPACITY.is_power_of_two());
-const _: () = assert!(WORKER_UNDER_WAY_LEN >= CONN_UNDER_WAY_LEN);
+const _: () = assert!(LANE_LEN >= CONN_UNDER_WAY_LEN);
 
 /// Bytes of a process that holds nothing: the program, its threads, and the libraries that it shares
 /// with others.

@@ -136,7 +136,7 @@ fn exposition(about: &About, told: Option<&Told>) -> Exposition {
     one("bypssd_leaving", Type::Gauge, help, &[], u64::from(told.is_leaving).to_string());
     let help = "Connections that there are.";
     one("bypssd_connections", Type::Gauge, help, &[], told.connections.to_string());
-    let help = "Bytes of frames that are half received.";
+    let help = "Bytes of frames that are half received, or wait for answers to be read.";
     one("bypssd_partial_bytes", Type::Gauge, help, &[], told.partial_len.to_string());
     for (name, help, value) in told.counters.each() {
         let name = format!("bypssd_worker_{name}_total");

@@ -1,8 +1,19 @@
 //! A worker's side of a switch that another thread holds.
 //!
 //! It hands whole frames on and keeps what is to be sent. A connection has a bounded number of bytes
-//! under way, and so has the worker: beyond that frames stay in the connection, whose kernel then
-//! stops the other end, until the keeper has taken some.
+//! under way, and so has the lane: beyond that frames stay in the connection, whose kernel then stops
+//! the other end, until the keeper has taken some.
+//!
+//! # Why one that does not read stops nobody else
+//!
+//! The bound of the lane is shared, so it counts only what is in the lane, which the keeper empties
+//! whoever does what. What the keeper keeps for a connection because its answers do not leave counts
+//! for that connection, which is not read meanwhile, and among the half frames, where the node that
+//! has the most pays. Who waits for room in the lane gets it in turn, and what is small never waits.
+
+mod room;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 
@@ -10,9 +21,10 @@ use base::{Duration, Instant};
 
 use crate::config::Access;
 use crate::lane::Sleeper;
-use crate::limits::{CONN_UNDER_WAY_LEN, LANE_CAPACITY, WORKER_UNDER_WAY_LEN};
+use crate::limits::{CONN_UNDER_WAY_LEN, LANE_CAPACITY, LANE_FREE_LEN};
 use crate::traffic::{Down, Spares, Up, WorkerEnds};
 use crate::worker::{Figure, Peer, Service};
+use room::{Room, fits};
 
 /// One connection.
 #[derive(Debug, Default)]
@@ -23,6 +35,10 @@ struct Conn {
     is_begun: bool,
     /// Bytes that were handed on and not taken.
     under_way: usize,
+    /// As many of those the keeper has out of the lane, until answers have left.
+    kept: usize,
+    /// Room in the lane that it was given and has not used.
+    reserved: usize,
     /// The node that it has come in as, once the keeper has said so.
     node: Option<u32>,
     /// What is to be sent, of which so much was.
@@ -48,7 +64,7 @@ pub(crate) struct Remote {
     sleeper: Sleeper,
     frame_len_max: usize,
     conns: Vec<Conn>,
-    under_way: usize,
+    room: Room,
     /// What found no room. Each connection has its end and its close here at most, because none is
     /// opened while there is something.
     waiting: VecDeque<Up>,
@@ -69,7 +85,7 @@ impl Remote {
             sleeper,
             frame_len_max: usize::try_from(frame_len_max).expect("32 bits fit"),
             conns: Vec::new(),
-            under_way: 0,
+            room: Room::default(),
             waiting: VecDeque::new(),
             unsaid: VecDeque::new(),
             dirty: VecDeque::new(),
@@ -134,16 +150,17 @@ impl Remote {
     }
 
     fn hear(&mut self, down: Down) {
-        let Down { conn, generation, taken, node, bytes, spare, is_whole, is_closing } = down;
+        let Down { drained, conn, generation, taken, kept, node, bytes, spare, .. } = down;
         self.spares.put(spare);
-        let Self { conns, under_way, spares, dirty, .. } = self;
-        let own = &mut conns[conn as usize];
-        if !own.is_open || own.generation != generation {
-            // It was for one that is gone.
+        self.room.free(drained);
+        let Self { conns, spares, dirty, .. } = self;
+        let own = conns.get_mut(conn as usize);
+        let Some(own) = own.filter(|own| own.is_open && own.generation == generation) else {
+            // It was for one that is gone, or for nobody.
             return spares.put(bytes);
-        }
+        };
         own.under_way -= taken;
-        *under_way -= taken;
+        own.kept = kept;
         own.node = node;
         if own.sent == own.out.len() {
             spares.put(std::mem::replace(&mut own.out, bytes));
@@ -152,42 +169,61 @@ impl Remote {
             own.out.extend_from_slice(&bytes);
             spares.put(bytes);
         }
-        own.is_whole = is_whole;
-        own.is_closing |= is_closing;
+        own.is_whole = down.is_whole;
+        own.is_closing |= down.is_closing;
         if !std::mem::replace(&mut own.is_dirty, true) {
             dirty.push_back(conn);
         }
     }
 
-    /// Lets those try again that may have room now.
+    /// Lets those try again that may have room now, which is theirs until they do.
     fn unblock(&mut self) {
-        if self.blocked.is_empty() || !self.waiting.is_empty() || !self.ends.up.has_room() {
+        let Self { ends, conns, room, waiting, blocked, unblocked, .. } = self;
+        if blocked.is_empty() {
+            return room.begin_turn();
+        }
+        if !waiting.is_empty() || !ends.up.has_room() {
             return;
         }
-        let mut under_way = self.under_way;
-        for _ in 0..self.blocked.len() {
-            let Some(conn) = self.blocked.pop_front() else { return };
-            let own = &mut self.conns[conn as usize];
-            let may_go = fits(own.under_way, own.blocked, CONN_UNDER_WAY_LEN)
-                && fits(under_way, own.blocked, WORKER_UNDER_WAY_LEN);
-            if own.is_open && !may_go {
-                self.blocked.push_back(conn);
-                continue;
+        room.begin_turn();
+        for _ in 0..blocked.len() {
+            let Some(conn) = blocked.pop_front() else { return };
+            let own = &mut conns[conn as usize];
+            let len = own.blocked;
+            let may_go = !own.is_open
+                || len == 0
+                || own.may_send(len) && (own.is_small(len) || room.reserve(len, &mut own.reserved));
+            if may_go {
+                own.is_blocked = false;
+                unblocked.push_back(conn);
+            } else {
+                // All of them are put back, so their order stays.
+                blocked.push_back(conn);
             }
-            under_way += own.blocked;
-            own.is_blocked = false;
-            self.unblocked.push_back(conn);
         }
     }
 
     /// Leaves so many bytes of frames where they are until there is room.
     fn block(&mut self, conn: u32, len: usize) -> usize {
-        let own = self.at_mut(conn);
+        let own = &mut self.conns[conn as usize];
+        self.room.free(std::mem::take(&mut own.reserved));
         own.blocked = len;
         if !std::mem::replace(&mut own.is_blocked, true) {
             self.blocked.push_back(conn);
         }
         0
+    }
+}
+
+impl Conn {
+    /// Whether so many bytes more of it are not too many under way.
+    fn may_send(&self, len: usize) -> bool {
+        self.kept == 0 && fits(self.under_way, len, CONN_UNDER_WAY_LEN)
+    }
+
+    /// Whether so many bytes need not wait for room: a lease does not depend on what others send.
+    fn is_small(&self, len: usize) -> bool {
+        self.under_way == 0 && len <= LANE_FREE_LEN
     }
 }
 
@@ -214,10 +250,8 @@ impl Service for Remote {
         if len == 0 {
             return 0;
         }
-        if !fits(own.under_way, len, CONN_UNDER_WAY_LEN)
-            || !fits(self.under_way, len, WORKER_UNDER_WAY_LEN)
-            || !self.waiting.is_empty()
-        {
+        let (may_send, has_room) = (own.may_send(len), own.is_small(len) || own.reserved >= len);
+        if !may_send || !self.waiting.is_empty() || !(has_room || self.room.has(len)) {
             return self.block(conn, len);
         }
         let mut buffer = self.spares.take();
@@ -228,10 +262,13 @@ impl Service for Remote {
             }
             return self.block(conn, len);
         }
-        let own = self.at_mut(conn);
+        let own = &mut self.conns[conn as usize];
         own.is_begun = true;
+        // It may have tried before its turn, which is to bring it no room then.
+        own.blocked = 0;
         own.under_way += len;
-        self.under_way += len;
+        self.room.free(std::mem::take(&mut own.reserved));
+        self.room.take(len);
         len
     }
 
@@ -239,9 +276,9 @@ impl Service for Remote {
         let own = &mut self.conns[conn as usize];
         assert!(own.is_open, "connection {conn} is closed twice");
         own.is_open = false;
-        self.under_way -= own.under_way;
+        self.room.free(std::mem::take(&mut own.reserved));
         self.spares.put(std::mem::take(&mut own.out));
-        (own.sent, own.unsaid, own.under_way) = (0, 0, 0);
+        (own.sent, own.unsaid, own.under_way, own.kept) = (0, 0, 0, 0);
         self.say(Up::Closed { conn });
     }
 
@@ -263,6 +300,10 @@ impl Service for Remote {
     fn has_more(&self, conn: u32) -> bool {
         let own = self.at(conn);
         own.sent < own.out.len() || !(own.is_whole || own.is_closing)
+    }
+
+    fn kept_len(&self, conn: u32) -> usize {
+        self.at(conn).kept
     }
 
     fn next_unblocked(&mut self) -> Option<u32> {
@@ -339,11 +380,6 @@ impl Service for Remote {
     }
 }
 
-/// Whether `len` bytes more are not too many; alone they never are.
-fn fits(under_way: usize, len: usize, most: usize) -> bool {
-    under_way == 0 || under_way + len <= most
-}
-
 /// How much of `bytes` is whole frames, or follows a frame whose length the switch refuses.
 fn whole_len(bytes: &[u8], is_begun: bool, frame_len_max: usize) -> usize {
     let mut len_max =
@@ -361,33 +397,4 @@ fn whole_len(bytes: &[u8], is_begun: bool, frame_len_max: usize) -> usize {
         len_max = frame_len_max;
     }
     at
-}
-
-#[cfg(test)]
-mod tests {
-    use super::whole_len;
-
-    fn frame(len: u32) -> Vec<u8> {
-        let mut frame = vec![0; len as usize];
-        frame[..4].copy_from_slice(&len.to_le_bytes());
-        frame
-    }
-
-    #[test]
-    fn whole_frames_are_handed_on_and_what_is_wrong_with_all_behind_it() {
-        let two = [frame(12), frame(30)].concat();
-        for (len, whole) in [(0, 0), (11, 0), (12, 12), (41, 12), (42, 42)] {
-            assert_eq!(whole_len(&two[..len], true, 100), whole, "{len}");
-        }
-        let long = [frame(12), frame(101)].concat();
-        assert_eq!(whole_len(&long[..24], true, 100), 24, "its header is enough");
-        assert_eq!(whole_len(&long[..23], true, 100), 12);
-        // Before the first frame was handed on, only a short one is right.
-        let greeting = frame(5_000);
-        assert_eq!(whole_len(&greeting[..20], false, 1 << 20), 20);
-        assert_eq!(whole_len(&greeting[..20], true, 1 << 20), 0);
-        let behind = [frame(100), greeting].concat();
-        assert_eq!(whole_len(&behind, false, 1 << 20), behind.len());
-        assert_eq!(whole_len(&[3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], true, 100), 12);
-    }
 }

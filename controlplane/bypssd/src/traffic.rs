@@ -9,7 +9,8 @@
 //!
 //! A connection is named by its number at its worker; a generation tells those apart that had the
 //! number one after the other. Bytes are whole frames upwards, and downwards whatever the switch has
-//! to send. Both are bounded for each connection by what the other end has taken.
+//! to send. Both are bounded for each connection by what the other end has taken, and what is in the
+//! lane upwards for all of them together.
 
 use crate::lane::{Receiver, Sender};
 use crate::worker::Peer;
@@ -29,13 +30,21 @@ pub(crate) enum Up {
     Closed { conn: u32 },
 }
 
+/// The number of no connection.
+pub(crate) const NOBODY: u32 = u32::MAX;
+
 /// To a worker.
 #[derive(Debug, Default)]
 pub(crate) struct Down {
+    /// So many bytes of frames, whoever's, were taken out of the lane.
+    pub(crate) drained: usize,
+    /// Whom the rest is for, or [`NOBODY`].
     pub(crate) conn: u32,
     pub(crate) generation: u32,
     /// So much of what it sent was taken.
     pub(crate) taken: usize,
+    /// So much of what it sent is kept until some of its answers have left.
+    pub(crate) kept: usize,
     /// The node that it has come in as.
     pub(crate) node: Option<u32>,
     /// What is to be sent.

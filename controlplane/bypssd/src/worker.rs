@@ -241,11 +241,15 @@ impl<S: Service> Worker<S> {
         }
         while let Some(index) = self.service.next_dirty() {
             has_moved = true;
+            self.note_kept(index);
             // One that takes nothing is not waited for: its time to end begins.
             let is_closing = self.service.is_closing(index);
             let is_ending = |connection: &mut Connection| connection.state == State::Ending;
             let has_ended = self.connections.at(index).is_some_and(is_ending);
             self.queue(index, is_closing || has_ended);
+        }
+        if self.partial_len > self.partial_len_max {
+            self.end_hoarders();
         }
         has_moved
     }
@@ -275,7 +279,7 @@ impl<S: Service> Worker<S> {
         if flags.intersects(EpollFlags::EPOLLIN) || connection.is_hung_up {
             connection.is_readable = true;
         }
-        let is_blocked = connection.is_blocked;
+        let is_stopped = connection.is_stopped();
         if flags.intersects(EpollFlags::EPOLLOUT) {
             connection.is_writable = true;
             if connection.is_served() {
@@ -285,11 +289,11 @@ impl<S: Service> Worker<S> {
                 self.queue_read(key.index);
             }
         }
-        if is_dead && is_blocked {
+        if is_dead && is_stopped {
             // It would not be read, and so its end not be seen.
             self.counters.closed_by_error += 1;
             self.close(key.index);
-        } else if !is_blocked {
+        } else if !is_stopped {
             self.queue_read(key.index);
         }
     }
@@ -424,7 +428,7 @@ impl<S: Service> Worker<S> {
         let now = self.clock.now();
         let Some(connection) = self.connections.remove(index) else { return };
         self.counters.closed += 1;
-        self.partial_len -= connection.partial.len() as u64;
+        self.partial_len -= connection.held_len() as u64;
         if connection.is_served() {
             self.service.handle_closed(index, now);
         }

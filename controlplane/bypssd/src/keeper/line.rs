@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use base::Instant;
 
 use crate::limits::HANDED_LEN_MAX;
-use crate::traffic::{Down, KeeperEnds, Spares};
+use crate::traffic::{Down, KeeperEnds, NOBODY, Spares};
 use crate::worker::Service;
 
 /// The numbers under which the switch knows connections, and whose they are.
@@ -59,6 +59,8 @@ struct Conn {
     waiting: Vec<u8>,
     /// Bytes that were taken and of which the worker was not told.
     taken: usize,
+    /// How much the worker was told to be waiting.
+    kept_told: usize,
     /// Bytes of what is outgoing that the worker has.
     handed: usize,
     /// The other end sends no more: the worker is told when all is answered.
@@ -75,6 +77,8 @@ pub(super) struct Line {
     conns: Vec<Conn>,
     /// Connections of which the worker may have to be told something.
     touched: VecDeque<u32>,
+    /// Bytes of frames that came out of the lane and of which the worker was not told.
+    drained: usize,
     spares: Spares,
 }
 
@@ -82,7 +86,7 @@ impl Line {
     /// A worker without connections.
     pub(super) fn new(ends: KeeperEnds) -> Self {
         let (conns, touched) = (Vec::new(), VecDeque::new());
-        Self { ends, conns, touched, spares: Spares::default() }
+        Self { ends, conns, touched, drained: 0, spares: Spares::default() }
     }
 
     /// A connection is there. Without a number it is to be closed.
@@ -115,19 +119,22 @@ impl Line {
         service: &mut impl Service,
         now: Instant,
     ) -> bool {
+        self.drained += bytes.len();
         let own = &mut self.conns[conn as usize];
         let Some(number) = own.number else {
             self.spares.put(bytes);
             return false;
         };
-        if own.waiting.is_empty() {
-            let used = service.handle_bytes(number, &bytes, now);
-            own.taken += used;
-            own.waiting.extend_from_slice(&bytes[used..]);
+        let is_next = own.waiting.is_empty();
+        let used = if is_next { service.handle_bytes(number, &bytes, now) } else { 0 };
+        own.taken += used;
+        if is_next && used == 0 {
+            // A long frame is not copied to wait.
+            own.waiting = bytes;
         } else {
-            own.waiting.extend_from_slice(&bytes);
+            own.waiting.extend_from_slice(&bytes[used..]);
+            self.spares.put(bytes);
         }
-        self.spares.put(bytes);
         let is_waiting = !own.waiting.is_empty();
         self.touch(conn);
         is_waiting
@@ -183,6 +190,13 @@ impl Line {
             }
             self.conns[conn as usize].is_touched = false;
         }
+        if self.drained > 0 {
+            // Those that they were of are gone. Without room it is said in a later round.
+            let down = Down { drained: self.drained, conn: NOBODY, ..Down::default() };
+            if self.ends.down.push(down).is_ok() {
+                self.drained = 0;
+            }
+        }
     }
 
     /// Tells the worker of one connection; false: there was no room.
@@ -198,23 +212,35 @@ impl Line {
         let is_closing = has_left && own.number.is_none_or(|number| service.is_closing(number));
         let is_whole = own.has_ended && has_left && own.waiting.is_empty();
         let is_news = is_closing && !own.is_closing_told || is_whole;
-        if part.is_empty() && own.taken == 0 && !is_news {
+        let kept = own.waiting.len();
+        if part.is_empty() && own.taken == 0 && kept == own.kept_told && !is_news {
             return true;
         }
         let mut bytes = self.spares.take();
         bytes.extend_from_slice(part);
         let spare = self.spares.take();
         let Conn { generation, taken, .. } = *own;
-        let node = own.number.and_then(|number| service.node(number));
-        let down = Down { conn, generation, taken, node, bytes, spare, is_whole, is_closing };
+        let down = Down {
+            drained: self.drained,
+            conn,
+            generation,
+            taken,
+            kept,
+            node: own.number.and_then(|number| service.node(number)),
+            bytes,
+            spare,
+            is_whole,
+            is_closing,
+        };
         let len = part.len();
         if let Err(Down { bytes, spare, .. }) = self.ends.down.push(down) {
             self.spares.put(bytes);
             self.spares.put(spare);
             return false;
         }
+        self.drained = 0;
         own.handed += len;
-        own.taken = 0;
+        (own.taken, own.kept_told) = (0, kept);
         own.is_closing_told = is_closing;
         true
     }
@@ -228,6 +254,7 @@ impl Conn {
             generation: 0,
             waiting: Vec::new(),
             taken: 0,
+            kept_told: 0,
             handed: 0,
             has_ended: false,
             is_closing_told: false,

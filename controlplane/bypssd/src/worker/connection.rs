@@ -45,6 +45,8 @@ pub(crate) struct Connection {
     pub(super) state: State,
     /// The beginning of a frame whose rest has not come, or frames that the service did not take.
     pub(super) partial: Vec<u8>,
+    /// Bytes of frames that the service keeps until some of the answers have left.
+    pub(super) kept: usize,
     /// Bytes of a half frame that came since its deadline was looked at last; as many as there can be
     /// where a frame was whole meanwhile.
     pub(super) progress: usize,
@@ -93,6 +95,7 @@ impl Connection {
             is_loopback,
             state,
             partial: Vec::new(),
+            kept: 0,
             progress: 0,
             is_timed: false,
             is_readable: false,
@@ -102,6 +105,16 @@ impl Connection {
             is_sending: false,
             is_blocked: false,
         })
+    }
+
+    /// Bytes of frames that take memory before the service has done them.
+    pub(super) fn held_len(&self) -> usize {
+        self.partial.len() + self.kept
+    }
+
+    /// Whether it is not read before some of its answers have left.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.is_blocked || self.kept > 0
     }
 
     /// Whether the service knows of it.

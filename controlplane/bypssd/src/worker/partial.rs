@@ -1,5 +1,5 @@
-//! Frames that are half received: how many bytes they are, who pays when they are too many, and
-//! whose rest does not come.
+//! Frames that are half received, or wait for answers to leave: how many bytes they are, who pays when
+//! they are too many, and whose rest does not come.
 //!
 //! Their memory is one bound for all connections, so it must not be a means to lock others out. Who
 //! sends a frame at the wrong moment has done nothing: when the bound is met, the node that has the
@@ -29,6 +29,17 @@ impl<S: Service> Worker<S> {
         self.partial_len = self.partial_len + now as u64 - before as u64;
     }
 
+    /// Counts what the service keeps of a connection, which is read again once that is nothing.
+    pub(super) fn note_kept(&mut self, index: u32) {
+        let now = self.service.kept_len(index);
+        let Some(connection) = self.connections.at(index) else { return };
+        let before = std::mem::replace(&mut connection.kept, now);
+        self.partial_len = self.partial_len + now as u64 - before as u64;
+        if before > 0 && now == 0 {
+            self.queue_read(index);
+        }
+    }
+
     /// Gives a half frame its deadline, if there is one that has none.
     pub(super) fn time_partial(&mut self, index: u32, now: Instant) {
         let Some(connection) = self.connections.at(index) else { return };
@@ -45,7 +56,7 @@ impl<S: Service> Worker<S> {
         let Some(connection) = self.connections.find(key) else { return };
         connection.is_timed = false;
         // One that is not read cannot make any.
-        let is_waiting = connection.state == State::Open && !connection.is_blocked;
+        let is_waiting = connection.state == State::Open && !connection.is_stopped();
         let is_partial = is_waiting && !connection.partial.is_empty();
         if is_partial && connection.progress < PARTIAL_PROGRESS_LEN {
             self.counters.closed_partial_late += 1;
@@ -59,14 +70,15 @@ impl<S: Service> Worker<S> {
     pub(super) fn end_hoarders(&mut self) {
         let mut kept: BTreeMap<Payer, (usize, Vec<(usize, u32)>)> = BTreeMap::new();
         for (index, connection) in self.connections.iter() {
-            if connection.partial.is_empty() {
+            let len = connection.held_len();
+            if len == 0 {
                 continue;
             }
             let node = if connection.is_served() { self.service.node(index) } else { None };
             let payer = node.map_or(Payer::Source(connection.source), Payer::Node);
             let (sum, each) = kept.entry(payer).or_default();
-            *sum += connection.partial.len();
-            each.push((connection.partial.len(), index));
+            *sum += len;
+            each.push((len, index));
         }
         kept.values_mut().for_each(|(_sum, each)| each.sort_unstable());
         let enough = self.partial_len_max - self.partial_len_max / PARTIAL_FREED_DIVISOR;

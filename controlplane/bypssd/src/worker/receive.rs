@@ -43,11 +43,13 @@ impl<S: Service> Worker<S> {
     pub(super) fn receive(&mut self, index: u32) {
         let Some(connection) = self.connections.at(index) else { return };
         connection.is_queued = false;
-        let (state, is_blocked) = (connection.state, connection.is_blocked);
+        let (state, is_blocked, kept) = (connection.state, connection.is_blocked, connection.kept);
         match state {
             State::Lingering { thrown_away } => self.throw_away(index, thrown_away),
             State::Ending => {}
             State::Handshaking => self.shake_hands(index),
+            // It is put here again once nothing is kept.
+            State::Open if kept > 0 => {}
             State::Open if is_blocked && !self.unblock(index) => {}
             State::Open => self.receive_frames(index),
         }

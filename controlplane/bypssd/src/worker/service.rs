@@ -52,6 +52,12 @@ pub(crate) trait Service {
         !self.outgoing(conn).is_empty()
     }
 
+    /// Bytes of frames that were taken and are kept until some of the connection's answers have left.
+    /// It is not to be read meanwhile; that there are others is told as something to send is.
+    fn kept_len(&self, _conn: u32) -> usize {
+        0
+    }
+
     /// A connection whose frames were not taken for another reason than answers that wait, and may be
     /// now.
     fn next_unblocked(&mut self) -> Option<u32> {

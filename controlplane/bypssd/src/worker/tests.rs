@@ -24,5 +24,6 @@ mod bounds;
 mod echo;
 mod ending;
 mod frames;
+mod lanes;
 mod served;
 mod tls;

@@ -147,8 +147,8 @@ impl<S: Service> Worker<S> {
         }
         self.service.handle_closed(index, now);
         let Some(connection) = self.connections.at(index) else { return };
-        self.partial_len -= connection.partial.len() as u64;
-        connection.partial = Vec::new();
+        self.partial_len -= connection.held_len() as u64;
+        (connection.partial, connection.kept) = (Vec::new(), 0);
         connection.state = State::Lingering { thrown_away: 0 };
         if connection.stream.shutdown(Shutdown::Write).is_err() {
             return self.close(index);

@@ -11,4 +11,5 @@ mod memory;
 mod operated;
 mod ports;
 mod python;
+mod slow;
 mod wrong;

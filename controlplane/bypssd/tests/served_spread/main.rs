@@ -19,5 +19,7 @@ mod operated;
 mod ports;
 #[path = "../served/python.rs"]
 mod python;
+#[path = "../served/slow.rs"]
+mod slow;
 #[path = "../served/wrong.rs"]
 mod wrong;

@@ -7,7 +7,7 @@ use std::time::{Duration as StdDuration, Instant as StdInstant};
 
 use base::Duration;
 
-use super::served::{ALLOWED, Allowed, Start, alone, back, frame, kept_with};
+use super::served::{ALLOWED, Allowed, Served, Start, alone, back, frame, kept_with};
 
 both_ways! {
     one_too_many_is_refused_and_its_place_is_free_again_after_another_left
@@ -16,6 +16,8 @@ both_ways! {
     who_hoards_half_frames_pays_for_it_and_nobody_else
     a_half_frame_that_does_not_go_on_ends_its_connection_in_time
     one_frame_as_long_as_all_half_frames_may_be_comes_through
+    what_waits_for_answers_to_leave_counts_as_half_frames_and_comes_through
+    whose_frames_wait_for_answers_pays_for_them_and_nobody_else
 }
 
 fn one_too_many_is_refused_and_its_place_is_free_again_after_another_left(start: Start) {
@@ -158,4 +160,53 @@ fn one_that_comes_before_the_end_of_another_was_heard_is_refused_and_nobody_else
     next.write_all(&frame(0, 78)).unwrap();
     back(&mut next, &frame(0, 78));
     assert_eq!(served.end().refused_full, 3);
+}
+
+/// Waits until so many bytes of frames are half received or wait.
+fn until_partial(served: &Served, is_so: impl Fn(u64) -> bool) {
+    let begun = StdInstant::now();
+    while !is_so(served.panel.ask().unwrap().partial_len) {
+        assert!(begun.elapsed() < StdDuration::from_secs(20), "{:?}", served.counters());
+        thread::sleep(StdDuration::from_millis(2));
+    }
+}
+
+fn what_waits_for_answers_to_leave_counts_as_half_frames_and_comes_through(start: Start) {
+    let served = start(ALLOWED, None);
+    let (mut slow, mut other) = (served.connect(), served.connect());
+    let (asks, long) = (frame(2, 20_000), frame(0, 3 << 20));
+    slow.write_all(&asks).unwrap();
+    slow.write_all(&long).unwrap();
+    until_partial(&served, |len| len == 3 << 20);
+    other.write_all(&frame(0, 77)).unwrap();
+    back(&mut other, &frame(0, 77));
+    for _ in 0..1_000 {
+        back(&mut slow, &asks);
+    }
+    back(&mut slow, &long);
+    until_partial(&served, |len| len == 0);
+    slow.write_all(&frame(0, 78)).unwrap();
+    back(&mut slow, &frame(0, 78));
+    served.end();
+}
+
+fn whose_frames_wait_for_answers_pays_for_them_and_nobody_else(start: Start) {
+    let served = start(Allowed { partial_len: 10 << 20, ..ALLOWED }, None);
+    let mut honest = served.connect();
+    let slow: Vec<_> = (0..4).map(|_| served.connect()).collect();
+    honest.write_all(&frame(3, 12)).unwrap();
+    back(&mut honest, &frame(3, 12));
+    let (half, rest) = (frame(0, 2 << 20), 1 << 20);
+    honest.write_all(&half[..rest]).unwrap();
+    for mut stream in &slow {
+        stream.write_all(&frame(2, 20_000)).unwrap();
+        // The last are closed while they write.
+        stream.write_all(&frame(0, 4 << 20)).ok();
+    }
+    served.until("some are closed", |counters| counters.closed_partial_full >= 2);
+    honest.write_all(&half[rest..]).unwrap();
+    back(&mut honest, &half);
+    until_partial(&served, |len| len <= 8 << 20);
+    drop(slow);
+    served.end();
 }
