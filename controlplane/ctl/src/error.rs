@@ -143,15 +143,15 @@ impl Error {
 
     /// The error of a switch, whose text has names in it that others chose: what does not print in
     /// them is escaped.
-    pub(crate) fn shown(self) -> Self {
-        let plain = |text: String| shown(&text).into_owned();
-        match self {
-            Self::Refused { code, text } => Self::Refused { code, text: plain(text) },
-            Self::NotWhole(text) => Self::NotWhole(plain(text)),
-            Self::SwitchAway(text) => Self::SwitchAway(plain(text)),
-            Self::SwitchArguments(text) => Self::SwitchArguments(plain(text)),
-            other => other,
+    pub(crate) fn shown(mut self) -> Self {
+        if let Self::Refused { text, .. }
+        | Self::NotWhole(text)
+        | Self::SwitchAway(text)
+        | Self::SwitchArguments(text) = &mut self
+        {
+            *text = shown(text).into_owned();
         }
+        self
     }
 
     /// What the help text says.
