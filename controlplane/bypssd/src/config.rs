@@ -15,6 +15,7 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
+use rustls::pki_types::UnixTime;
 use settings::{At, Findings, Ledger, Section, read_text};
 
 pub(crate) use access::{Access, Proof, Quota, Role};
@@ -35,6 +36,12 @@ use machine::Places;
 /// It cannot be read, or something in it is wrong: then all of it.
 pub(crate) fn read(file: &Path) -> Result<Plan, Error> {
     read_on(file, &Machine::read())
+}
+
+/// The same for somebody who asks whether all is right: a certificate that is over is an error too.
+/// A start and a reload go on with a warning, for those who come in without TLS.
+pub(crate) fn check(file: &Path) -> Result<Plan, Error> {
+    read_on(file, &Machine { now: Some(UnixTime::now()), ..Machine::read() })
 }
 
 /// The same for a switch that serves already: what it has taken of the machine is its own.
@@ -65,7 +72,7 @@ fn sections(
     let state_dir = state_dir(root, folder, ledger);
     let cluster = sections::cluster(root.table("cluster", "cluster", ledger), ledger);
     let has_tls = root.find("tls", ledger).is_some();
-    let tls = network::tls(root, folder, ledger);
+    let tls = network::tls(root, folder, machine.now, ledger);
     let listeners = network::listeners(root, has_tls, ledger);
     let access = access::read(root, folder, ledger);
     if let (Some(listeners), Some(access), Some(tls)) = (&listeners, &access, &tls) {
@@ -76,7 +83,8 @@ fn sections(
     let lease = sections::lease(root.table("lease", "lease", ledger), ledger);
     let bounds = sections::bounds(root.table("limits", "limits", ledger), ledger);
     let worker = sections::worker(root.table("worker", "worker", ledger), ledger);
-    let metrics = sections::metrics(root.table("metrics", "metrics", ledger), ledger);
+    let section = root.table("metrics", "metrics", ledger);
+    let metrics = sections::metrics(section, listeners.as_deref().unwrap_or(&[]), ledger);
     let stop = sections::stop(root.table("stop", "stop", ledger), ledger);
     let log = sections::log(root.table("log", "log", ledger), ledger);
 

@@ -71,7 +71,7 @@ fn main() -> ExitCode {
 
 /// Prints the plan of a configuration that is right.
 fn check(args: &CheckArgs) -> Result<(), Error> {
-    let plan = config::read(&args.file)?;
+    let plan = config::check(&args.file)?;
     write!(io::stdout(), "{plan}").map_err(Error::io("print the plan"))
 }
 

@@ -161,7 +161,8 @@ impl Plan {
     }
 
     fn show_tls(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(Tls { files, certificates, .. }) = &self.tls else { return Ok(()) };
+        let Some(Tls { files, chain, .. }) = &self.tls else { return Ok(()) };
+        let certificates = chain.len();
         let asks = match &files.client_ca {
             Some(file) => format!("clients' certificates by {}", file.display()),
             None => "no certificates of clients".to_owned(),

@@ -6,6 +6,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use rustls::pki_types::UnixTime;
 use tracing::{error, info, warn};
 
 use crate::config;
@@ -34,6 +35,9 @@ pub(crate) fn reload(plan: &mut Plan, file: &Path, panel: &Panel) {
         }
         plan.access = new.access;
         plan.tls = new.tls;
+        if let Some(wrong) = plan.tls.as_ref().and_then(|tls| tls.wrong_at(UnixTime::now())) {
+            warn!("{wrong}: no client believes it");
+        }
     }
     logging::change(new.log);
     plan.log = new.log;

@@ -11,6 +11,7 @@ use logging as log;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use rustls::pki_types::UnixTime;
 use signals::Hangup;
 use tracing::{error, info, warn};
 
@@ -155,6 +156,9 @@ fn tell_start(plan: &Plan, ready: &Ready) {
     }
     for listener in plan.listeners.iter().filter(|it| !it.is_tls && !it.is_local()) {
         warn!(address = %listener.address, "without TLS: names and messages travel in clear");
+    }
+    if let Some(wrong) = plan.tls.as_ref().and_then(|tls| tls.wrong_at(UnixTime::now())) {
+        warn!("{wrong}: no client believes it");
     }
     log::flush();
     tell(&mut io::stdout(), &ready.line(plan));

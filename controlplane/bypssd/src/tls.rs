@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use webpki::EndEntityCert;
@@ -32,15 +32,55 @@ pub(crate) struct TlsFiles {
 #[derive(Clone)]
 pub(crate) struct Tls {
     pub(crate) files: TlsFiles,
-    /// Of the switch's own chain.
-    pub(crate) certificates: usize,
+    /// The switch's own.
+    pub(crate) chain: Vec<CertificateDer<'static>>,
     pub(crate) config: Arc<ServerConfig>,
 }
 
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { files, certificates, config: _ } = self;
-        f.debug_struct("Tls").field("files", files).field("certificates", certificates).finish()
+        let Self { files, chain, config: _ } = self;
+        f.debug_struct("Tls").field("files", files).field("certificates", &chain.len()).finish()
+    }
+}
+
+impl Tls {
+    /// What clients will say of the switch's certificates at this time of day, if they are over or
+    /// have not begun.
+    pub(crate) fn wrong_at(&self, now: UnixTime) -> Option<String> {
+        let wrong = self.chain.iter().find_map(|certificate| validity(certificate, now))?;
+        Some(format!("{}: {wrong}", self.files.certificate.display()))
+    }
+}
+
+/// Why a certificate is not valid at this time, if it is not.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a foreign enum; time is judged before all else"
+)]
+fn validity(certificate: &CertificateDer<'_>, now: UnixTime) -> Option<String> {
+    let certificate = EndEntityCert::try_from(certificate).ok()?;
+    let usage = webpki::KeyUsage::server_auth();
+    // Nobody is believed here, so a certificate whose time is right ends at its issuer.
+    let judged = certificate.verify_for_usage(&[], &[], &[], now, usage, None, None);
+    match judged.err()? {
+        webpki::Error::CertExpired { not_after, .. } => {
+            let since = now.as_secs().saturating_sub(not_after.as_secs());
+            Some(format!("a certificate in it is over since {}", span(since)))
+        }
+        webpki::Error::CertNotValidYet { not_before, .. } => {
+            let left = not_before.as_secs().saturating_sub(now.as_secs());
+            Some(format!("a certificate in it is not valid before {} have passed", span(left)))
+        }
+        _ => None,
+    }
+}
+
+fn span(seconds: u64) -> String {
+    match seconds {
+        0..=7_199 => format!("{seconds} s"),
+        7_200..=172_799 => format!("{} hours", seconds / 3_600),
+        172_800.. => format!("{} days", seconds / 86_400),
     }
 }
 
@@ -82,12 +122,11 @@ pub(crate) fn load(files: TlsFiles) -> Result<Tls, TlsError> {
             builder.with_client_cert_verifier(verifier)
         }
     };
-    let certificates = chain.len();
-    let config = builder.with_single_cert(chain, key).map_err(|error| {
+    let config = builder.with_single_cert(chain.clone(), key).map_err(|error| {
         let right = "name the key of the first certificate in certificate_file";
         Fault { wrong: error.to_string(), right }.of(Of::Key)
     })?;
-    Ok(Tls { files, certificates, config: Arc::new(config) })
+    Ok(Tls { files, chain, config: Arc::new(config) })
 }
 
 struct Fault {

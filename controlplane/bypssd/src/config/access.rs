@@ -87,6 +87,18 @@ pub(crate) struct Access {
 }
 
 impl Access {
+    /// Whether whoever fits `later` fits this one too, by the same proof, and not the other way
+    /// about.
+    fn hides(&self, later: &Self) -> bool {
+        let is_shown = match (&self.proof, &later.proof) {
+            (Proof::Certificate, Proof::Certificate) | (Proof::Loopback, Proof::Loopback) => true,
+            (Proof::Secret { secret, .. }, Proof::Secret { secret: other, .. }) => secret == other,
+            _ => false,
+        };
+        let stem = self.node.strip_suffix('*');
+        is_shown && self.node != later.node && stem.is_some_and(|stem| later.node.starts_with(stem))
+    }
+
     /// Everybody on this machine, who may do everything.
     pub(crate) fn of_this_machine() -> Self {
         let any = || vec![String::new()];
@@ -151,6 +163,17 @@ pub(crate) fn read(
                 "access.node",
                 wrong,
                 "remove one of them: the first wins",
+            );
+        }
+        let hides = |other: &&At<Access>| other.value.hides(&value);
+        if let Some(first) = entries.iter().find(hides) {
+            let wrong =
+                format!("no node comes to this entry: that of line {} fits first", first.place);
+            ledger.refuse(
+                section.place,
+                "access.node",
+                wrong,
+                "put this one before it, or remove it",
             );
         }
         entries.push(At { value, place: section.place });

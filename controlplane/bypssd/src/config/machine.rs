@@ -3,6 +3,7 @@
 use std::fs;
 
 use nix::sys::resource::{Resource, getrlimit};
+use rustls::pki_types::UnixTime;
 use settings::{Ledger, Place, show_size};
 
 use crate::limits::DESCRIPTORS_MIN;
@@ -17,6 +18,8 @@ pub(crate) struct Machine {
     pub(crate) memory_available: Option<u64>,
     /// Descriptors that the process could have.
     pub(crate) descriptors: Option<u64>,
+    /// The time of day, for what is over at a time.
+    pub(crate) now: Option<UnixTime>,
 }
 
 impl Machine {
@@ -25,7 +28,7 @@ impl Machine {
         let cores = core_affinity::get_core_ids();
         let cores = cores.map(|cores| cores.iter().map(|core| core.id).collect());
         let descriptors = getrlimit(Resource::RLIMIT_NOFILE).ok().map(|(_soft, hard)| hard);
-        Self { cores, memory_available: memory_available(), descriptors }
+        Self { cores, memory_available: memory_available(), descriptors, now: None }
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use protocol::limits::ADDRESS_LEN_MAX;
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{ServerName, UnixTime};
 use settings::{At, Ledger, Section};
 
 use crate::limits::{LISTENERS_MAX, TCP_PORT};
@@ -23,6 +23,14 @@ impl Listener {
         self.address.ip().to_canonical().is_loopback()
     }
 
+    /// Whether it leaves no room for a listener on `other`.
+    pub(crate) fn overlaps(&self, other: SocketAddr) -> bool {
+        let (own, ip) = (self.address.ip(), other.ip());
+        let is_any = |ip: IpAddr| ip.is_unspecified();
+        let shares = own == ip || own.is_ipv4() == ip.is_ipv4() && (is_any(own) || is_any(ip));
+        shares && self.address.port() == other.port() && other.port() != 0
+    }
+
     /// Whether this machine's own connections may come in by it.
     pub(crate) fn takes_loopback(&self) -> bool {
         self.is_local() || self.address.ip().is_unspecified()
@@ -34,6 +42,7 @@ impl Listener {
 pub(crate) fn tls(
     root: Section<'_>,
     folder: &Path,
+    now: Option<UnixTime>,
     ledger: &mut Ledger<'_>,
 ) -> Option<Option<Tls>> {
     const KEY: &str = "tls";
@@ -51,7 +60,13 @@ pub(crate) fn tls(
         client_ca: client_ca.as_ref().map(|at| at.value.clone()),
     };
     match tls::load(files) {
-        Ok(tls) => Some(Some(tls)),
+        Ok(tls) => {
+            if let Some(wrong) = now.and_then(|now| tls.wrong_at(now)) {
+                let right = "renew it, or set this machine's clock";
+                ledger.refuse(certificate.place, &section.path("certificate_file"), wrong, right);
+            }
+            Some(Some(tls))
+        }
         Err(error) => {
             let (name, place) = match error.of {
                 tls::Of::Certificate => ("certificate_file", certificate.place),

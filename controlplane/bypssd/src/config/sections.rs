@@ -8,7 +8,7 @@ use logging::{FORMATS, Format, LEVELS, Log};
 use settings::{At, Ledger, Section};
 use tracing::level_filters::LevelFilter;
 
-use super::network;
+use super::network::{self, Listener};
 use crate::identity;
 use crate::limits::{
     CONNECTIONS, CONNECTIONS_MAX, ID_LEN_MAX, LEASE_MS, LEASE_MS_MAX, LEASE_MS_MIN, METRICS_PORT,
@@ -182,17 +182,18 @@ fn short_text(
 
 /// Reads `[ports]`.
 pub(crate) fn ports(section: Section<'_>, ledger: &mut Ledger<'_>) -> Option<At<Ports>> {
-    let planned = section.number("planned", PORTS_PLANNED, 1_024..=PORTS_MAX, ledger)?;
+    let planned = section.number("planned", PORTS_PLANNED, 1_024..=PORTS_MAX, ledger);
     // Four times what was planned is a surprise and not an accident.
-    let max_default = planned.value.saturating_mul(4).min(PORTS_MAX);
-    let max = section.number("max", max_default, 1_024..=PORTS_MAX, ledger)?;
+    let max_default = planned.as_ref().map_or(PORTS_MAX, |at| at.value.saturating_mul(4));
+    let max = section.number("max", max_default.min(PORTS_MAX), 1_024..=PORTS_MAX, ledger);
+    let shards = section.number("shards", 1, 1..=u8::MAX, ledger);
+    let (planned, max) = (planned?, max?);
     if max.value < planned.value {
         let wrong = format!("{} are planned, and only {} allowed", planned.value, max.value);
         ledger.refuse(max.place, &section.path("max"), wrong, "allow at least those planned");
         return None;
     }
-    let shards = section.number("shards", 1, 1..=u8::MAX, ledger)?.value;
-    let ports = Ports { planned: planned.value, max: max.value, shards };
+    let ports = Ports { planned: planned.value, max: max.value, shards: shards?.value };
     Some(At { value: ports, place: planned.place })
 }
 
@@ -269,8 +270,8 @@ pub(crate) fn worker(section: Section<'_>, ledger: &mut Ledger<'_>) -> Option<At
     let core = section.maybe_number("core", 0..=CORE_MAX, ledger);
     let idle = section.choice("idle", IdlePolicy::Adaptive, IDLE, ledger);
     let spin = section.number("spin_us", SPIN_US, 0..=SPIN_US_MAX, ledger);
-    let (count, cores) = workers(section, ledger)?;
-    let (idle, spin_us) = (idle?.value, spin?.value);
+    let workers = workers(section, ledger);
+    let ((count, cores), idle, spin_us) = (workers?, idle?.value, spin?.value);
     Some(At { value: Worker { core: core?, count, cores, idle, spin_us }, place })
 }
 
@@ -283,35 +284,50 @@ fn workers(section: Section<'_>, ledger: &mut Ledger<'_>) -> Option<(u8, Vec<usi
         section.numbers(KEY, 0..=CORE_MAX, ledger).into_iter().map(|at| at.value).collect();
     let is_read = ledger.found.len() == found_before;
     let listed = u8::try_from(cores.len()).unwrap_or(u8::MAX);
-    let count = section.number("count", listed.clamp(1, WORKERS_MAX), 1..=WORKERS_MAX, ledger)?;
+    let count = section.number("count", listed.clamp(1, WORKERS_MAX), 1..=WORKERS_MAX, ledger);
+    let count = count.map(|at| at.value);
     let wrong = if !is_read {
         return None;
     } else if listed == 0 {
-        return Some((count.value, Vec::new()));
+        return Some((count?, Vec::new()));
     } else if listed > WORKERS_MAX {
         format!("{} cores", cores.len())
-    } else if listed != count.value {
-        format!("{listed} cores for {} workers", count.value)
+    } else if let Some(count) = count.filter(|count| *count != listed) {
+        format!("{listed} cores for {count} workers")
     } else if (1..cores.len()).any(|at| cores[..at].contains(&cores[at])) {
         "a core is named twice".to_owned()
     } else if listed == 1 {
         "one core".to_owned()
     } else {
-        return Some((count.value, cores));
+        return Some((count?, cores));
     };
     let right = format!("name one for each worker, 2 to {WORKERS_MAX}; a single one has `core`");
     ledger.refuse(place, &section.path(KEY), wrong, right);
     None
 }
 
-/// Reads `[metrics]`; `Some(None)` where there are to be none.
+/// Reads `[metrics]`; `Some(None)` where there are to be none. The switch's own listeners have their
+/// addresses already.
 #[expect(clippy::option_option, reason = "outside: noted why not; inside: switched off")]
-pub(crate) fn metrics(section: Section<'_>, ledger: &mut Ledger<'_>) -> Option<Option<SocketAddr>> {
+pub(crate) fn metrics(
+    section: Section<'_>,
+    listeners: &[At<Listener>],
+    ledger: &mut Ledger<'_>,
+) -> Option<Option<SocketAddr>> {
     let is_enabled = section.flag("enabled", true, ledger);
     let address = network::address(section, "address", METRICS_PORT, ledger);
     let own = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), METRICS_PORT);
-    let address = address?.map_or(own, |at| at.value);
-    Some(is_enabled?.then_some(address))
+    let (is_enabled, address) = (is_enabled?, address?);
+    let address = address.unwrap_or(At { value: own, place: section.place });
+    if !is_enabled {
+        return Some(None);
+    }
+    if let Some(other) = listeners.iter().find(|at| at.value.overlaps(address.value)) {
+        let wrong = format!("the switch listens on {} itself", other.value.address);
+        ledger.refuse(address.place, &section.path("address"), wrong, "use another port");
+        return None;
+    }
+    Some(Some(address.value))
 }
 
 /// Reads `[stop]`.

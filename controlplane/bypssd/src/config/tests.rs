@@ -19,6 +19,7 @@ fn machine() -> Machine {
         cores: Some(vec![0, 1, 2, 3]),
         memory_available: Some(16 << 30),
         descriptors: Some(1 << 20),
+        now: None,
     }
 }
 

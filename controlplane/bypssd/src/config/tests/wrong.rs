@@ -87,6 +87,60 @@ fn values_are_of_their_type_and_in_their_range() {
 }
 
 #[test]
+fn one_look_tells_everything_that_is_wrong_with_a_section() {
+    insta::assert_snapshot!(transcript(&[
+        "[ports]\nmax = 5\nshards = 0\n",
+        "[ports]\nplanned = -1\nshards = 256\n",
+        "[worker]\ncount = 0\ncores = [1, 1]\nidle = \"never\"\n",
+        "[worker]\ncount = 0\n",
+    ]));
+}
+
+#[test]
+fn metrics_are_not_where_the_switch_listens() {
+    insta::assert_snapshot!(transcript(&[
+        "[metrics]\naddress = \"127.0.0.1:7400\"\n",
+        "[[listener]]\naddress = \"127.0.0.1:7401\"\n",
+        "[metrics]\naddress = \"0.0.0.0:7400\"\n",
+    ]));
+    for text in [
+        "[metrics]\naddress = \"127.0.0.1:7400\"\nenabled = false\n",
+        "[[listener]]\naddress = \"127.0.0.1:0\"\n[metrics]\naddress = \"127.0.0.1:0\"\n",
+        "[metrics]\naddress = \"127.0.0.2:7400\"\n",
+    ] {
+        parse(Path::new("f"), text, &machine()).unwrap_or_else(|found| panic!("{text}: {found}"));
+    }
+}
+
+#[test]
+fn an_entry_that_no_node_comes_to_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    secret_in(folder.path(), "s", b"0123456789abcdef");
+    secret_in(folder.path(), "t", b"0123456789abcdeg");
+    let entry = |node: &str, file: &str| {
+        format!("[[access]]\nnode = \"{node}\"\nproof = \"secret\"\nsecret_file = \"{file}\"\n")
+    };
+    let local = |node: &str| format!("[[access]]\nnode = \"{node}\"\nproof = \"loopback\"\n");
+    insta::assert_snapshot!(transcript_in(
+        folder.path(),
+        &[
+            &(local("*") + &local("web-1")),
+            &(local("web-*") + &local("web-1*")),
+            &(entry("*", "s") + &entry("a", "s")),
+        ]
+    ));
+    for text in [
+        local("web-1") + &local("web-*") + &local("*"),
+        entry("*", "s") + &entry("a", "t"),
+        entry("*", "s") + &local("a"),
+        local("web") + &local("web-1"),
+    ] {
+        let parsed = parse(&folder.path().join("f"), &text, &machine());
+        parsed.unwrap_or_else(|found| panic!("{text}: {found}"));
+    }
+}
+
+#[test]
 fn listeners_have_addresses_of_their_own() {
     insta::assert_snapshot!(transcript(&[
         "[[listener]]\n",
@@ -184,6 +238,40 @@ fn files_of_tls_hold_what_they_should() {
     // Of a group it may be.
     let text = "[tls]\ncertificate_file = \"cert.pem\"\nkey_file = \"group.pem\"\n";
     parse(&folder.path().join("f"), text, &machine()).unwrap_or_else(|found| panic!("{found}"));
+}
+
+#[test]
+fn a_certificate_is_judged_by_the_time_of_day_if_there_is_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    params.not_before = rcgen::date_time_ymd(2024, 1, 1);
+    params.not_after = rcgen::date_time_ymd(2025, 1, 1);
+    let certificate = params.self_signed(&key).unwrap();
+    secret_in(folder.path(), "cert.pem", certificate.pem().as_bytes());
+    secret_in(folder.path(), "key.pem", key.serialize_pem().as_bytes());
+    let text = "[tls]\ncertificate_file = \"cert.pem\"\nkey_file = \"key.pem\"\n";
+    let at = |day: u64| {
+        let since = std::time::Duration::from_secs(day * 86_400);
+        let now = Some(rustls::pki_types::UnixTime::since_unix_epoch(since));
+        let parsed = parse(&folder.path().join("f"), text, &Machine { now, ..machine() });
+        parsed.map_err(|found| found.to_string())
+    };
+    // 2024 begins with the day 19,723.
+    let wrong = at(19_713).unwrap_err();
+    assert!(
+        wrong.contains("f:2:20: tls.certificate_file: ") && wrong.contains("cert.pem"),
+        "{wrong}"
+    );
+    assert!(wrong.contains("is not valid before 10 days have passed; renew it"), "{wrong}");
+    at(19_723).unwrap();
+    let plan = at(20_088).unwrap();
+    let wrong = at(20_096).unwrap_err();
+    assert!(wrong.contains("a certificate in it is over since 7 days; renew it"), "{wrong}");
+    // A start goes on, and says so in the log.
+    parse(&folder.path().join("f"), text, &machine()).unwrap();
+    let tls = plan.tls.unwrap();
+    assert!(tls.wrong_at(rustls::pki_types::UnixTime::now()).is_some(), "2025 is over");
 }
 
 #[test]
