@@ -7,6 +7,7 @@ use std::io::{self, Write as _};
 
 use base::IdlePolicy;
 use logging::{Format, Log};
+use settings::show_size;
 use tracing::level_filters::LevelFilter;
 
 use crate::args::DevArgs;
@@ -21,10 +22,38 @@ use crate::run;
 
 /// Runs it.
 pub(crate) fn run(args: &DevArgs) -> Result<(), Error> {
-    let plan = plan(args, &Machine::read())?;
+    let machine = Machine::read();
+    let plan = plan(args, &machine)?;
+    judge(&plan, &machine)?;
     // That nobody reads it is no reason not to serve.
     write!(io::stdout(), "{plan}").ok();
     run::run_plan(plan, None, args.run_for)
+}
+
+/// What the arguments ask for and the machine has not, before anything is printed or taken.
+fn judge(plan: &Plan, machine: &Machine) -> Result<(), Error> {
+    if let (Some(core), Some(cores)) = (plan.worker.core, &machine.cores)
+        && !cores.contains(&core)
+    {
+        let cores: Vec<_> = cores.iter().map(usize::to_string).collect();
+        return Err(Error::Lacks {
+            what: format!("core {core} for this process (--core)"),
+            mend: format!("use one of {}, or allow it with `taskset`", cores.join(",")),
+        });
+    }
+    let needed = plan.memory_at_start();
+    match machine.memory_available {
+        Some(available) if needed > available => {
+            let (needed, left) = (show_size(needed), show_size(available));
+            Err(Error::Lacks {
+                what: format!(
+                    "memory for --ports: {needed} are taken at start, and {left} are left"
+                ),
+                mend: "plan fewer, or add memory".to_owned(),
+            })
+        }
+        _ => Ok(()),
+    }
 }
 
 fn plan(args: &DevArgs, machine: &Machine) -> Result<Plan, Error> {
@@ -67,4 +96,38 @@ fn plan(args: &DevArgs, machine: &Machine) -> Result<Plan, Error> {
         stop: Ending::default(),
         log: Log { level: LevelFilter::INFO, format: Format::Text },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_machine_has_not_is_said_by_its_argument() {
+        let args = |core, ports| DevArgs {
+            listen: ([127, 0, 0, 1], 0).into(),
+            metrics: None,
+            ports,
+            spin: false,
+            core,
+            run_for: None,
+        };
+        let machine = Machine {
+            cores: Some(vec![0, 1]),
+            memory_available: Some(8 << 30),
+            ..Machine::default()
+        };
+        let told = |args: &DevArgs| {
+            let error = judge(&plan(args, &machine).unwrap(), &machine).unwrap_err();
+            (error.code(), error.to_string())
+        };
+        let (code, text) = told(&args(Some(77), 4_096));
+        let wrong = "this machine lacks core 77 for this process (--core); use one of 0,1, or allow \
+                     it with `taskset`";
+        assert_eq!((code, text.as_str()), (3, wrong));
+        let (code, text) = told(&args(None, 4_000_000_000));
+        assert!(code == 3 && text.contains("lacks memory for --ports: "), "{text}");
+        assert!(text.ends_with("8 GiB are left; plan fewer, or add memory"), "{text}");
+        judge(&plan(&args(Some(1), 4_096), &machine).unwrap(), &machine).unwrap();
+    }
 }

@@ -56,9 +56,23 @@ pub(crate) fn begin(folder: Option<&Path>, least: u64) -> Result<u64, Error> {
     write(folder, &file, epoch).map_err(|error| Error::State {
         file: file.clone(),
         wrong: format!("cannot be written: {}", error_text(&error)),
-        right: "let bypssd's user write there, or remove state_dir",
+        right: remedy(&error),
     })?;
     Ok(epoch)
+}
+
+/// What to do about a folder of state that takes no epoch. To go on without one is no remedy: it is
+/// there for a clock that was set back.
+#[expect(clippy::wildcard_enum_match_arm, reason = "a foreign enum, which may grow")]
+fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull => "free space on its file system",
+        io::ErrorKind::QuotaExceeded => "free space, or let bypssd's user have more",
+        io::ErrorKind::ReadOnlyFilesystem => {
+            "mount its file system for writing, or name another folder as state_dir"
+        }
+        _ => "let bypssd's user write there",
+    }
 }
 
 fn read(file: &Path) -> Result<Option<u64>, Error> {
@@ -68,7 +82,7 @@ fn read(file: &Path) -> Result<Option<u64>, Error> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => {
             let wrong = format!("cannot be read: {}", error_text(&error));
-            return Err(state(wrong, "let bypssd's user read it, or remove state_dir"));
+            return Err(state(wrong, "let bypssd's user read it"));
         }
     };
     let epoch = text.trim_end().parse::<u64>();
@@ -81,16 +95,24 @@ fn read(file: &Path) -> Result<Option<u64>, Error> {
 /// Whole or not at all: beside it, to the disk, and then in its place.
 fn write(folder: &Path, file: &Path, epoch: u64) -> io::Result<()> {
     let beside = folder.join("epoch.new");
-    let mut new = File::create(&beside)?;
-    writeln!(new, "{epoch}")?;
-    new.sync_all()?;
-    fs::rename(&beside, file)?;
+    let written = File::create(&beside).and_then(|mut new| {
+        writeln!(new, "{epoch}")?;
+        new.sync_all()?;
+        fs::rename(&beside, file)
+    });
+    if let Err(error) = written {
+        // A part of an epoch is of no use to anybody; why it is one is what is told.
+        fs::remove_file(&beside).ok();
+        return Err(error);
+    }
     File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
+
+    use nix::errno::Errno;
 
     use super::*;
 
@@ -116,6 +138,25 @@ mod tests {
         assert_eq!(begin(path, 9_000).unwrap(), 9_000);
         assert_eq!(begin(None, 5).unwrap(), 5);
         assert!(!folder.path().join("epoch.new").exists());
+    }
+
+    #[test]
+    fn an_epoch_that_is_not_written_leaves_nothing_behind_and_says_what_would_help() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("epoch");
+        fs::create_dir_all(file.join("in the way")).unwrap();
+        write(folder.path(), &file, 7).unwrap_err();
+        assert!(!folder.path().join("epoch.new").exists());
+        for (number, right) in [
+            (Errno::ENOSPC, "free space on its file system"),
+            (
+                Errno::EROFS,
+                "mount its file system for writing, or name another folder as state_dir",
+            ),
+            (Errno::EACCES, "let bypssd's user write there"),
+        ] {
+            assert_eq!(remedy(&number.into()), right);
+        }
     }
 
     #[test]

@@ -124,7 +124,13 @@ pub(crate) fn load(files: TlsFiles) -> Result<Tls, TlsError> {
     };
     let config = builder.with_single_cert(chain.clone(), key).map_err(|error| {
         let right = "name the key of the first certificate in certificate_file";
-        Fault { wrong: error.to_string(), right }.of(Of::Key)
+        let wrong = if matches!(error, rustls::Error::InconsistentKeys(_)) {
+            let (key, certificate) = (files.key.display(), files.certificate.display());
+            format!("{key} is not the key of {certificate}")
+        } else {
+            error.to_string()
+        };
+        Fault { wrong, right }.of(Of::Key)
     })?;
     Ok(Tls { files, chain, config: Arc::new(config) })
 }

@@ -42,7 +42,19 @@ pub enum TlsError {
         /// What is wrong.
         wrong: String,
     },
-    /// The certificate and the key, or what they are for, do not fit.
+    /// They do not belong together.
+    #[error(
+        "{} is not the key of {}; name the key of the first certificate in that file",
+        key.display(),
+        certificate.display()
+    )]
+    Pair {
+        /// The certificate's file.
+        certificate: PathBuf,
+        /// The key's.
+        key: PathBuf,
+    },
+    /// The certificate, the key, or what they are for, is of no use.
     #[error("the certificate cannot be used: {0}")]
     Certificate(rustls::Error),
     /// Not a name that a certificate could be for.
@@ -73,7 +85,13 @@ impl Tls {
             None => builder.with_no_client_auth(),
             Some((certificate, key)) => builder
                 .with_client_auth_cert(certificates(certificate)?, private_key(key)?)
-                .map_err(TlsError::Certificate)?,
+                .map_err(|error| {
+                    if matches!(error, rustls::Error::InconsistentKeys(_)) {
+                        TlsError::Pair { certificate: certificate.clone(), key: key.clone() }
+                    } else {
+                        TlsError::Certificate(error)
+                    }
+                })?,
         };
         let tls = Self { config: Arc::new(config), server_name: server_name.clone() };
         if let Some(name) = server_name {

@@ -188,8 +188,8 @@ impl TlsFault {
             Wrong::Expired | Wrong::ExpiredContext { .. } => Self::Expired,
             Wrong::NotValidYet | Wrong::NotValidYetContext { .. } => Self::Early,
             Wrong::NotValidForNameContext { expected, presented } => {
-                let others =
-                    if presented.is_empty() { "no name".to_owned() } else { presented.join(", ") };
+                let names: Vec<_> = presented.iter().map(|name| plain_name(name)).collect();
+                let others = if names.is_empty() { "no name".to_owned() } else { names.join(", ") };
                 Self::Name { name: expected.to_str().into_owned(), others }
             }
             other => Self::Certificate(other.to_string()),
@@ -209,6 +209,29 @@ impl TlsFault {
             | Alert::CertificateUnknown
             | Alert::UnsupportedCertificate => Self::Own(format!("{alert:?}")),
             other => Self::Other(format!("the switch ends the handshake with {other:?}")),
+        }
+    }
+}
+
+/// A name of a certificate without the kind that the library writes around it, as in
+/// `DnsName("localhost")`.
+fn plain_name(name: &str) -> &str {
+    let inner = name.split_once('(').and_then(|(_kind, rest)| rest.strip_suffix(')'));
+    inner.map_or(name, |inner| inner.trim_matches('"'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_of_a_certificate_are_told_as_they_are_written() {
+        for (told, name) in [
+            ("DnsName(\"localhost\")", "localhost"),
+            ("IpAddress(127.0.0.1)", "127.0.0.1"),
+            ("sw-1.example", "sw-1.example"),
+        ] {
+            assert_eq!(plain_name(told), name);
         }
     }
 }

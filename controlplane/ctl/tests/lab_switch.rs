@@ -49,6 +49,7 @@ fn a_lock_that_is_held_is_waited_for_and_a_held_port_is_listed() {
     assert!(code == Some(0) && stdout.contains("figure"), "{stdout}");
     let (code, stdout, stderr) = switch.run(&["bench", "--ports", "1000", "--batch", "100"]);
     assert!(code == Some(0) && stdout.contains("unregister"), "{stdout}{stderr}");
+    assert!(!stdout.contains('.'), "whole numbers: {stdout}");
 }
 
 #[test]

@@ -230,9 +230,13 @@ pub(crate) fn bounds(section: Section<'_>, ledger: &mut Ledger<'_>) -> Option<At
     let (frame, message, partial) = (frame_len?, message_len?, partial_len?);
     let (frame_len, message_len) = (narrow(frame.value), narrow(message.value));
     let items = items?.value;
-    if let Err(error) = protocol::Limits::new(frame_len, items, message_len) {
+    if protocol::Limits::new(frame_len, items, message_len).is_err() {
+        let beside = protocol::limits::MESSAGE_OVERHEAD;
+        let wrong = format!(
+            "{message_len} bytes and {beside} more do not fit the {frame_len} of frame_len"
+        );
         let right = "make frame_len larger, or this smaller";
-        ledger.refuse(message.place, &section.path("message_len"), error.to_string(), right);
+        ledger.refuse(message.place, &section.path("message_len"), wrong, right);
         return None;
     }
     if partial.value < frame.value {

@@ -69,10 +69,12 @@ pub(super) fn run(
         bench.all(&mut took[2], held.map(|guards| || client.begin_unregister(guards)))?;
     }
     let rows = ["register", "query", "unregister"].iter().zip(took).map(|(what, took)| {
-        let per_s = |time: Duration| json!((f64::from(load.ports) / time.as_secs_f64()).round());
-        let call_us = took.calls.as_secs_f64() * 1e6 / f64::from(took.count);
-        let (ports, call_us) = (json!(load.ports), json!(call_us.round()));
-        vec![json!(what), ports, per_s(took.time), call_us, per_s(took.cpu)]
+        let number = |value| json!(u64::try_from(value).unwrap_or(u64::MAX));
+        let per_s = |time: Duration| {
+            number(u128::from(load.ports) * 1_000_000_000 / time.as_nanos().max(1))
+        };
+        let call_us = number(took.calls.as_micros() / u128::from(took.count.max(1)));
+        vec![json!(what), json!(load.ports), per_s(took.time), call_us, per_s(took.cpu)]
     });
     let head = ["request", ">ports", ">per_s", ">call_us", ">per_cpu_s"];
     print(to.output, &head, rows.collect(), out)
