@@ -149,6 +149,12 @@ counters! {
     error_busy,
     /// Errors answered: the switch stops.
     error_leaving,
+    /// Errors answered: there is, or was, a later master.
+    error_not_master,
+    /// Errors answered: earlier leases may still run.
+    error_grace,
+    /// Errors answered: the session has to wait first.
+    error_quarantine,
     /// Errors answered for any other reason.
     error_other,
 }
@@ -174,10 +180,10 @@ impl Counters {
             ErrorCode::State => &mut self.error_state,
             ErrorCode::Busy => &mut self.error_busy,
             ErrorCode::Leaving => &mut self.error_leaving,
-            ErrorCode::NotMaster
-            | ErrorCode::Grace
-            | ErrorCode::Quarantine
-            | ErrorCode::Other(_) => &mut self.error_other,
+            ErrorCode::NotMaster => &mut self.error_not_master,
+            ErrorCode::Grace => &mut self.error_grace,
+            ErrorCode::Quarantine => &mut self.error_quarantine,
+            ErrorCode::Other(_) => &mut self.error_other,
         };
         *counter += 1;
     }
