@@ -79,7 +79,8 @@ impl Ahead {
             wanted: AtomicUsize::new(0),
             is_over: AtomicBool::new(false),
         });
-        let worker = if mapping.len >= AHEAD_MIN { start(mapping, &told) } else { Worker::None };
+        let is_worth_it = mapping.len >= AHEAD_MIN && map::may_move();
+        let worker = if is_worth_it { start(mapping, &told) } else { Worker::None };
         Self { told, wanted: 0, own_end: 0, worker }
     }
 

@@ -33,6 +33,10 @@ pub(super) fn source(_len: usize) -> Option<Arena> {
     None
 }
 
+pub(super) fn may_move() -> bool {
+    false
+}
+
 pub(super) fn touch_source(_source: &Arena, _page: usize) {}
 
 pub(super) fn install(_source: &Arena, _page: usize, _to: Mapping, _at: usize) -> Result<(), bool> {

@@ -2,6 +2,7 @@
 
 use std::{
     fs::{File, OpenOptions},
+    mem::ManuallyDrop,
     num::NonZeroUsize,
     os::{fd::AsFd, unix::fs::OpenOptionsExt},
     path::Path,
@@ -14,6 +15,7 @@ use nix::{
     fcntl::{FallocateFlags, fallocate},
     sys::{
         mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap, mmap_anonymous, munmap},
+        resource::{RLIM_INFINITY, Resource, getrlimit},
         statfs::{HUGETLBFS_MAGIC, TMPFS_MAGIC, statfs},
     },
 };
@@ -43,8 +45,7 @@ pub(super) fn transparent(len: usize) -> Result<Arena, ArenaError> {
 /// `whole` bytes, the first `len` of which the kernel may back with huge pages of its own making;
 /// the others are on base pages. Both are whole huge pages.
 pub(super) fn partly_transparent(len: usize, whole: usize) -> Result<Arena, ArenaError> {
-    let mut arena = aligned(whole)?;
-    account(&arena, len)?;
+    let mut arena = accounted(aligned(whole)?, len)?;
     if len < whole {
         without_huge(&arena, len);
     }
@@ -60,18 +61,13 @@ pub(super) fn partly_transparent(len: usize, whole: usize) -> Result<Arena, Aren
 /// `whole` bytes, the first `len` of which are out of the kernel's pool of huge pages, and reserved
 /// there; the others are on base pages. Both are whole huge pages.
 pub(super) fn partly_huge(len: usize, whole: usize) -> Result<Arena, ArenaError> {
-    let mut arena = aligned(whole)?;
+    // Asked where it replaces nothing: a pool that is too small is common, and gives nothing up.
+    drop(huge(len)?);
+    let arena = aligned(whole)?;
     without_huge(&arena, 0);
-    let length = NonZeroUsize::new(len).ok_or(ArenaError::ConfigLen { len })?;
-    let prot = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-    let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_HUGETLB | MapFlags::MAP_HUGE_2MB;
-    let at = arena.base.addr();
-    // SAFETY: the range is the beginning of this arena's own mapping (`len <= whole`, both whole
-    // huge pages, and the start is aligned to one), and nothing refers to it yet. A pool that is too
-    // small is what fails here, and it is asked before the old pages are taken away.
-    let placed = unsafe { mmap_anonymous(Some(at), length, prot, flags | MapFlags::MAP_FIXED) };
-    match placed.and_then(|base| undumped(base.cast(), len)) {
-        Ok(_base) => {
+    let flags = MapFlags::MAP_HUGETLB | MapFlags::MAP_HUGE_2MB;
+    match replaced(arena, len, flags) {
+        Ok(mut arena) => {
             arena.pages = Pages::Huge;
             Ok(arena)
         }
@@ -84,17 +80,30 @@ pub(super) fn partly_huge(len: usize, whole: usize) -> Result<Arena, ArenaError>
 
 /// Replaces the first `len` bytes of an arena of reserved address space, all of which are unused, by
 /// memory that the kernel counts as taken: whoever asks for more than there can be is told now.
-fn account(arena: &Arena, len: usize) -> Result<(), ArenaError> {
-    let length = NonZeroUsize::new(len).ok_or(ArenaError::ConfigLen { len })?;
+fn accounted(arena: Arena, len: usize) -> Result<Arena, ArenaError> {
+    replaced(arena, len, MapFlags::empty())
+        .map_err(|source| ArenaError::ResourceMap { len, source })
+}
+
+/// Maps the first `len` bytes of an arena of reserved address space anew, all of which are unused.
+/// Kernels take the old mapping away before they find that there is no new one. What another thread
+/// maps in the meantime may lie there, so of an arena where this fails only the rest is unmapped.
+fn replaced(arena: Arena, len: usize, flags: MapFlags) -> Result<Arena, Errno> {
+    let length = NonZeroUsize::new(len).ok_or(Errno::EINVAL)?;
     let prot = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-    let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_FIXED;
+    let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_FIXED | flags;
     let at = arena.base.addr();
     // SAFETY: the range is the beginning of this arena's own mapping (`len <= arena.len`, both whole
-    // pages), and nothing refers to it yet.
-    unsafe { mmap_anonymous(Some(at), length, prot, flags) }
-        .and_then(|base| undumped(base.cast(), len))
-        .map(|_base| ())
-        .map_err(|source| ArenaError::ResourceMap { len, source })
+    // pages of the kind that is asked for), and nothing refers to it yet.
+    let placed = unsafe { mmap_anonymous(Some(at), length, prot, flags) };
+    match placed.and_then(|base| undumped(base.cast(), len)) {
+        Ok(_base) => Ok(arena),
+        Err(source) => {
+            let arena = ManuallyDrop::new(arena);
+            unmap_range(arena.base.as_ptr().wrapping_add(len), arena.len - len);
+            Err(source)
+        }
+    }
 }
 
 /// Address space of `len` bytes, whole huge pages, that begins where a huge page may. Nothing of it
@@ -130,8 +139,7 @@ fn without_huge(arena: &Arena, start: usize) {
 /// `whole` bytes, whole huge pages, that begin where a huge page may, on base pages. The first `len`
 /// are counted as taken.
 pub(super) fn base_aligned(len: usize, whole: usize) -> Result<Arena, ArenaError> {
-    let arena = aligned(whole)?;
-    account(&arena, len)?;
+    let arena = accounted(aligned(whole)?, len)?;
     without_huge(&arena, 0);
     Ok(arena)
 }
@@ -274,20 +282,39 @@ pub(super) fn install(
     if moved == place.as_ptr().cast() {
         return Ok(());
     }
-    // Kernels before 5.13 do not know all of these flags, and there may be too many mappings. The
-    // kernel may have taken the old page away by then.
+    // Kernels before 5.13 do not know all of these flags, and there may be too many mappings: both are
+    // seen before the old page is taken away. Where it was taken all the same the hole is filled,
+    // unless another thread's mapping is there by now.
     let length = NonZeroUsize::MIN.saturating_add(HUGE_PAGE_LEN - 1);
     let prot = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-    let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_FIXED;
-    // SAFETY: the range is the same page of the owner's, which nobody uses yet.
-    let placed = unsafe { mmap_anonymous(Some(place.addr()), length, prot, flags) };
-    let is_mapped = placed.and_then(|base| undumped(base.cast(), HUGE_PAGE_LEN)).is_ok();
-    if is_mapped {
-        // SAFETY: as above; the advice changes no content.
-        let advised = unsafe { madvise(place.cast(), HUGE_PAGE_LEN, MmapAdvise::MADV_NOHUGEPAGE) };
-        debug_assert!(matches!(advised, Ok(()) | Err(Errno::EINVAL)), "madvise: {advised:?}");
+    let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_FIXED_NOREPLACE;
+    // SAFETY: nothing that is mapped is replaced.
+    match unsafe { mmap_anonymous(Some(place.addr()), length, prot, flags) } {
+        Ok(base) if base.addr() == place.addr() => {
+            let is_mapped = undumped(base.cast(), HUGE_PAGE_LEN).is_ok();
+            if is_mapped {
+                // SAFETY: the range was mapped here a moment ago; the advice changes no content.
+                let advised =
+                    unsafe { madvise(place.cast(), HUGE_PAGE_LEN, MmapAdvise::MADV_NOHUGEPAGE) };
+                debug_assert!(matches!(advised, Ok(()) | Err(Errno::EINVAL)), "{advised:?}");
+            }
+            Err(is_mapped)
+        }
+        // A kernel before 4.17 puts it elsewhere where something is there.
+        Ok(elsewhere) => {
+            unmap_range(elsewhere.cast().as_ptr(), HUGE_PAGE_LEN);
+            Err(true)
+        }
+        Err(errno) => Err(errno == Errno::EEXIST),
     }
-    Err(is_mapped)
+}
+
+/// Whether nothing bounds the address space of this process: a move that goes beyond a bound fails
+/// when its place has been taken away.
+pub(super) fn may_move() -> bool {
+    [Resource::RLIMIT_AS, Resource::RLIMIT_DATA]
+        .into_iter()
+        .all(|resource| getrlimit(resource).is_ok_and(|(soft, _hard)| soft == RLIM_INFINITY))
 }
 
 /// Writes to every page, atomically, because a named mapping may have other writers.

@@ -233,3 +233,35 @@ fn nobody_goes_ahead_before_it_is_worth_it() {
     array.grow_to(10_000).unwrap();
     assert_eq!(array[9_999], 0);
 }
+
+/// Where the pool has no huge pages, or not as many, an array takes others: what was tried before must
+/// not take away what another thread maps in that moment.
+#[cfg(not(miri))]
+#[test]
+fn arrays_that_are_made_and_go_leave_alone_what_other_threads_map() {
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    let map_and_look = || {
+        while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+            let mut blocks = Vec::new();
+            for number in 1..=4_u64 {
+                let mut block = Array::<u64>::new(256 << 10, PageChoice::Base).unwrap();
+                block.iter_mut().step_by(64 << 10).for_each(|word| *word = number);
+                blocks.push((number, block));
+            }
+            for (number, block) in &blocks {
+                assert!(block.iter().step_by(64 << 10).all(|word| word == number));
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        let others = [scope.spawn(map_and_look), scope.spawn(map_and_look)];
+        for _ in 0..150 {
+            let array = Array::<u64>::growable(256 << 10, 1 << 20, PageChoice::Best).unwrap();
+            assert_eq!(array.len(), 256 << 10);
+        }
+        is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+        for other in others {
+            other.join().expect("its memory is its own");
+        }
+    });
+}
