@@ -1794,7 +1794,8 @@ def test_proof():
 
 
 def test_one_end_of_a_line_behind_a_secret_is_not_of_it():
-    for end, kept in (("", ""), ("\n", ""), ("\r\n", ""), ("\n\n", "\n"), ("\r", "\r"), (" \n", " ")):
+    for end, kept in (("", ""), ("\n", ""), ("\r\n", ""), ("\n\n", "\n"), ("\r", "\r"),
+                      (" \n", " ")):
         same(secret_of(f"s{end}".encode()), f"s{kept}".encode())
 
 
