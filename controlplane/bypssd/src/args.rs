@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn the_manual_and_the_completions_name_every_option() {
         let pages = pages::Pages::of_environment();
-        pages.program(Cli::command(), "8", &["bypssd(8)", "bypssd.toml(5)"]);
+        pages.program(Cli::command(), "8", &["bypssd(8)", "bypssd.toml(5)", "abelectl(8)"]);
         pages.configuration("bypssd", include_str!("../../../docs/bypssd.example.toml"));
     }
 

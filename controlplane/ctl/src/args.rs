@@ -433,7 +433,7 @@ mod tests {
     #[test]
     fn the_manual_and_the_completions_name_every_option() {
         let pages = pages::Pages::of_environment();
-        pages.program(Cli::command(), "8", &["abelectl(8)", "abele-gateway(8)"]);
+        pages.program(Cli::command(), "8", &["abelectl(8)", "abele-gateway(8)", "bypssd(8)"]);
     }
 
     #[test]

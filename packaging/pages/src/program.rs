@@ -27,6 +27,8 @@ impl Pages {
         let man = Man::new(command.clone()).section(section).manual("Abele");
         let mut page = Vec::new();
         man.render(&mut page).expect("memory takes all");
+        let mut page = with_dashes(command, &String::from_utf8_lossy(&page)).into_bytes();
+        page.extend_from_slice(environment(command).as_bytes());
         let others = see_also.iter().filter(|other| !other.starts_with(&format!("{name}(")));
         let others: Vec<_> = others.map(|other| plain(other)).collect();
         page.extend_from_slice(format!(".SH \"SEE ALSO\"\n{}\n", others.join(", ")).as_bytes());
@@ -63,6 +65,30 @@ impl Pages {
     }
 }
 
+/// A synopsis has `--` in front of arguments that are taken as they are.
+fn with_dashes(command: &Command, page: &str) -> String {
+    let last = command.get_positionals().filter(|argument| argument.is_last_set());
+    last.fold(page.to_owned(), |page, argument| {
+        let value = argument.get_value_names().and_then(<[_]>::first);
+        let name = value.map_or(argument.get_id().as_str(), |value| value.as_str());
+        let shown = format!("<\\fI{name}\\fR>");
+        assert!(page.contains(&shown), "{} lacks {shown}", command.get_name());
+        page.replacen(&shown, &format!("\\-\\- {shown}"), 1)
+    })
+}
+
+/// What the environment may say in place of options.
+fn environment(command: &Command) -> String {
+    let variables = command.get_arguments().filter(|argument| !argument.is_hide_set());
+    let entries = variables.filter_map(|argument| {
+        let (variable, option) = (argument.get_env()?.to_string_lossy(), argument.get_long()?);
+        let option = plain(&format!("--{option}"));
+        Some(format!(".TP\n\\fB{}\\fR\nIn place of \\fB{option}\\fR\n", plain(&variable)))
+    });
+    let entries: String = entries.collect();
+    if entries.is_empty() { entries } else { format!(".SH ENVIRONMENT\n{entries}") }
+}
+
 /// The name with those of the commands above it, as `abelectl-stats`.
 fn name(command: &Command) -> &str {
     command.get_display_name().unwrap_or_else(|| command.get_name())
@@ -90,7 +116,9 @@ mod tests {
 
     fn program() -> Command {
         let json = Arg::new("json").long("json").action(ArgAction::SetTrue).help("One object");
-        let stats = Command::new("stats").about("Print all counters").arg(json);
+        let to = Arg::new("to").long("send-to").env("TOOL_SEND_TO").help("Where");
+        let rest = Arg::new("command").last(true).num_args(1..).required(true);
+        let stats = Command::new("stats").about("Print all counters").args([json, to, rest]);
         let inner = Command::new("inner").hide(true);
         Command::new("tool").about("Tells all").version("1").subcommand(stats).subcommand(inner)
     }
@@ -102,6 +130,9 @@ mod tests {
         let read = |place: &str| fs::read_to_string(pages.folder.join(place)).expect(place);
         let page = read("man8/tool-stats.8");
         assert!(page.contains("\\-\\-json") && page.contains("Print all counters"), "{page}");
+        let variable =
+            ".SH ENVIRONMENT\n.TP\n\\fBTOOL_SEND_TO\\fR\nIn place of \\fB\\-\\-send\\-to\\fR\n";
+        assert!(page.contains(variable) && page.contains("\\-\\- <\\fIcommand\\fR>"), "{page}");
         assert!(page.starts_with(".ie") || page.contains(".TH tool-stats 8"), "{page}");
         assert!(read("man8/tool.8").ends_with(".SH \"SEE ALSO\"\nother(1)\n"));
         for place in ["bash/tool", "zsh/_tool", "fish/tool.fish"] {
