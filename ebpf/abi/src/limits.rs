@@ -13,9 +13,10 @@ pub const RULES_MAX: u32 = 65_536;
 /// Sources whose bucket is remembered, the least recently used forgotten first: about 5 MiB.
 pub const SOURCES_MAX: u32 = 65_536;
 
-/// Slots that remember the refused first SYN of a stranger: 8 MiB. With `r` refusals a second a
-/// slot survives a second with probability `exp(-r / SEEN_SLOTS)`: 79 % at 250,000 a second.
-pub const SEEN_SLOTS: u32 = 1 << 20;
+/// Slots that remember the refused first SYN of a stranger: 32 MiB. With `r` refusals a second a
+/// slot survives a second with probability `exp(-r / SEEN_SLOTS)`: 94 % at 250,000 a second. With a
+/// quarter of them it is 79 %, and one of a hundred strangers would need a fourth try.
+pub const SEEN_SLOTS: u32 = 1 << 22;
 
 /// A second SYN that comes sooner than this after the first is no retransmission: RFC 6298 has
 /// the first one after 1 s, and clocks and queues differ by less than half of it.
