@@ -27,6 +27,7 @@ use crate::event::{Done, Event, Grant};
 use crate::trouble::Trouble;
 
 const SECRET: &[u8] = b"a secret of the cluster";
+const NONCE: Nonce = Nonce([9; 32]);
 const LEASE_MS: u32 = 3_000;
 /// How long a silent session keeps its ports.
 const EXCLUSION_MS: u32 = 3_100;
@@ -99,28 +100,32 @@ impl Rig {
         assert!(self.core.is_connected(), "{:?}", self.core.trouble());
     }
 
-    fn welcome(&mut self, conn: ConnId) {
+    /// The connection is there, and the switch says its first word.
+    fn greet(&mut self, conn: ConnId) {
         self.core.handle_connected(conn);
         self.conns.insert(conn.slot, conn);
-        let nonce = Nonce([9; 32]);
         let greeting = Greeting {
             version_min: 1,
             version_max: 1,
             features: self.features,
             cluster: self.cluster,
             epoch: self.epoch,
-            nonce,
+            nonce: NONCE,
         };
         let mut out = Vec::new();
         greeting.write(&mut out);
         self.core.handle_bytes(conn, &out, self.now);
+    }
+
+    fn welcome(&mut self, conn: ConnId) {
+        self.greet(conn);
         let frames = self.frames(conn.slot);
         let mut out = Vec::new();
         for frame in &frames {
             let request = Request::parse(frame, &Limits::DEFAULT).expect("it is right");
             match request.body {
                 RequestBody::Hello(hello) => {
-                    assert!(hello.proves(SECRET, &nonce));
+                    assert!(hello.proves(SECRET, &NONCE));
                     assert_eq!(hello.hello.node, "n1");
                     assert_eq!(hello.hello.features, self.features & protocol::WAITS_OUT);
                     self.welcome_frame(&mut out, request.header.id);

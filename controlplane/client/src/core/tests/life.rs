@@ -197,17 +197,7 @@ fn a_new_epoch_closes_what_was_held_and_is_told() {
     rig.core.poll(rig.now);
     while let Some(action) = rig.core.next_action() {
         if let super::Action::Connect { conn, .. } = action {
-            rig.core.handle_connected(conn);
-            rig.conns.insert(0, conn);
-            let greeting = protocol::Greeting {
-                version_min: 1,
-                version_max: 1,
-                features: 0,
-                cluster: rig.cluster,
-                epoch: rig.epoch,
-                nonce: protocol::Nonce([9; 32]),
-            };
-            rig.hear(0, |out| greeting.write(out));
+            rig.greet(conn);
         }
     }
     assert_eq!(rig.core.counters().connections_stale, 1);
@@ -244,17 +234,7 @@ fn the_late_words_of_a_connection_of_its_own_are_no_copy_of_the_client() {
     rig.core.handle_closed(rig.conns[&0], broken(), rig.now);
     rig.at(50);
     let (conn, _endpoint) = rig.dials().remove(0);
-    rig.conns.insert(0, conn);
-    rig.core.handle_connected(conn);
-    let greeting = protocol::Greeting {
-        version_min: 1,
-        version_max: 1,
-        features: 0,
-        cluster: rig.cluster,
-        epoch: rig.epoch,
-        nonce: protocol::Nonce([9; 32]),
-    };
-    rig.hear(0, |out| greeting.write(out));
+    rig.greet(conn);
     assert_eq!(
         rig.frames(0).len(),
         2,
