@@ -181,10 +181,12 @@ fn what_the_thread_brings_is_one_mapping_of_huge_pages() {
 fn owner_that_is_faster_takes_base_pages_to_the_end_of_a_huge_one() {
     let mut array = Array::<u64>::growable(0, 2_000_000, PageChoice::Best).unwrap();
     array.grow_to(1_000).unwrap();
+    assert_eq!(mappings_of(&array).1, 0, "nobody zeroes two megabytes for a thousand records");
     assert_eq!(array.ask_ahead(2_000_000), None, "the next page is the owner's");
     assert_eq!(array.ask_ahead(500), Some(true), "the owner has touched it");
+    // The thread may have brought all others by now: 16 MB begin eight pages.
     let (_count, huge) = mappings_of(&array);
-    assert_eq!(huge, 0, "nobody zeroes two megabytes for a thousand records");
+    assert!(huge <= 7 * 2_048, "{huge} kB in huge pages: the owner's page is one of them");
     array.grow_to((2 << 20) / 8).unwrap();
     let begun = std::time::Instant::now();
     while array.ask_ahead(1_000_000) != Some(true) {
