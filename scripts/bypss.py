@@ -272,8 +272,8 @@ Greeting = frame(0x40, "Greeting", True, magic=one_of(U32, MAGIC), version_min=U
                  version_max=U16, features=U64, cluster=ID, epoch=U64, nonce=fixed(32))
 Hello = frame(0x01, "Hello", True, magic=one_of(U32, MAGIC), version=U16, role=one_of(U8, 0, 1, 2),
               credential=one_of(U8, 0, 1), features=U64, cluster=ID, epoch_seen=U64, session=ID,
-              map_version=U64, groups=U16, group=U16, node=NODE_ID, address=ADDRESS,
-              proof=fixed(32))
+              index=one_of(U8, *range(64)), generation=U64, map_version=U64, groups=U16, group=U16,
+              node=NODE_ID, address=ADDRESS, proof=fixed(32))
 Welcome = frame(0x81, "Welcome", True, version=one_of(U16, VERSION), role=one_of(U8, 0, 1, 2),
                 shards=one_of(U8, *range(1, 256)), features=U64, cluster=ID, epoch=U64,
                 map_version=U64, groups=U16, group=U16, lease_ms=U32, exclusion_ms=U32,
@@ -534,8 +534,8 @@ class Connection:
     `on_push` and `on_answer` are called by that thread and must not wait for this connection.
     """
 
-    def __init__(self, sock, *, node, role=NODE, session=NOBODY, address="", secret=None,
-                 cluster=NOBODY, epoch_seen=0, on_push=None, timeout_s=5.0):
+    def __init__(self, sock, *, node, role=NODE, session=NOBODY, place=(0, 0), address="",
+                 secret=None, cluster=NOBODY, epoch_seen=0, on_push=None, timeout_s=5.0):
         sock.setblocking(False)
         self._sock, self.timeout_s, self._on_push = sock, timeout_s, on_push
         self._in, self._len_max = bytearray(), GREETING_LEN_MAX
@@ -547,7 +547,7 @@ class Connection:
         self.reports = collections.deque(maxlen=64)  # errors about requests that wanted no answer
         self.skipped = 0  # pushes of later versions
         try:
-            self._begin(node, role, session, address, secret, cluster, epoch_seen)
+            self._begin(node, role, (session, *place), address, secret, cluster, epoch_seen)
         except BaseException:
             sock.close()
             raise
@@ -579,7 +579,7 @@ class Connection:
             raise Unreachable(f"the switch speaks the versions {greeting.version_min} to "
                               f"{greeting.version_max}, this client {VERSION}")
         hello = Hello(MAGIC, VERSION, role, 0 if secret is None else 1, 0, cluster, epoch_seen,
-                      session, 0, 1, 0, node, address, bytes(32))
+                      *session, 0, 1, 0, node, address, bytes(32))
         if secret is not None:
             hello = hello._replace(proof=proof_of(secret, greeting.nonce, encode(hello)))
         self._transmit(encode(hello, 1))
@@ -899,6 +899,7 @@ class Session:
         self._timeout_s, self._events_max = timeout_s, events_max
         self._held_max, self._cache_max = held_max, cache_max
         self._cluster, self._epoch, self._authority_until = NOBODY, 0, 0.0
+        self._generation = 0
         self._names, self._cache, self._flights = {}, {}, []
         self._held = collections.deque()  # messages of grants whose answer is still on its way
         self._notice, self._receive, self._send, self._threads = None, None, None, []
@@ -918,7 +919,8 @@ class Session:
             self._drop_cache()  # notices may have been lost with the connection before
         hello = dict(self._hello, node=self.node, session=self.id, cluster=self._cluster)
         self._receive = receive = self._connect(
-            self.endpoint, on_push=self._handle_push, epoch_seen=self._epoch, **hello)
+            self.endpoint, place=self._place(0), on_push=self._handle_push,
+            epoch_seen=self._epoch, **hello)
         welcome, self._stop = receive.welcome, threading.Event()
         hello["cluster"] = self._cluster = welcome.cluster
         if welcome.epoch != self._epoch:
@@ -944,7 +946,8 @@ class Session:
                              for task in (self._receive_all, self._relet_all)]
             for thread in self._threads:
                 thread.start()
-            self._send = self._connect(self.endpoint, epoch_seen=self._epoch, **hello)
+            self._send = self._connect(self.endpoint, place=self._place(1),
+                                       epoch_seen=self._epoch, **hello)
             must(self._send.welcome.epoch == self._epoch, "two connections with two epochs")
             if self.resumed:
                 self._lost.set()
@@ -955,6 +958,11 @@ class Session:
             self.disconnect()
             raise
         return self
+
+    def _place(self, index):
+        """A connection's index, and a generation above all before, of whichever process they were."""
+        self._generation = max(self._generation + 1, time.time_ns())
+        return index, self._generation
 
     def close(self):
         """Gives every port and every place in a queue back, then ends the session."""
@@ -1602,9 +1610,10 @@ VECTORS = (
     (0, 0, Greeting(MAGIC, 1, 1, 0, ONES, 5, TWOS),
      "54000000 40 00 0000 00000000 42595053 0100 0100 0000000000000000" + "11" * 16
      + "0500000000000000" + "22" * 32),
-    (1, 0, Hello(MAGIC, 1, 0, 0, 0, ONES, 4, THREES, 0, 1, 0, "n1", "a:1", bytes(32)),
-     "77000000 01 00 0000 01000000 42595053 0100 00 00 0000000000000000" + "11" * 16
-     + "0400000000000000" + "33" * 16 + "0000000000000000 0100 0000 026e31 03613a31" + "00" * 32),
+    (1, 0, Hello(MAGIC, 1, 0, 0, 0, ONES, 4, THREES, 5, 258, 0, 1, 0, "n1", "a:1", bytes(32)),
+     "80000000 01 00 0000 01000000 42595053 0100 00 00 0000000000000000" + "11" * 16
+     + "0400000000000000" + "33" * 16 + "05 0201000000000000"
+     + "0000000000000000 0100 0000 026e31 03613a31" + "00" * 32),
     (1, 0, Welcome(1, 0, 4, 0, ONES, 5, 0, 1, 0, 9000, 12000, 1 << 20, 1000, 65536, "s"),
      "52000000 81 00 0000 01000000 0100 00 04 0000000000000000" + "11" * 16 + "0500000000000000"
      "0000000000000000 0100 0000 28230000 e02e0000 00001000 e8030000 00000100 0173"),
@@ -1627,7 +1636,7 @@ VECTORS = (
     (0, 0, Error(4, 1, 2, "", "x"),
      "1a000000 ff 00 0000 00000000 0400 01 0200000000000000 00 0178"))
 # The proof of the `HELLO` above with credential 1 and the secret "secret", by `openssl dgst -hmac`.
-PROOF = "2cf7176e5b6d4dde7dc0db1b56cae34beb554938fc1f6173dff72ec3fc3fa641"
+PROOF = "06faa7f6bd863260932301798a77f428fce2d6ed91c4061e150ddc59256f456d"
 # One of each kind that is not above; they are checked by a round trip.
 SAMPLES = (
     ReletAnswer(7, 9000), Yield(), YieldAnswer(), Bye(1), ByeAnswer(), UnregPortAnswer([(0, 3)]),
@@ -2074,6 +2083,17 @@ def test_session_resumes_with_its_ports():
     session.open()
     same((session.resumed, session.token("a")), (False, None))
     session.close()
+
+
+def test_connections_follow_those_before_them_in_their_places():
+    switch = FakeSwitch()
+    session = begun(switch)
+    session.open()
+    session.close()
+    places = [(got.body.index, got.body.generation) for got in switch.seen
+              if isinstance(got.body, Hello)]
+    same([index for index, _ in places], [0, 1, 0, 1])
+    same(places[0][1] < places[2][1] and places[1][1] < places[3][1], True)
 
 
 def test_session_ends_when_its_other_connection_has():

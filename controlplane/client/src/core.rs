@@ -82,9 +82,6 @@ pub struct Core {
     exclusion: Duration,
     relet_at: Instant,
     is_attached: bool,
-    /// Connections of this session that ended before their `WAIT_MSG` was answered: it may come to the switch
-    /// later than that of the next one.
-    rivals: u32,
     notice_next: Option<u64>,
     /// The name of the switch of the receive connection.
     switch: Arc<str>,
@@ -152,7 +149,6 @@ impl Core {
             exclusion: Duration::ZERO,
             relet_at: Instant::ZERO,
             is_attached: false,
-            rivals: 0,
             notice_next: None,
             switch: Arc::from(""),
             slots: (0..slots).map(|_slot| Slot::new()).collect(),

@@ -5,7 +5,7 @@ use crate::cursor::Cursor;
 use crate::fault::{FrameError, Malformation};
 use crate::header::{PushKind, RequestKind};
 use crate::ids::{ClusterId, Epoch, Nonce, SessionId};
-use crate::limits::{HEADER_LEN, Limits, NODE_LEN_MAX};
+use crate::limits::{CONNECTIONS_PER_SESSION_MAX, HEADER_LEN, Limits, NODE_LEN_MAX};
 use crate::proof;
 use crate::writer::FrameWriter;
 
@@ -86,6 +86,16 @@ impl Greeting {
     }
 }
 
+fn index(cursor: &mut Cursor<'_>) -> Result<u8, FrameError> {
+    let before = *cursor;
+    let index = cursor.u8()?;
+    if index < CONNECTIONS_PER_SESSION_MAX {
+        Ok(index)
+    } else {
+        Err(before.malformed(Malformation::Value))
+    }
+}
+
 /// What a client says first, without its proof.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Hello<'a> {
@@ -101,6 +111,10 @@ pub struct Hello<'a> {
     pub epoch_seen: Epoch,
     /// Its session.
     pub session: SessionId,
+    /// Which of the session's connections it is, below [`CONNECTIONS_PER_SESSION_MAX`].
+    pub index: u8,
+    /// Larger than of every earlier connection of that index: of those nothing more is done.
+    pub generation: u64,
     /// The version of the map by which it chose this switch.
     pub map_version: u64,
     /// How many groups of ports that map has.
@@ -118,7 +132,7 @@ impl Hello<'_> {
     ///
     /// # Panics
     ///
-    /// If `node` or `address` have not the length that they may have.
+    /// If `node` or `address` have not the length that they may have, or `index` is too large.
     pub fn write(&self, out: &mut Vec<u8>, id: u32, secret: Option<(&[u8], &Nonce)>) {
         let start = out.len() + HEADER_LEN;
         let mut frame = self.begin(out, id, secret.is_some());
@@ -130,7 +144,8 @@ impl Hello<'_> {
 
     fn begin<'o>(&self, out: &'o mut Vec<u8>, id: u32, has_proof: bool) -> FrameWriter<'o> {
         let Self { version, role, features, cluster, epoch_seen, session, .. } = self;
-        let Self { map_version, groups, group, node, address, .. } = self;
+        let Self { index, generation, map_version, groups, group, node, address, .. } = self;
+        assert!(*index < CONNECTIONS_PER_SESSION_MAX, "index {index}");
         let node_len = node.len();
         assert!((1..=NODE_LEN_MAX).contains(&node_len), "the node's id has {node_len} bytes");
         let address_len = address.len();
@@ -138,6 +153,7 @@ impl Hello<'_> {
         let mut frame = FrameWriter::request(out, RequestKind::Hello, 0, id);
         frame.u32(MAGIC).u16(*version).u8(u8::from(*role)).u8(u8::from(has_proof));
         frame.u64(*features).bytes(&cluster.0).u64(epoch_seen.0).bytes(&session.0);
+        frame.u8(*index).u64(*generation);
         frame.u64(*map_version).u16(*groups).u16(*group).name(node.as_bytes()).text(address);
         frame
     }
@@ -168,6 +184,8 @@ impl<'a> SignedHello<'a> {
             cluster: ClusterId(cursor.array()?),
             epoch_seen: Epoch(cursor.u64()?),
             session: SessionId(cursor.array()?),
+            index: index(cursor)?,
+            generation: cursor.u64()?,
             map_version: cursor.u64()?,
             groups: cursor.u16()?,
             group: cursor.u16()?,

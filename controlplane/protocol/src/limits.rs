@@ -21,12 +21,32 @@ pub const ADDRESS_LEN_MAX: usize = 255;
 /// Bytes of a blob: four groups of seven bits.
 pub const BLOB_LEN_MAX: usize = (1 << 28) - 1;
 
+/// Connections of a session: one to receive on, and several times as many to send on as have been found to
+/// be of use. The switch keeps a generation and a connection for each index that was used.
+pub const CONNECTIONS_PER_SESSION_MAX: u8 = 64;
+
 /// Bytes of a frame before `WELCOME`: a whole `HELLO` with room for later fields.
 pub const FRAME_LEN_BEFORE_WELCOME: u32 = 4_096;
 
 /// Bytes of the longest `HELLO` of this version.
-const HELLO_LEN_MAX: usize =
-    HEADER_LEN + 4 + 2 + 1 + 1 + 8 + 16 + 8 + 16 + 8 + 2 + 2 + 65 + 2 + ADDRESS_LEN_MAX + 32;
+const HELLO_LEN_MAX: usize = HEADER_LEN
+    + 4
+    + 2
+    + 1
+    + 1
+    + 8
+    + 16
+    + 8
+    + 16
+    + 1
+    + 8
+    + 8
+    + 2
+    + 2
+    + 65
+    + 2
+    + ADDRESS_LEN_MAX
+    + 32;
 const _: () = assert!(HELLO_LEN_MAX < 4_096);
 
 /// What a switch may offer as `frame_len_max`: more than the longest blob needs is a slip.

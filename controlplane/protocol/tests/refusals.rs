@@ -182,6 +182,7 @@ fn an_answer_that_points_beyond_its_owners_or_is_out_of_order_is_refused() {
 
 /// Where the fields of the transcript of a `HELLO` are.
 const HELLO_CREDENTIAL: usize = 19;
+const HELLO_INDEX: usize = 68;
 
 fn hello(name: &str) -> Vec<u8> {
     let case = requests::CASES.iter().find(|case| case.name == name).expect("a transcript");
@@ -227,6 +228,8 @@ fn a_hello_with_a_field_without_a_meaning_is_refused() {
     assert_eq!(changed(12, 0), malformed(12, Malformation::Value));
     assert_eq!(changed(18, 3), malformed(18, Malformation::Value));
     assert_eq!(changed(HELLO_CREDENTIAL, 2), malformed(19, Malformation::Value));
+    assert_eq!(changed(HELLO_INDEX, 63), None);
+    assert_eq!(changed(HELLO_INDEX, 64), malformed(68, Malformation::Value));
     let proof = bytes.len() - 32;
     let at = u32::try_from(proof).expect("short");
     assert_eq!(changed(proof + 31, 1), malformed(at, Malformation::NotZero));

@@ -49,6 +49,9 @@ pub(crate) struct Connection {
     pub(crate) access: u32,
     pub(crate) node: u32,
     pub(crate) session_id: SessionId,
+    /// Its place in the session's pool.
+    pub(crate) index: u8,
+    pub(crate) generation: u64,
     pub(crate) address: String,
     /// The session as it was found last.
     pub(crate) session: Option<SessionRef>,
@@ -69,6 +72,8 @@ impl Connection {
             access: 0,
             node: NIL,
             session_id: SessionId::NONE,
+            index: 0,
+            generation: 0,
             address: String::new(),
             session: None,
             queue_len_max: 0,

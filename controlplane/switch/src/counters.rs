@@ -40,6 +40,8 @@ counters! {
 
     /// Sessions that began.
     sessions_begun,
+    /// Connections that were closed because the one that follows them came.
+    connections_followed,
     /// Sessions that went on at another connection.
     sessions_resumed,
     /// Sessions that were evicted by a newer one of their node.

@@ -47,6 +47,7 @@ mod lease;
 pub mod limits;
 mod outbox;
 mod owners;
+mod pool;
 mod quota;
 mod refusal;
 mod sessions;

@@ -33,6 +33,12 @@ pub(crate) const NEWER_CONNECTION: ErrorFrame<'_> = ErrorFrame {
     ..error(ErrorCode::Evicted, true, "the session goes on at another connection")
 };
 
+/// The connection that follows it came first.
+pub(crate) const BEHIND: ErrorFrame<'_> = ErrorFrame {
+    hint: "a connection of this index came with this generation, or a later one",
+    ..NEWER_CONNECTION
+};
+
 /// The session was evicted.
 pub(crate) const fn evicted(eviction: Eviction) -> ErrorFrame<'static> {
     let (reason, message) = match eviction {
@@ -51,12 +57,12 @@ pub(crate) const fn ended(end: End) -> ErrorFrame<'static> {
     }
 }
 
-/// The request is not for this connection, or not now.
 /// The switch stops; another may be at `hint`.
 pub(crate) const fn leaving(hint: &str) -> ErrorFrame<'_> {
     ErrorFrame { hint, ..error(ErrorCode::Leaving, true, "the switch stops") }
 }
 
+/// The request is not for this connection, or not now.
 pub(crate) const fn state(hint: &'static str) -> ErrorFrame<'static> {
     let message = "the request is not for this connection, or not now";
     ErrorFrame { hint, ..error(ErrorCode::State, false, message) }

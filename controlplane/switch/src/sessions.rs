@@ -14,6 +14,7 @@ use base::{Duration, Instant};
 use crate::connection::ConnId;
 use crate::lease::Leases;
 use crate::limits::{DRAINING_PER_NODE_MAX, ENDED_MAX, NIL};
+use crate::pool::Pool;
 use crate::quota::Bucket;
 
 /// The 128 bits that a library chooses for its session.
@@ -74,6 +75,8 @@ pub(crate) struct Session {
     pub(crate) node: u32,
     /// Its receive connection.
     pub(crate) conn: Option<ConnId>,
+    /// All of its connections.
+    pub(crate) pool: Pool,
     /// Where other nodes reach it.
     pub(crate) address: String,
     /// The number of the next notice.
@@ -233,6 +236,7 @@ impl Sessions {
         session.state = State::Live;
         session.node = node;
         session.conn = None;
+        session.pool.clear();
         session.address.clear();
         session.address.push_str(address);
         session.notice = 1;
@@ -330,6 +334,7 @@ impl Sessions {
             state: State::Free,
             node: NIL,
             conn: None,
+            pool: Pool::default(),
             address: String::new(),
             notice: 1,
             lost: None,

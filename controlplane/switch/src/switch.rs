@@ -30,6 +30,7 @@ use crate::lease::Leases;
 use crate::limits::{ANSWERS_LEN_MAX, HELLO_TIMEOUT, NIL, SLOTS_BESIDE, SLOTS_PER_SESSION};
 use crate::outbox::Pushed;
 use crate::owners::Owners;
+use crate::pool::Behind;
 use crate::refusal;
 use crate::sessions::{End, Eviction, Sessions, State};
 use crate::shard::{Failure, NotReleased, Size};
@@ -84,8 +85,8 @@ enum Standing {
     Live(u32),
     /// The session was evicted, and holds ports still.
     Draining(u32, Eviction),
-    /// The session is over.
-    Over(End),
+    /// The session is over, or goes on without this connection.
+    Refused(ErrorFrame<'static>),
 }
 
 impl Switch {
@@ -350,7 +351,7 @@ impl Switch {
             Standing::Live(session) => Ok(Some(session)),
             Standing::Without => Ok(None),
             Standing::Draining(_, eviction) => Err(refusal::evicted(eviction)),
-            Standing::Over(end) => Err(refusal::ended(end)),
+            Standing::Refused(error) => Err(error),
         }
     }
 
@@ -370,18 +371,18 @@ impl Switch {
         let index = match connection.session {
             Some(known) if self.sessions.is_same(known) => known.index,
             Some(_) => {
-                return Standing::Over(self.sessions.ended(node, &id).unwrap_or(End::Lapsed));
+                let end = self.sessions.ended(node, &id).unwrap_or(End::Lapsed);
+                return Standing::Refused(refusal::ended(end));
             }
             None if connection.session_id.is_none() => return Standing::Without,
             None => match self.sessions.find(node, &id) {
-                Some(index) => {
-                    let found = self.sessions.refer(index);
-                    self.connections.at_mut(conn).session = Some(found);
-                    index
-                }
+                Some(index) => match self.join(conn, index) {
+                    Ok(()) => index,
+                    Err(error) => return Standing::Refused(error),
+                },
                 None => {
-                    let ended = self.sessions.ended(node, &id);
-                    return ended.map_or(Standing::Without, Standing::Over);
+                    let ended = self.sessions.ended(node, &id).map(refusal::ended);
+                    return ended.map_or(Standing::Without, Standing::Refused);
                 }
             },
         };
@@ -390,6 +391,20 @@ impl Switch {
             State::Draining(eviction) => Standing::Draining(index, eviction),
             State::Free => unreachable!("session {index} is over and its generation is not"),
         }
+    }
+
+    /// The connection is one of the session from now on, and the one that it follows is none any more.
+    fn join(&mut self, conn: ConnId, session: u32) -> Result<(), ErrorFrame<'static>> {
+        let connection = self.connections.at(conn);
+        let (index, generation) = (connection.index, connection.generation);
+        let pool = &mut self.sessions.session_mut(session).pool;
+        let older = pool.enter(index, generation, conn).map_err(|Behind| refusal::BEHIND)?;
+        self.connections.at_mut(conn).session = Some(self.sessions.refer(session));
+        if let Some(older) = older {
+            self.counters.connections_followed += 1;
+            self.refuse(older, 0, &refusal::NEWER_CONNECTION);
+        }
+        Ok(())
     }
 
     /// An observer looks, and does nothing.
@@ -436,8 +451,10 @@ impl Switch {
         if let Some(known) = self.connections.at(conn).session
             && self.sessions.is_same(known)
         {
+            let index = self.connections.at(conn).index;
             let session = self.sessions.session_mut(known.index);
             session.conn = session.conn.filter(|&receiver| receiver != conn);
+            session.pool.leave(index, conn);
         }
     }
 

@@ -71,6 +71,8 @@ fn hello<'a>(node: &'a str, session: u8) -> Hello<'a> {
         cluster: ClusterId::ANY,
         epoch_seen: Epoch(0),
         session: SessionId([session; 16]),
+        index: 0,
+        generation: 1,
         map_version: 0,
         groups: 1,
         group: 0,
@@ -233,7 +235,10 @@ impl Bed {
             self.open(conn);
             let mut out = Vec::new();
             let node = ["bad", "bad2", "good"][usize::from(input.byte() % 3)];
-            hello(node, input.byte() % 3).write(&mut out, 1, None);
+            let (session, place) = (input.byte() % 3, input.byte());
+            // Some follow others, and some come too late.
+            let (index, generation) = (place & 1, u64::from(place >> 1));
+            Hello { index, generation, ..hello(node, session) }.write(&mut out, 1, None);
             if !input.byte().is_multiple_of(4) {
                 protocol::write_bare(&mut out, RequestKind::WaitMsg, 2);
             }

@@ -2,6 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use protocol::{
     Answer, Batch, ClusterId, Epoch, ErrorCode, Framing, Hello, Holder, Incoming, IncomingBody,
@@ -43,8 +44,10 @@ pub(crate) struct Client<S = TcpStream> {
     pub(crate) shards: u8,
 }
 
-/// Who somebody says to be; the session follows from the node.
+/// Who somebody says to be; the session follows from the node. None follows another connection of it.
 pub(crate) fn hello(node: &str) -> Hello<'_> {
+    static HELLOS: AtomicU64 = AtomicU64::new(0);
+    let number = HELLOS.fetch_add(1, Ordering::Relaxed);
     let mut session = [1; 16];
     for (place, byte) in session.iter_mut().zip(node.bytes()) {
         *place = byte;
@@ -56,6 +59,8 @@ pub(crate) fn hello(node: &str) -> Hello<'_> {
         cluster: ClusterId::ANY,
         epoch_seen: Epoch(0),
         session: SessionId(session),
+        index: u8::try_from(number % 64).expect("below it"),
+        generation: number,
         map_version: 0,
         groups: 1,
         group: 0,
@@ -237,6 +242,22 @@ impl<S: Read + Write> Client<S> {
         self.read(|body| {
             let IncomingBody::Answer(Answer::UnregPort(answer)) = body else { panic!("{body:?}") };
             answer.failures.iter().count()
+        })
+    }
+
+    /// Gives every port of the session back.
+    pub(crate) fn give_up(&mut self) {
+        self.bare(RequestKind::Yield);
+        self.read(|body| assert!(matches!(body, IncomingBody::Answer(Answer::Yield)), "{body:?}"));
+    }
+
+    /// How many of these ports somebody holds.
+    pub(crate) fn count_held(&mut self, names: &[&str]) -> usize {
+        self.send(&query(names));
+        self.read(|body| {
+            let IncomingBody::Answer(Answer::QueryPort(answer)) = body else { panic!("{body:?}") };
+            let is_held = |holder: &Holder| matches!(holder, Holder::Owner(_));
+            answer.iter().filter(|(_sequence, holder)| is_held(holder)).count()
         })
     }
 

@@ -1,9 +1,10 @@
 //! Ports between clients: who gets them, who sees them, and what becomes of them.
 
+use std::io::Write as _;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use protocol::{ErrorCode, RegisterCode};
+use protocol::{Batch, ErrorCode, Hello, Limits, Name, RegisterCode, RegisterFlags};
 
 use crate::client::{Client, Registered, hello};
 use crate::daemon::{Daemon, FREE, IS_SPREAD, folder};
@@ -76,7 +77,7 @@ fn after_a_restart_the_epoch_is_higher_and_nothing_is_granted_while_earlier_leas
     // The session may have lapsed on a machine that is busy.
     let mut a = Client::connect(daemon.address).unwrap();
     let session = protocol::SessionId([9; 16]);
-    a.hello(protocol::Hello { session, ..hello("a") }, None).unwrap();
+    a.hello(Hello { session, ..hello("a") }, None).unwrap();
     a.wait_msg();
     assert_eq!(a.register(&["port"]).unwrap().granted, 1);
     assert_eq!(a.holder("port"), "a");
@@ -109,17 +110,49 @@ fn a_higher_epoch_that_a_client_has_heard_of_is_exceeded_in_the_grace() {
     let daemon = Daemon::start(folder(), &text, std::process::Stdio::piped());
     let seen = daemon.epoch + 3_600_000;
     let mut ahead = Client::connect(daemon.address).unwrap();
-    let said = protocol::Hello { epoch_seen: protocol::Epoch(seen), ..hello("a") };
+    let said = Hello { epoch_seen: protocol::Epoch(seen), ..hello("a") };
     assert_eq!(ahead.hello(said, None).unwrap_err().code, ErrorCode::NotMaster);
     let mut ahead = Client::connect(daemon.address).unwrap();
     assert_eq!(ahead.epoch, seen + 1);
     ahead.hello(said, None).unwrap();
     // More than a day ahead is a lie.
-    let lie = protocol::Hello { epoch_seen: protocol::Epoch(seen + 100_000_000), ..hello("b") };
+    let lie = Hello { epoch_seen: protocol::Epoch(seen + 100_000_000), ..hello("b") };
     let mut liar = Client::connect(daemon.address).unwrap();
     assert_eq!(liar.hello(lie, None).unwrap_err().code, ErrorCode::NotMaster);
     assert_eq!(Client::connect(daemon.address).unwrap().epoch, seen + 1);
     // It is on the disk, so the next start is above it.
     let daemon = Daemon::again(daemon.die(), std::process::Stdio::piped());
     assert_eq!(daemon.epoch, seen + 2);
+}
+
+#[test]
+fn what_was_sent_before_the_connection_that_follows_is_done_before_its_welcome_or_never() {
+    const NAMES: usize = 10_000;
+    let daemon = Daemon::with("");
+    let _receive = Client::session(daemon.address, "a");
+    let names: Vec<_> = (0..NAMES).map(|number| format!("late-{number}")).collect();
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    let mut requests = Vec::new();
+    for name in &names {
+        let flags = RegisterFlags::default();
+        let mut batch = Batch::register(&mut requests, 4, flags, &Limits::DEFAULT);
+        assert!(batch.push(Name(name.as_bytes())));
+        batch.finish();
+    }
+    let said = Hello { index: 60, ..hello("a") };
+    for round in 0..20 {
+        let [mut older, mut newer] = [(); 2].map(|()| Client::connect(daemon.address).unwrap());
+        older.hello(Hello { generation: 2 * round + 1, ..said }, None).unwrap();
+        older.send(&requests);
+        newer.hello(Hello { generation: 2 * round + 2, ..said }, None).unwrap();
+        let done = newer.count_held(&names);
+        println!("round {round}: {done} of {NAMES} were done before");
+        // Whether it is taken at all is the kernel's to say.
+        let _sent = older.stream.write_all(&requests[requests.len() / 2..]);
+        thread::sleep(Duration::from_millis(20));
+        assert_eq!(newer.count_held(&names), done, "round {round}: late ones were done");
+        newer.give_up();
+        assert_eq!(newer.count_held(&names), 0);
+    }
+    assert!(daemon.metric("bypssd_switch_connections_followed_total") >= 20);
 }

@@ -278,7 +278,7 @@ impl Core {
         let flight = self.conn_mut(id).and_then(|conn| conn.flights.remove(&number));
         let is_hello = self.conn(id).is_some_and(|conn| !conn.is_ready());
         match error.code {
-            ErrorCode::Evicted => self.on_evicted(id, error.number, now),
+            ErrorCode::Evicted => self.on_evicted(error.number),
             // By this client's own word.
             ErrorCode::Ended if self.closing.is_some() => self.drop_conn(id, now, Duration::ZERO),
             ErrorCode::Lapsed | ErrorCode::Ended => self.lapse(now),
@@ -319,15 +319,9 @@ impl Core {
         }
     }
 
-    fn on_evicted(&mut self, id: ConnId, number: u64, now: Instant) {
-        let reason = EvictedReason::try_from(number);
-        if reason == Ok(EvictedReason::NewerConnection) && self.rivals > 0 {
-            // It is an older one of this client's own, whose words came late; there is nobody behind it.
-            self.rivals -= 1;
-            self.drop_conn(id, now, Duration::ZERO);
-            return;
-        }
-        self.finish(match reason {
+    fn on_evicted(&mut self, number: u64) {
+        self.finish(match EvictedReason::try_from(number) {
+            // Not by this client: what it gives up is older than what it has.
             Ok(EvictedReason::NewerConnection) => Over::Copied,
             Ok(EvictedReason::Dropped) => Over::Dropped,
             Ok(EvictedReason::NewerSession) | Err(_) => {

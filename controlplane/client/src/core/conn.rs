@@ -16,7 +16,7 @@ use crate::trouble::Trouble;
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ConnId {
     pub(super) slot: usize,
-    generation: u64,
+    pub(super) generation: u64,
 }
 
 /// What a shell is to do.

@@ -106,6 +106,8 @@ impl Core {
             cluster: self.cluster,
             epoch_seen: self.epoch,
             session: self.session,
+            index: u8::try_from(id.slot).expect("there are at most nine"),
+            generation: id.generation,
             map_version: 0,
             groups: 1,
             group: 0,

@@ -123,7 +123,6 @@ impl Core {
         session[..8].copy_from_slice(&self.rng.next_u64().to_le_bytes());
         session[8..].copy_from_slice(&self.rng.next_u64().to_le_bytes());
         self.session = SessionId(session);
-        self.rivals = 0;
     }
 
     /// Gives every port back at once. `false`: there is no connection to say it on.

@@ -233,10 +233,6 @@ impl Core {
             self.finish(Over::Closed);
             return;
         }
-        let is_unanswered = |flight: &Flight| matches!(flight, Flight::WaitMsg { .. });
-        if conn.flights.values().any(is_unanswered) {
-            self.rivals = self.rivals.saturating_add(1);
-        }
         let flights: Vec<Flight> = conn.flights.into_values().collect();
         for flight in flights.into_iter().rev() {
             match flight {

@@ -17,8 +17,10 @@ mod waits;
 use std::collections::BTreeMap;
 
 use base::{Duration, Instant};
-use protocol::{ClusterId, Epoch, ErrorCode, ErrorFrame, Framing, Grants, Greeting, Limits, Nonce};
-use protocol::{PushBuffer, ReletAnswer, Request, RequestBody, Role, Sequence, SessionState};
+use protocol::{ClusterId, Epoch, ErrorCode, ErrorFrame, Framing, Grants, Greeting, Hello, Limits};
+use protocol::{
+    Nonce, PushBuffer, ReletAnswer, Request, RequestBody, Role, Sequence, SessionState,
+};
 use protocol::{WaitMsgAnswer, Welcome};
 
 use super::{Action, ConnId, Core};
@@ -40,6 +42,8 @@ struct Rig {
     cluster: ClusterId,
     /// The connections that are open, by place.
     conns: BTreeMap<usize, ConnId>,
+    /// The latest generation of each place.
+    generations: BTreeMap<usize, u64>,
     /// Whether a `WAIT_MSG` is answered.
     notice: u64,
     features: u64,
@@ -67,6 +71,7 @@ impl Rig {
             epoch: Epoch(5),
             cluster: ClusterId([1; 16]),
             conns: BTreeMap::new(),
+            generations: BTreeMap::new(),
             notice: 1,
             features: 0,
             lease_ms: LEASE_MS,
@@ -127,6 +132,7 @@ impl Rig {
                 RequestBody::Hello(hello) => {
                     assert!(hello.proves(SECRET, &NONCE));
                     assert_eq!(hello.hello.node, "n1");
+                    self.note_place(conn, &hello.hello);
                     assert_eq!(hello.hello.features, self.features & protocol::WAITS_OUT);
                     self.welcome_frame(&mut out, request.header.id);
                 }
@@ -138,6 +144,13 @@ impl Rig {
             }
         }
         self.core.handle_bytes(conn, &out, self.now);
+    }
+
+    /// A connection follows all that there were of its place.
+    fn note_place(&mut self, conn: ConnId, hello: &Hello<'_>) {
+        assert_eq!(usize::from(hello.index), conn.slot);
+        let before = self.generations.insert(conn.slot, hello.generation);
+        assert!(before.is_none_or(|before| before < hello.generation), "{before:?}: {hello:?}");
     }
 
     fn welcome_frame(&self, out: &mut Vec<u8>, id: u32) {

@@ -18,6 +18,8 @@ pub(crate) const HELLO: Hello<'static> = Hello {
     cluster: ClusterId([0xc1; 16]),
     epoch_seen: Epoch(9),
     session: SessionId([0x5e; 16]),
+    index: 7,
+    generation: 0x0a0b_0c0d,
     map_version: 3,
     groups: 4,
     group: 2,
@@ -34,18 +36,18 @@ fn names<'o>(mut batch: Batch<'o, Name<'static>>) {
 pub(crate) const CASES: &[Case] = &[
     Case {
         name: "hello",
-        text: "7e 00 00 00 01 00 00 00 01 00 00 00
+        text: "87 00 00 00 01 00 00 00 01 00 00 00
             42 59 50 53  01 00  02 00  01 02 03 04 05 06 07 08  c1*16  09 00*7  5e*16
-            03 00*7  04 00 02 00  02 'n1'  0a '10.0.0.1:7'  00*32",
+            07  0d 0c 0b 0a 00*4  03 00*7  04 00 02 00  02 'n1'  0a '10.0.0.1:7'  00*32",
         write: |out| HELLO.write(out, 1, None),
     },
     Case {
         name: "hello-secret",
-        text: "7e 00 00 00 01 00 00 00 01 00 00 00
+        text: "87 00 00 00 01 00 00 00 01 00 00 00
             42 59 50 53  01 00  02 01  01 02 03 04 05 06 07 08  c1*16  09 00*7  5e*16
-            03 00*7  04 00 02 00  02 'n1'  0a '10.0.0.1:7'
-            e2 d7 c0 6c 57 e7 85 f9 c9 19 9b 0b b9 c4 04 95
-            9f 33 3d d7 cb db bf 45 e8 97 48 3d 95 81 a2 40",
+            07  0d 0c 0b 0a 00*4  03 00*7  04 00 02 00  02 'n1'  0a '10.0.0.1:7'
+            8f 70 0a fd 4a 98 c2 bf 56 64 6e ec c7 d7 09 1a
+            19 b5 d8 1a d1 fd 00 88 a7 52 2e a2 05 79 72 60",
         write: |out| HELLO.write(out, 1, Some((b"secret", &Nonce([7; 32])))),
     },
     Case {

@@ -1,7 +1,7 @@
 //! `HELLO`: who comes in, and as what.
 
 use protocol::{
-    ClusterId, Credential, ErrorFrame, Hello, SignedHello, VERSION, WAITS_OUT, Welcome,
+    ClusterId, Credential, ErrorFrame, Hello, SessionId, SignedHello, VERSION, WAITS_OUT, Welcome,
 };
 
 use super::Switch;
@@ -24,7 +24,13 @@ impl Switch {
                 self.note_epoch(signed.hello.epoch_seen);
                 self.refuse(conn, id, &refusal::STALE);
             }
-            Ok(access) => self.welcome(conn, id, &signed.hello, access),
+            Ok(access) => {
+                self.let_in(conn, &signed.hello, access);
+                match self.follow(conn) {
+                    Ok(()) => self.welcome(conn, id, &signed.hello),
+                    Err(error) => self.refuse(conn, id, &error),
+                }
+            }
             Err(error) => self.refuse(conn, id, &ErrorFrame { closes: true, ..error }),
         }
     }
@@ -58,7 +64,7 @@ impl Switch {
         })
     }
 
-    fn welcome(&mut self, conn: ConnId, id: u32, hello: &Hello<'_>, access: u32) {
+    fn let_in(&mut self, conn: ConnId, hello: &Hello<'_>, access: u32) {
         let quota = self.config.access[access as usize].quota;
         let node = self.sessions.enter(hello.node);
         let connection = self.connections.at_mut(conn);
@@ -68,9 +74,25 @@ impl Switch {
         connection.access = access;
         connection.node = node;
         connection.session_id = hello.session;
+        connection.index = hello.index;
+        connection.generation = hello.generation;
         connection.address.push_str(hello.address);
         connection.queue_len_max = quota.queue_len_max;
         self.deadlines.end(conn.0);
+    }
+
+    /// Nothing more is done of what came on the connection that this one follows, before it is answered. If
+    /// the session has not begun, that is so before the first of its requests that is for the session.
+    fn follow(&mut self, conn: ConnId) -> Result<(), ErrorFrame<'static>> {
+        let connection = self.connections.at(conn);
+        let SessionId(id) = connection.session_id;
+        match self.sessions.find(connection.node, &id) {
+            Some(session) => self.join(conn, session),
+            None => Ok(()),
+        }
+    }
+
+    fn welcome(&mut self, conn: ConnId, id: u32, hello: &Hello<'_>) {
         self.counters.welcomes += 1;
         let millis = |duration: base::Duration| u32::try_from(duration.as_millis());
         let own = &self.identity;

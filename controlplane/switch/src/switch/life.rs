@@ -18,7 +18,7 @@ impl Switch {
             return Err(refusal::NO_SESSION);
         }
         let (session, state) = match self.standing(conn) {
-            Standing::Over(end) => return Err(refusal::ended(end)),
+            Standing::Refused(error) => return Err(error),
             Standing::Draining(_, eviction) => return Err(refusal::evicted(eviction)),
             Standing::Live(session) => {
                 self.resume(session, conn);
@@ -58,7 +58,7 @@ impl Switch {
     pub(super) fn handle_yield(&mut self, conn: ConnId, id: u32) -> Outcome {
         match self.standing(conn) {
             Standing::Without => return Err(refusal::NO_SESSION),
-            Standing::Over(end) => return Err(refusal::ended(end)),
+            Standing::Refused(error) => return Err(error),
             Standing::Live(session) => {
                 let node = self.sessions.session(session).node;
                 let holds_any = self.shards.ports_of(session) > 0;
@@ -83,7 +83,7 @@ impl Switch {
             Ends::Connection => {}
             Ends::Session => match self.standing(conn) {
                 Standing::Without => return Err(refusal::NO_SESSION),
-                Standing::Over(end) => return Err(refusal::ended(end)),
+                Standing::Refused(error) => return Err(error),
                 Standing::Live(session) => self.end_live(session, conn),
                 Standing::Draining(session, eviction) => {
                     self.end(session, End::Evicted(eviction), Over::Released);
@@ -191,8 +191,7 @@ impl Switch {
         self.shards.open(session, node);
         self.hold_for_slots(node);
         self.sessions.session_mut(session).conn = Some(conn);
-        let found = self.sessions.refer(session);
-        self.connections.at_mut(conn).session = Some(found);
+        self.join(conn, session).expect("nobody came before it");
         self.counters.sessions_begun += 1;
         Ok(session)
     }

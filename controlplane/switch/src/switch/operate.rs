@@ -71,7 +71,7 @@ impl Switch {
     pub(super) fn handle_ping(&mut self, conn: ConnId, id: u32) -> Outcome {
         match self.standing(conn) {
             Standing::Without | Standing::Live(_) | Standing::Draining(..) => {}
-            Standing::Over(end) => return Err(refusal::ended(end)),
+            Standing::Refused(error) => return Err(error),
         }
         let kind = RequestKind::Ping;
         self.connections.answer(conn, |out| protocol::write_bare_answer(out, kind, id));

@@ -62,7 +62,7 @@ impl Switch {
         let standing = self.standing(conn);
         let session = match standing {
             Standing::Without => return Err(refusal::NO_SESSION),
-            Standing::Over(end) => return Err(refusal::ended(end)),
+            Standing::Refused(error) => return Err(error),
             Standing::Live(session) | Standing::Draining(session, _) => session,
         };
         let mut failures = std::mem::take(&mut self.lists.not_released);

@@ -9,6 +9,7 @@ mod messages;
 mod model;
 mod noticed;
 mod operating;
+mod pool;
 mod ports;
 mod sharded;
 mod shown;

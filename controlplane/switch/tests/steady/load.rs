@@ -93,6 +93,8 @@ impl Load {
             cluster: ClusterId::ANY,
             epoch_seen: Epoch(0),
             session: SessionId([2; 16]),
+            index: 0,
+            generation: 0,
             map_version: 0,
             groups: 1,
             group: 0,

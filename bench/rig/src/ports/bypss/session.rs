@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use protocol::{
     Answer, ClusterId, Ends, Epoch, Framing, Hello, Incoming, IncomingBody, Limits, Push,
-    RequestKind, Role, SessionId, VERSION, Welcome, write_bare, write_bye, write_relet,
+    RequestKind, Role, SessionId, VERSION, Welcome, limits::CONNECTIONS_PER_SESSION_MAX,
+    write_bare, write_bye, write_relet,
 };
 
 use super::{Bypss, bad_frame};
@@ -27,6 +28,8 @@ pub(crate) struct Session {
     node: String,
     id: SessionId,
     receive: Conn,
+    /// Connections that it has opened, each with an index of its own.
+    connections: u8,
     /// How long the session may act after the sending of a `RELET` that was answered.
     pub(crate) lease: Duration,
     /// How long the switch keeps its ports after it received one.
@@ -59,7 +62,7 @@ impl Session {
         let id = chosen_id()?;
         let mut receive = Conn::new(open(address, None)?);
         let begin = Instant::now();
-        let agreed = receive.greet(node, id, Role::Node)?;
+        let agreed = receive.greet(node, (id, 0), Role::Node)?;
         let mut out = Vec::new();
         write_bare(&mut out, RequestKind::WaitMsg, 2);
         receive.say(&out)?;
@@ -73,6 +76,7 @@ impl Session {
             node: node.to_owned(),
             id,
             receive,
+            connections: 1,
             lease: agreed.lease,
             exclusion: agreed.exclusion,
             renewed_at: begin,
@@ -82,9 +86,18 @@ impl Session {
     }
 
     /// Begins another connection of the session.
-    pub(crate) fn greet(&self, stream: &mut TcpStream) -> Result<(), Error> {
+    pub(crate) fn greet(&mut self, stream: &mut TcpStream) -> Result<(), Error> {
         let stream = stream.try_clone().map_err(Error::io("share a connection"))?;
-        Conn::new(stream).greet(&self.node, self.id, Role::Node).map(|_agreed| ())
+        self.introduce(&mut Conn::new(stream))
+    }
+
+    fn introduce(&mut self, conn: &mut Conn) -> Result<(), Error> {
+        let index = self.connections;
+        if index >= CONNECTIONS_PER_SESSION_MAX {
+            return Err(nonsense::<Bypss>("a session has more connections than it may have"));
+        }
+        self.connections += 1;
+        conn.greet(&self.node, (self.id, index), Role::Node).map(|_agreed| ())
     }
 
     /// Whose session it is.
@@ -93,9 +106,9 @@ impl Session {
     }
 
     /// Opens another connection of the session, which does not block.
-    pub(crate) fn open(&self, address: SocketAddr) -> Result<Conn, Error> {
+    pub(crate) fn open(&mut self, address: SocketAddr) -> Result<Conn, Error> {
         let mut conn = Conn::new(open(address, None)?);
-        conn.greet(&self.node, self.id, Role::Node)?;
+        self.introduce(&mut conn)?;
         conn.set_blocks(false)?;
         Ok(conn)
     }
@@ -174,11 +187,12 @@ pub(crate) struct Agreed {
 }
 
 impl Conn {
-    /// Hears `GREETING`, says `HELLO`, hears `WELCOME`; the stream blocks.
+    /// Hears `GREETING`, says `HELLO`, hears `WELCOME`; the stream blocks. A session's connections have
+    /// indices.
     pub(crate) fn greet(
         &mut self,
         node: &str,
-        session: SessionId,
+        session: (SessionId, u8),
         role: Role,
     ) -> Result<Agreed, Error> {
         self.stream.set_read_timeout(Some(PORTS_SILENCE_MAX)).map_err(Error::io("bound a wait"))?;
@@ -268,7 +282,7 @@ impl Conn {
 
 fn hello(
     node: &str,
-    session: SessionId,
+    (session, index): (SessionId, u8),
     (cluster, epoch_seen): (ClusterId, Epoch),
     role: Role,
 ) -> Hello<'_> {
@@ -279,6 +293,8 @@ fn hello(
         cluster,
         epoch_seen,
         session,
+        index,
+        generation: 0,
         map_version: 0,
         groups: 1,
         group: 0,

@@ -42,7 +42,7 @@ enum Asked {
 
 impl Heir {
     pub(super) fn begin(address: SocketAddr, ports: u64) -> Result<Self, Error> {
-        let session = Session::begin(address, "heir")?;
+        let mut session = Session::begin(address, "heir")?;
         Ok(Self {
             conn: session.open(address)?,
             session,

@@ -84,7 +84,7 @@ impl Others {
     ) -> Result<Self, Error> {
         let mut callers = Vec::new();
         for number in 1..=u64::from(count) {
-            let session = Session::begin(address, &format!("other-{number}"))?;
+            let mut session = Session::begin(address, &format!("other-{number}"))?;
             callers.push(Caller {
                 conn: session.open(address)?,
                 session,

@@ -1,7 +1,8 @@
 //! Leases, lost connections, masters, evictions.
 
 use base::Duration;
-use protocol::{Epoch, ErrorCode, ErrorFrame, RegisterFlags, SessionState};
+use protocol::SessionState;
+use protocol::{Epoch, ErrorCode, ErrorFrame, Limits, RegisterFlags, Request, RequestBody};
 
 use super::{Rig, broken, told};
 use crate::authority::Ended;
@@ -228,29 +229,25 @@ fn evictions_and_another_cluster_are_final() {
 }
 
 #[test]
-fn the_late_words_of_a_connection_of_its_own_are_no_copy_of_the_client() {
+fn connection_follows_those_that_were_given_up_before_it() {
     let mut rig = Rig::connected();
-    let grant = rig.hold("a", 1);
+    assert_eq!(rig.generations.keys().copied().collect::<Vec<_>>(), [0, 1]);
+    let first = rig.generations.clone();
     rig.core.handle_closed(rig.conns[&0], broken(), rig.now);
     rig.at(50);
     let (conn, _endpoint) = rig.dials().remove(0);
     rig.greet(conn);
-    assert_eq!(
-        rig.frames(0).len(),
-        2,
-        "HELLO and WAIT_MSG are on their way, and the connection ends"
-    );
+    let frames = rig.frames(0);
+    assert_eq!(frames.len(), 2, "HELLO and WAIT_MSG are on their way, and the connection ends");
+    let hello = Request::parse(&frames[0], &Limits::DEFAULT).expect("it is right");
+    let RequestBody::Hello(lost) = hello.body else { panic!("{hello:?}") };
     rig.core.handle_closed(conn, broken(), rig.now);
     rig.at(200);
     rig.state = SessionState::Resumed;
     rig.connect();
-    rig.error(0, &error(ErrorCode::Evicted, 1));
-    assert_eq!(rig.core.over(), None, "they came later than those of the next connection");
-    rig.at(500);
-    rig.connect();
-    assert!(grant.authority().remaining(rig.now) > Duration::ZERO);
-    rig.error(0, &error(ErrorCode::Evicted, 1));
-    assert_eq!(rig.core.over(), Some(&Over::Copied), "they come once");
+    // Whichever of them comes first, the switch knows which is the later.
+    assert!(first[&0] < lost.hello.generation && lost.hello.generation < rig.generations[&0]);
+    assert_eq!(first[&1], rig.generations[&1], "the other connection is the same");
 }
 
 #[test]

@@ -108,6 +108,8 @@ fn hello(node: &str) -> Hello<'_> {
         cluster: ClusterId::ANY,
         epoch_seen: Epoch(0),
         session: SessionId([3; 16]),
+        index: 0,
+        generation: 0,
         map_version: 0,
         groups: 1,
         group: 0,

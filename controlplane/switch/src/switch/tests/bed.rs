@@ -1,5 +1,7 @@
 //! A switch with clients that are nothing but buffers.
 
+use std::collections::BTreeMap;
+
 use base::{Duration, Instant};
 use memory::PageChoice;
 use protocol::{
@@ -65,6 +67,8 @@ pub(super) fn hello(node: &str, session: u8) -> Hello<'_> {
         cluster: ClusterId::ANY,
         epoch_seen: Epoch(0),
         session: SessionId([session; 16]),
+        index: 0,
+        generation: 0,
         map_version: 0,
         groups: 1,
         group: 0,
@@ -79,6 +83,8 @@ pub(super) struct Client {
     /// Bytes that came and were not looked at.
     pub(super) inbox: Vec<u8>,
     pub(super) is_closed: bool,
+    /// Whoever ended it.
+    is_gone: bool,
     /// Bytes that it takes in all before it stops; none: it reads for ever.
     pub(super) reads: Option<usize>,
 }
@@ -87,6 +93,8 @@ pub(super) struct Bed {
     pub(super) switch: Switch,
     pub(super) now: Instant,
     pub(super) clients: Vec<Client>,
+    /// The latest connection of each index of a session.
+    pools: BTreeMap<(String, [u8; 16]), Vec<ConnId>>,
 }
 
 impl Bed {
@@ -97,7 +105,7 @@ impl Bed {
     pub(super) fn with(config: SwitchConfig) -> Self {
         let now = Instant::ZERO + Duration::from_secs(1_000);
         let switch = Switch::new(config, identity(), [3; 32], now).expect("a proper configuration");
-        Self { switch, now, clients: Vec::new() }
+        Self { switch, now, clients: Vec::new(), pools: BTreeMap::new() }
     }
 
     /// Opens a connection, which is greeted.
@@ -115,9 +123,18 @@ impl Bed {
         self.connect_as(hello(node, session))
     }
 
-    /// Opens a connection and lets it in.
+    /// Opens a connection and lets it in, at the first index of its session where there is none.
     pub(super) fn connect_as(&mut self, hello: Hello<'_>) -> ConnId {
         let conn = self.open();
+        let pool = self.pools.entry((hello.node.to_owned(), hello.session.0)).or_default();
+        let is_gone = |conn: &ConnId| self.clients[conn.0 as usize].is_gone;
+        let index = pool.iter().position(is_gone).unwrap_or(pool.len());
+        match pool.get_mut(index) {
+            Some(latest) => *latest = conn,
+            None => pool.push(conn),
+        }
+        let index = u8::try_from(index).expect("few at a time");
+        let hello = Hello { index, generation: u64::from(conn.0), ..hello };
         self.say(conn, |out| hello.write(out, 1, None));
         let lines = self.heard(conn);
         assert_eq!(lines.len(), 2, "{lines:?}");
@@ -180,6 +197,7 @@ impl Bed {
             }
             if is_empty && self.switch.is_closing(conn) {
                 client.is_closed = true;
+                client.is_gone = true;
                 self.switch.handle_closed(conn, self.now);
             }
             return;
@@ -201,6 +219,7 @@ impl Bed {
     /// The client's connection breaks.
     pub(super) fn break_off(&mut self, conn: ConnId) {
         self.switch.handle_closed(conn, self.now);
+        self.clients[conn.0 as usize].is_gone = true;
         self.pump();
     }
 

@@ -149,6 +149,8 @@ impl Server {
             cluster: ClusterId::ANY,
             epoch_seen: Epoch(0),
             session: SessionId::NONE,
+            index: 0,
+            generation: 0,
             map_version: 0,
             groups: 1,
             group: 0,
