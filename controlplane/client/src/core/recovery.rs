@@ -1,8 +1,8 @@
 //! Grants of which this session was not told, as the switch says that it has them.
 //!
 //! The answer that grants a port may be lost with its connection, and so may the push. The sequence is then
-//! asked for, once for each port: who holds one port twice releases it under its own feet. A push that was
-//! not lost after all may come behind the answer, and is none any more. And only a grant that was never
+//! asked for, once for each port: who holds one port twice releases it under its own feet. What a call has
+//! asked for again, because it waits, is no other question than its own. A push that was not lost after all may come behind the answer, and is none any more. And only a grant that was never
 //! known is taken for a lost one: what is released while questions are under way is noted, for its number
 //! may be what they are answered.
 
@@ -33,10 +33,10 @@ pub(super) struct Recovery {
     is_full: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Asked {
-    /// No call waits for what is found.
-    is_for_nobody: bool,
+    /// Whose question it is.
+    tag: Tag,
     /// The latest grant that was told meanwhile.
     told: Option<Sequence>,
 }
@@ -44,15 +44,22 @@ struct Asked {
 impl Recovery {
     /// A question is not under way any more. `None`: it is one of an earlier session, or another took its
     /// place; else the latest grant that was told since.
-    fn on_ended(&mut self, name: &str, is_for_nobody: bool) -> Option<Option<Sequence>> {
-        let asked = self.asked.get(name).filter(|asked| asked.is_for_nobody == is_for_nobody)?;
-        let told = asked.told;
+    fn on_ended(&mut self, name: &str, tag: Tag) -> Option<Option<Sequence>> {
+        let told = self.asked.get(name).filter(|asked| asked.tag == tag)?.told;
         self.asked.remove(name);
         if self.asked.is_empty() {
             self.released.clear();
             self.is_full = false;
         }
         Some(told)
+    }
+
+    /// Whether a question was asked for what a call waits for, and the call itself has asked since.
+    fn is_left_to_call(&self, name: &str, tag: Tag) -> bool {
+        let by_call = |asked: &Asked| matches!(asked.tag, Tag::Recover { .. });
+        let asked =
+            self.asked.get(name).filter(|asked| by_call(asked) && tag.is_wait_of(asked.tag));
+        asked.is_some()
     }
 
     /// Whether a question is under way.
@@ -104,6 +111,24 @@ impl Recovery {
     }
 }
 
+impl Asked {
+    const fn of(tag: Tag) -> Self {
+        Self { tag, told: None }
+    }
+
+    /// Whether no call waits for what is found.
+    fn is_for_nobody(&self) -> bool {
+        self.tag == NOBODY
+    }
+}
+
+impl Tag {
+    /// Whether it asks for what another one's call waits for, and not for the call itself.
+    fn is_wait_of(self, other: Self) -> bool {
+        matches!(self, Self::RecoverWait { .. }) && self.call() == other.call()
+    }
+}
+
 /// A question that no call asks.
 const NOBODY: Tag = Tag::RecoverWait { request: 0 };
 
@@ -119,20 +144,25 @@ impl Core {
             Tag::Wait { request } => Tag::RecoverWait { request },
             Tag::Recover { .. } | Tag::RecoverWait { .. } | Tag::Nobody => return,
         };
-        if self.recovery.asked.get(name).is_none_or(|asked| asked.is_for_nobody) {
-            self.recovery.asked.insert(Arc::from(name), Asked::default());
-            self.ask_for_grant(name, asking, now);
-        } else {
-            self.untell(name, tag, false);
-            self.on_outcome(name, tag, mine(), now);
+        let asked = self.recovery.asked.get(name).filter(|asked| !asked.is_for_nobody());
+        match asked.map(|asked| asked.tag) {
+            // What the call asks is answered for its wait too.
+            Some(before) if asking.is_wait_of(before) => {}
+            Some(before) if !before.is_wait_of(asking) => {
+                self.untell(name, tag, false);
+                self.on_outcome(name, tag, mine(), now);
+            }
+            Some(_) | None => {
+                self.recovery.asked.insert(Arc::from(name), Asked::of(asking));
+                self.ask_for_grant(name, asking, now);
+            }
         }
     }
 
     /// The end of a wait came too late, for it had ended by a grant, the push of which may be lost.
     pub(super) fn recover_for_nobody(&mut self, name: &str, now: Instant) {
         if !self.recovery.asked.contains_key(name) {
-            let asked = Asked { is_for_nobody: true, told: None };
-            self.recovery.asked.insert(Arc::from(name), asked);
+            self.recovery.asked.insert(Arc::from(name), Asked::of(NOBODY));
             self.ask_for_grant(name, NOBODY, now);
         }
     }
@@ -146,7 +176,10 @@ impl Core {
             Holder::Owner(owner) => self.recovery.is_released(owner.token.sequence),
             Holder::Free | Holder::Unknown => false,
         };
-        let Some(told) = self.recovery.on_ended(name, tag == NOBODY) else {
+        if self.recovery.is_left_to_call(name, tag) {
+            return;
+        }
+        let Some(told) = self.recovery.on_ended(name, tag) else {
             // What the session before held is not this one's, though the node's id is the same.
             self.register_again(name, tag, now);
             return;
@@ -195,11 +228,13 @@ impl Core {
         }
     }
 
-    /// A question is refused.
-    pub(super) fn end_recovery(&mut self, name: &str, tag: Tag) {
-        if let Tag::Recover { .. } | Tag::RecoverWait { .. } = tag {
-            self.recovery.on_ended(name, tag == NOBODY);
+    /// A question is refused; says who is to be told.
+    pub(super) fn end_recovery(&mut self, name: &str, tag: Tag) -> Tag {
+        if self.recovery.is_left_to_call(name, tag) {
+            return Tag::Nobody;
         }
+        self.recovery.on_ended(name, tag);
+        tag
     }
 
     /// Whether the registration has left a subscription is not known.

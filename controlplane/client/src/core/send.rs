@@ -186,8 +186,7 @@ impl Core {
             }
         }
         for (name, tag) in batch.items() {
-            self.end_recovery(name, tag);
-            match tag {
+            match self.end_recovery(name, tag) {
                 Tag::Call { request, .. } | Tag::Recover { request, .. } => {
                     self.told.on_unfollowed(name, request);
                     self.fail(request, error.clone(), now);
