@@ -351,6 +351,28 @@ fn a_credential_of_a_node_asks_for_ports_and_is_told_what_more_would_take() {
 }
 
 #[test]
+fn an_operator_whose_credential_is_bound_to_an_id_drops_another_node() {
+    let entry = |node: &str, role: &str| {
+        format!("[[access]]\nnode = \"{node}\"\nproof = \"loopback\"\nrole = \"{role}\"\n")
+    };
+    let text = format!("{}{}", entry("op", "operator"), entry("n", "node"));
+    let Some((switch, _folder)) = Switch::of(&text) else { return };
+    for before in [true, false] {
+        let (mut holder, mut lines) = spawn(&switch, &["register", "a", "--node", "n"]);
+        until(&switch, "held", &["port", "a", "--node", "n"]);
+        let args = ["--node", "op", "drop-node", "n", "--node", "op"];
+        let (code, stdout, stderr) = switch.run(if before { &args[..4] } else { &args[2..] });
+        assert!(code == Some(0) && stdout.contains("draining"), "{code:?} {stdout}{stderr}");
+        assert_eq!(holder.wait().expect("it ends").code(), Some(3));
+        next(&mut lines);
+        until(&switch, "free", &["lock", "a", "--node", "n", "--", "true"]);
+    }
+    let mut command = abelectl(&switch.address, &["drop-node", "nobody"]);
+    let (code, _stdout, stderr) = told(&command.env("BYPSS_NODE", "op").output().expect("built"));
+    assert!(code == Some(1) && stderr.contains("no node \"nobody\""), "{code:?} {stderr}");
+}
+
+#[test]
 fn what_tls_needs_comes_from_the_environment_too() {
     let folder = tempfile::tempdir().expect("a folder for the test");
     let missing = folder.path().join("missing.pem");

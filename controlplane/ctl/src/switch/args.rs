@@ -151,6 +151,8 @@ pub(crate) enum SwitchCommand {
     /// End the session of a node: its ports drain until it has stopped, or its lease is over
     DropNode {
         /// The id
+        // A name of its own: one argument of the name of `--node` would take its place.
+        #[arg(id = "dropped", value_name = "NODE")]
         node: String,
     },
     /// Register, query and unregister ports of its own, and print how fast it went
