@@ -187,7 +187,12 @@ impl Service for Served {
 
     fn figures(&self, _now: Instant) -> Vec<Figure> {
         let is_counter = |name: &str| Counters::default().iter().any(|(known, _)| known == name);
-        let figure = |(name, value)| Figure { name, value, is_counter: is_counter(name) };
+        let figure = |(name, value)| Figure {
+            name,
+            help: Switch::meaning(name).unwrap_or_default(),
+            value,
+            is_counter: is_counter(name),
+        };
         self.switch.figures().map(figure).collect()
     }
 

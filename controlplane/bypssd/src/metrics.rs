@@ -165,12 +165,11 @@ fn tell_loads(all: &mut Exposition, loads: &[Load]) {
 }
 
 fn tell_figures(all: &mut Exposition, figures: &[Figure]) {
-    for Figure { name, value, is_counter } in figures {
+    for Figure { name, help, value, is_counter } in figures {
         // What STATUS answers by the same name.
         let (kind, end) = if *is_counter { (Type::Counter, "_total") } else { (Type::Gauge, "") };
-        let help = format!("What STATUS answers as {name}.");
         let name = format!("bypssd_switch_{}{end}", word(name));
-        all.family(&name, kind, &help);
+        all.family(&name, kind, help);
         all.sample(&name, &[], &value.to_string());
     }
 }

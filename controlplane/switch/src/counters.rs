@@ -3,16 +3,21 @@
 use protocol::{ErrorCode, RegisterCode, UnregisterCode};
 
 macro_rules! counters {
-    ($($(#[$doc:meta])* $field:ident,)*) => {
+    ($($(#[doc = $doc:literal])+ $field:ident,)*) => {
         /// What the switch has counted since it started.
         #[derive(Clone, Debug, Default, PartialEq, Eq)]
         pub struct Counters {
-            $($(#[$doc])* pub $field: u64,)*
+            $($(#[doc = $doc])+ pub $field: u64,)*
         }
         impl Counters {
             /// Each counter's name and value.
             pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
                 [$((stringify!($field), self.$field),)*].into_iter()
+            }
+
+            /// Each counter's name, and what it counts.
+            pub fn meanings() -> impl Iterator<Item = (&'static str, &'static str)> {
+                [$((stringify!($field), concat!($($doc),+)),)*].into_iter()
             }
         }
     };

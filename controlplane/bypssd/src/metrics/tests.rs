@@ -12,6 +12,11 @@ fn about() -> About {
     About { panel, name, cluster, started_at_s: 1_760_000_000 }
 }
 
+fn figure(name: &'static str, value: u64, is_counter: bool) -> Figure {
+    let help = switch::Switch::meaning(name).expect("the switch has such a figure");
+    Figure { name, help, value, is_counter }
+}
+
 fn told() -> Told {
     Told {
         counters: Counters { accepted: 7, received_bytes: 12_345, ..Counters::default() },
@@ -20,10 +25,7 @@ fn told() -> Told {
         epoch: 1_760_000_000_000,
         grace_left: Duration::ZERO,
         is_leaving: false,
-        figures: vec![
-            Figure { name: "ports", value: 42, is_counter: false },
-            Figure { name: "ports_granted", value: 2, is_counter: true },
-        ],
+        figures: vec![figure("ports", 42, false), figure("ports_granted", 2, true)],
         loads: vec![Load {
             thread: "worker".to_owned(),
             busy: Duration::from_micros(1_500_000),

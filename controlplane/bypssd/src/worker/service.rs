@@ -17,6 +17,8 @@ pub(crate) struct Peer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Figure {
     pub(crate) name: &'static str,
+    /// What it is, as a sentence.
+    pub(crate) help: &'static str,
     pub(crate) value: u64,
     /// It only rises.
     pub(crate) is_counter: bool,

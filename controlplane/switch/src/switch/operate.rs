@@ -8,9 +8,27 @@ use protocol::{
 use super::ports::entry_of;
 use super::{Standing, Switch};
 use crate::connection::ConnId;
+use crate::counters::Counters;
 use crate::limits::{LIST_ENTRY_LEN_MAX, LIST_NODES_LOOKS_MAX};
 use crate::refusal;
 use crate::sessions::{Eviction, State};
+
+/// The figures that are no counters, and what they are.
+pub(super) const GAUGES: [(&str, &str); 13] = [
+    ("connections", "Connections that the switch knows."),
+    ("nodes", "Nodes of which a connection or a session is there."),
+    ("sessions", "Sessions that are not over, those that drain included."),
+    ("shards", "Tables that names are spread among."),
+    ("ports", "Ports that are held, or kept for who waits."),
+    ("ports_dead", "Ports of dead sessions that the sweep has not come to: free already."),
+    ("ports_swept", "Ports of dead sessions that the sweep has taken out, since the start."),
+    ("places", "Subscribers and waiters of all ports together."),
+    ("watchers", "Watches of prefixes that there are."),
+    ("table_cells", "Cells of the tables in use: more than ports where names are long."),
+    ("table_buckets", "Buckets of the tables' indices that are there."),
+    ("table_spilled", "Entries of the indices that found no room near their home."),
+    ("table_moves", "Home buckets that growing has moved, since the start."),
+];
 
 type Outcome = Result<(), ErrorFrame<'static>>;
 
@@ -40,6 +58,12 @@ impl Switch {
         ]
         .into_iter()
         .chain(self.counters.iter())
+    }
+
+    /// What a figure is, if there is one of this name.
+    pub fn meaning(figure: &str) -> Option<&'static str> {
+        let mut all = GAUGES.into_iter().chain(Counters::meanings());
+        all.find(|(name, _meaning)| *name == figure).map(|(_name, meaning)| meaning.trim())
     }
 
     pub(super) fn handle_query_node(&mut self, conn: ConnId, id: u32, names: Names<'_>) -> Outcome {

@@ -120,7 +120,7 @@ impl Service for Echo {
 
     fn figures(&self, _now: Instant) -> Vec<Figure> {
         let value = self.conns.iter().filter(|conn| conn.is_open).count() as u64;
-        vec![Figure { name: "open", value, is_counter: false }]
+        vec![Figure { name: "open", help: "Open ones.", value, is_counter: false }]
     }
 
     fn grace_left(&self, _now: Instant) -> Duration {

@@ -8,7 +8,10 @@ use super::bed::{
 use crate::access::{AccessEntry, Prefixes};
 use crate::config::SwitchConfig;
 use crate::connection::ConnId;
+use crate::counters::Counters;
 use crate::quota::Quota;
+use crate::switch::Switch;
+use crate::switch::operate::GAUGES;
 
 fn list_ports(cursor: u64, count_max: u32, prefix: &str) -> impl FnOnce(&mut Vec<u8>) {
     move |out| ListPorts { cursor, count_max, prefix }.write(out, 9)
@@ -31,6 +34,18 @@ fn with_role(bed: &mut Bed, role: Role) -> ConnId {
     bed.say(conn, |out| Hello { role, ..hello("tool", 0) }.write(out, 1, None));
     bed.heard(conn);
     conn
+}
+
+#[test]
+fn every_figure_has_a_meaning_and_every_meaning_a_figure() {
+    let bed = Bed::new();
+    let names: Vec<_> = bed.switch.figures().map(|(name, _value)| name).collect();
+    for name in &names {
+        let meaning = Switch::meaning(name).unwrap_or_else(|| panic!("{name} has none"));
+        assert!(meaning.ends_with('.') && meaning.trim() == meaning, "{name}: {meaning:?}");
+    }
+    assert_eq!(names.len(), GAUGES.len() + Counters::meanings().count());
+    assert_eq!(Switch::meaning("no such figure"), None);
 }
 
 #[test]
