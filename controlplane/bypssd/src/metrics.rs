@@ -30,6 +30,22 @@ pub(crate) struct About {
     pub(crate) started_at_s: u64,
 }
 
+/// What to do about an address that was not had.
+#[expect(clippy::wildcard_enum_match_arm, reason = "a foreign enum, which may grow")]
+fn mend(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrNotAvailable => {
+            "use an address of this machine (`ip address`) as metrics.address"
+        }
+        io::ErrorKind::PermissionDenied => {
+            "use a port above 1023 in metrics.address, or allow it with CAP_NET_BIND_SERVICE"
+        }
+        _ => {
+            "end who has it (`ss -ltnp`), choose another metrics.address, or metrics.enabled = false"
+        }
+    }
+}
+
 /// The thread that listens. It ends with the value.
 #[derive(Debug)]
 pub(crate) struct Metrics {
@@ -41,10 +57,8 @@ pub(crate) struct Metrics {
 impl Metrics {
     /// Listens at `wanted`.
     pub(crate) fn serve(wanted: SocketAddr, about: About) -> Result<Self, Error> {
-        let failed = |source: io::Error| {
-            let right = "end who has it (`ss -ltnp`), choose another metrics.address, or metrics.enabled = false";
-            Error::Listen { address: wanted, source, right }
-        };
+        let failed =
+            |source: io::Error| Error::Listen { address: wanted, right: mend(&source), source };
         let listener = Listener::bind(wanted).map_err(failed)?;
         let address = listener.address();
         let is_over: Arc<AtomicBool> = Arc::default();

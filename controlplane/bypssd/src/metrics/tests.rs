@@ -41,6 +41,17 @@ fn what_is_counted_is_told_in_the_format_of_prometheus() {
 }
 
 #[test]
+fn an_address_that_is_not_had_is_told_with_what_would_be_right() {
+    // Of the documentation's network, so of nobody.
+    let error = Metrics::serve("192.0.2.1:0".parse().unwrap(), about()).unwrap_err();
+    assert!(error.to_string().contains("`ip address`"), "{error}");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let error = Metrics::serve(taken.local_addr().unwrap(), about()).unwrap_err();
+    assert!(error.to_string().contains("`ss -ltnp`"), "{error}");
+    assert!(mend(&io::ErrorKind::PermissionDenied.into()).contains("above 1023"));
+}
+
+#[test]
 fn a_worker_that_does_not_answer_is_down() {
     let about = about();
     let Some(Page::Metrics(all)) = page("/metrics", &about) else { panic!("it is right") };
