@@ -29,6 +29,16 @@ fn the_example_passes_the_check_and_its_plan_is_printed() {
 }
 
 #[test]
+fn a_plan_that_nobody_reads_to_its_end_is_right_all_the_same() {
+    for _try in 0..20 {
+        let child = bypssd().args(["check", EXAMPLE]).stdout(Stdio::piped()).spawn();
+        let mut child = child.expect("the binary was built for this test");
+        drop(child.stdout.take());
+        assert_eq!(child.wait().expect("it ends").code(), Some(0));
+    }
+}
+
+#[test]
 fn a_wrong_configuration_is_refused_by_check_and_run_alike() {
     let folder = folder();
     let file = folder.path().join("f").display().to_string();
