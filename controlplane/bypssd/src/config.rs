@@ -88,8 +88,9 @@ fn sections(
     let stop = sections::stop(root.table("stop", "stop", ledger), ledger);
     let log = sections::log(root.table("log", "log", ledger), ledger);
 
-    let (ports, bounds, worker) = (ports?, bounds?, worker?);
-    let places = Places { core: worker.place, ports: ports.place, connections: bounds.place };
+    let (ports, bounds, (worker, cores)) = (ports?, bounds?, worker?);
+    let (core, connections) = (worker.place, bounds.place);
+    let places = Places { core, cores, ports: ports.place, connections };
     let plan = Plan {
         name: name?,
         state_dir: state_dir?,

@@ -43,20 +43,23 @@ fn memory_available() -> Option<u64> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Places {
     pub(crate) core: Place,
+    pub(crate) cores: Place,
     pub(crate) ports: Place,
     pub(crate) connections: Place,
 }
 
 /// Notes what the plan needs and the machine has not.
 pub(crate) fn judge(plan: &Plan, machine: &Machine, places: Places, ledger: &mut Ledger<'_>) {
-    let named = plan.worker.core.iter().chain(&plan.worker.cores);
+    let one = plan.worker.core.iter().map(|core| (core, places.core, "worker.core"));
+    let several = plan.worker.cores.iter().map(|core| (core, places.cores, "worker.cores"));
     if let Some(cores) = &machine.cores
-        && let Some(core) = named.into_iter().find(|core| !cores.contains(core))
+        && let Some((core, place, key)) =
+            one.chain(several).find(|(core, ..)| !cores.contains(core))
     {
         let cores: Vec<_> = cores.iter().map(usize::to_string).collect();
         let wrong = format!("this process may not run on core {core}");
         let right = format!("use one of {}, or allow it with `taskset`", cores.join(","));
-        ledger.lacks(places.core, "worker.core", wrong, right);
+        ledger.lacks(place, key, wrong, right);
     }
     let needed = plan.memory_at_start();
     if let Some(available) = machine.memory_available

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use base::{Duration, IdlePolicy};
 use logging::{FORMATS, Format, LEVELS, Log};
-use settings::{At, Ledger, Section};
+use settings::{At, Ledger, Place, Section};
 use tracing::level_filters::LevelFilter;
 
 use super::network::{self, Listener};
@@ -268,15 +268,16 @@ const CORE_MAX: usize = 8_191;
 
 const IDLE: &[(&str, IdlePolicy)] = &IdlePolicy::NAMED;
 
-/// Reads `[worker]`; the place is that of the core.
-pub(crate) fn worker(section: Section<'_>, ledger: &mut Ledger<'_>) -> Option<At<Worker>> {
+/// Reads `[worker]`; the places are that of the core, and that of the list of cores.
+pub(crate) fn worker(section: Section<'_>, ledger: &mut Ledger<'_>) -> Option<(At<Worker>, Place)> {
     let place = section.find("core", ledger).map_or(section.place, |at| at.place);
     let core = section.maybe_number("core", 0..=CORE_MAX, ledger);
     let idle = section.choice("idle", IdlePolicy::Adaptive, IDLE, ledger);
     let spin = section.number("spin_us", SPIN_US, 0..=SPIN_US_MAX, ledger);
     let workers = workers(section, ledger);
     let ((count, cores), idle, spin_us) = (workers?, idle?.value, spin?.value);
-    Some(At { value: Worker { core: core?, count, cores, idle, spin_us }, place })
+    let cores_place = section.find("cores", ledger).map_or(section.place, |at| at.place);
+    Some((At { value: Worker { core: core?, count, cores, idle, spin_us }, place }, cores_place))
 }
 
 /// How many workers there are, and on which cores.

@@ -304,6 +304,10 @@ fn a_machine_that_lacks_something_is_told_apart_from_a_wrong_file() {
     for text in texts {
         assert!(findings(folder.path(), text, &machine()).are_of_the_machine(), "{text}");
     }
+    let cores = "[worker]\ncore = 1\ncount = 2\ncores = [2, 7]\n";
+    let told = findings(folder.path(), cores, &machine()).to_string();
+    let at = "bypssd.toml:4:9: worker.cores: this process may not run on core 7";
+    assert!(told.contains(at), "{told}");
     let both = "[worker]\ncore = 7\nidle = \"spin\"\n[log]\nlevel = 3\n";
     assert!(!findings(folder.path(), both, &machine()).are_of_the_machine());
     insta::assert_snapshot!(transcript(&texts));
