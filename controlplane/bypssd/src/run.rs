@@ -133,16 +133,9 @@ fn tell_start(plan: &Plan, ready: &Ready) {
     let (epoch, name) = (ready.epoch, plan.name.as_str());
     let config::Worker { core, count, cores, idle, .. } = &plan.worker;
     let (workers, idle) = (count, idle.name());
-    info!(
-        name,
-        epoch,
-        cluster = plan.cluster.name.as_str(),
-        workers,
-        ?core,
-        ?cores,
-        idle,
-        "switch"
-    );
+    let cores: Vec<_> = cores.iter().map(usize::to_string).collect();
+    let cores = Some(cores.join(",")).filter(|cores| !cores.is_empty());
+    info!(name, epoch, cluster = plan.cluster.name.as_str(), workers, core, cores, idle, "switch");
     match plan.lease.grace {
         Grace::Wait => {
             let millis = plan.lease.exclusion_ms();

@@ -1,6 +1,6 @@
 //! The binary as a script meets it: arguments in, exit code and lines out.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Output, Stdio};
 
 use crate::client::Client;
@@ -95,4 +95,7 @@ fn dev_prints_what_it_is_serves_at_once_and_ends_by_itself() {
     let mut a = Client::session(address.parse().unwrap(), "a");
     assert_eq!(a.register(&["port"]).unwrap().granted, 1);
     assert_eq!(child.wait().unwrap().code(), Some(0));
+    let mut log = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    assert!(log.contains("workers=1") && !log.contains("None") && !log.contains("[]"), "{log}");
 }
