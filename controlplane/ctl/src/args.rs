@@ -150,9 +150,10 @@ pub(crate) enum Command {
     /// Ask a BYPSS switch, and hold its ports from a shell
     ///
     /// Who asks is a client like any other: with the secret or the certificate that the switch
-    /// wants, at --endpoints or BYPSS_ENDPOINTS. Exit code: 0 right; 1 the switch refused it, or
-    /// the answer is no (a port that is free, a message that nobody got); 2 bad arguments; 3 the
-    /// switch is not reached, or has ended the session; lock has more.
+    /// wants, at --endpoints or BYPSS_ENDPOINTS. Exit code: 0 right; 1 the answer is no (a
+    /// port that is free, a message that nobody got), or the switch refused what was asked; 2 bad
+    /// arguments; 3 the switch is not reached, does not let this node in, or has ended the session;
+    /// 130 interrupted, before there was anything to hold or to print; lock has more.
     Switch(SwitchArgs),
 }
 

@@ -14,6 +14,9 @@ use crate::limits::DEAD_TOLD_MAX;
 use crate::rights;
 use crate::shown::shown;
 
+/// The exit code after Ctrl-C or SIGTERM.
+pub(crate) const INTERRUPTED: u8 = 130;
+
 /// The error of any command.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -191,7 +194,7 @@ impl Error {
                 | ListingError::TakenOver
                 | ListingError::Damaged { .. } => 1,
             },
-            Self::Interrupted => 130,
+            Self::Interrupted => INTERRUPTED,
         })
     }
 }

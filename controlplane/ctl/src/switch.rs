@@ -23,14 +23,18 @@ pub(crate) fn run(
 ) -> Result<(), Error> {
     let to = &args.target;
     let done = match &args.command {
-        SwitchCommand::Status => list::status(to, out),
-        SwitchCommand::Nodes => list::nodes(to, out),
+        SwitchCommand::Status => interrupt.at_once(|| list::status(to, interrupt, out)),
+        SwitchCommand::Nodes => interrupt.at_once(|| list::nodes(to, interrupt, out)),
         SwitchCommand::Ports { prefix } => list::ports(to, prefix, interrupt, out),
-        SwitchCommand::Port { name } => list::port(to, name, out),
+        SwitchCommand::Port { name } => interrupt.at_once(|| list::port(to, name, interrupt, out)),
         SwitchCommand::Watch { prefix } => list::watch(to, prefix, interrupt, out),
-        SwitchCommand::DropNode { node } => list::drop_node(to, node, out),
+        SwitchCommand::DropNode { node } => {
+            interrupt.at_once(|| list::drop_node(to, node, interrupt, out))
+        }
         SwitchCommand::Register { names } => ports::register(to, names, interrupt, out),
-        SwitchCommand::Send { name, message } => ports::send(to, name, message, out),
+        SwitchCommand::Send { name, message } => {
+            interrupt.at_once(|| ports::send(to, name, message.as_deref(), interrupt, out))
+        }
         SwitchCommand::Listen { names } => ports::listen(to, names, interrupt, out),
         SwitchCommand::Lock { name, wait, command } => {
             lock::run(to, name, *wait, command, interrupt)

@@ -3,7 +3,10 @@
 #[path = "shared/switch.rs"]
 mod switch;
 
-use std::io::{BufRead as _, BufReader};
+use std::ffi::OsStr;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
+use std::os::unix::ffi::OsStrExt as _;
 use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -38,7 +41,7 @@ fn a_lock_that_is_held_is_waited_for_and_a_held_port_is_listed() {
     let (code, stdout, _stderr) = switch.run(&["ports", "a", "-o", "json"]);
     assert!(code == Some(0) && stdout.contains("\"node\":\"holder\""), "{stdout}");
     let (code, stdout, _stderr) = switch.run(&["nodes"]);
-    assert!(code == Some(0) && stdout.contains("holder"), "{stdout}");
+    assert!(code == Some(0) && stdout.contains("holder  -  "), "no address is a dash: {stdout}");
     let (code, _stdout, stderr) = switch.run(&["lock", "a", "--wait", "0.3", "--", "true"]);
     assert_eq!(code, Some(4), "{stderr}");
     let (code, _stdout, stderr) = switch.run(&["drop-node", "holder"]);
@@ -348,6 +351,63 @@ fn a_credential_of_a_node_asks_for_ports_and_is_told_what_more_would_take() {
     assert!(refused.2.contains("more messages a second"), "{}", refused.2);
     signal(&holder, Signal::SIGINT);
     assert_eq!(holder.wait().expect("it ends").code(), Some(0));
+}
+
+#[test]
+fn a_signal_ends_at_once_what_waits_for_a_switch_that_says_nothing() {
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let address = silent.local_addr().expect("it listens").to_string();
+    for (args, number) in [
+        (&["status"][..], Signal::SIGINT),
+        (&["ports"], Signal::SIGTERM),
+        (&["port", "a"], Signal::SIGINT),
+        (&["send", "a", "m"], Signal::SIGINT),
+        (&["watch"], Signal::SIGINT),
+        (&["register", "a"], Signal::SIGTERM),
+        (&["bench"], Signal::SIGINT),
+        (&["lock", "a", "--", "true"], Signal::SIGINT),
+    ] {
+        let mut command = abelectl(&address, &["--timeout", "60"]);
+        let mut child = command.args(args).stderr(Stdio::null()).spawn().expect("built");
+        let (_connection, _from) = silent.accept().expect("it connects");
+        let begun = Instant::now();
+        signal(&child, number);
+        assert_eq!(child.wait().expect("it ends").code(), Some(130), "{args:?}");
+        assert!(begun.elapsed() < Duration::from_secs(30), "{args:?}: {:?}", begun.elapsed());
+    }
+}
+
+#[test]
+fn a_message_is_what_standard_input_has_and_bytes_that_are_no_text_are_whole_in_json() {
+    let Some(switch) = Switch::dev() else { return };
+    let (mut listener, mut lines) = spawn(&switch, &["listen", "a", "-o", "jsonl"]);
+    until_held(&switch, "a");
+    for bytes in [&b"two\nlines\n"[..], b"", b"\xff\x00\xfe"] {
+        let mut send = abelectl(&switch.address, &["send", "a"]);
+        let send = send.stdin(Stdio::piped()).stdout(Stdio::null()).spawn();
+        let mut send = send.expect("the program was built");
+        send.stdin.take().expect("it was piped").write_all(bytes).expect("it reads");
+        assert_eq!(send.wait().expect("it ends").code(), Some(0));
+    }
+    assert_eq!(next(&mut lines), r#"{"message":"two\nlines\n","port":"a"}"#);
+    assert_eq!(next(&mut lines), r#"{"message":"","port":"a"}"#);
+    let hex = r#"{"message":null,"message_hex":"ff00fe","port":"a"}"#;
+    assert_eq!(next(&mut lines), hex);
+    let mut send = abelectl(&switch.address, &["send", "a"]);
+    let output = send.arg(OsStr::from_bytes(b"\xff")).output();
+    assert_eq!(output.expect("the program was built").status.code(), Some(0));
+    assert_eq!(next(&mut lines), hex.replace("ff00fe", "ff"));
+    signal(&listener, Signal::SIGINT);
+    assert_eq!(listener.wait().expect("it ends").code(), Some(0));
+}
+
+#[test]
+fn a_bench_that_may_not_register_says_why() {
+    let text = "[[access]]\nnode = \"n\"\nproof = \"loopback\"\nregister = [\"x\"]\n";
+    let Some((switch, _folder)) = Switch::of(text) else { return };
+    let (code, _stdout, stderr) = switch.run(&["bench", "--ports", "10", "--node", "n"]);
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(stderr.contains("0 of 10 ports were granted: forbidden"), "{stderr}");
 }
 
 #[test]

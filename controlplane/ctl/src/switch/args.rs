@@ -1,5 +1,6 @@
 //! The arguments of `switch`.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -140,8 +141,8 @@ pub(crate) enum SwitchCommand {
     Send {
         /// The port
         name: String,
-        /// The message
-        message: String,
+        /// The message; without one, all that standard input has
+        message: Option<OsString>,
     },
     /// Register ports and print the messages to them, until Ctrl-C
     Listen {

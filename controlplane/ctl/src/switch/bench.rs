@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use client::blocking::Begun;
 use client::{CallError, PortGuard, Registered, RequestError};
-use protocol::{RegisterFlags, Role};
+use protocol::{RegisterCode, RegisterFlags, Role};
 use serde_json::json;
 
 use super::args::Target;
-use super::connect::{connect, failed, print};
+use super::connect::{code_text, connect, failed, print};
 use crate::clock;
 use crate::error::Error;
 use crate::interrupt::Interrupt;
@@ -44,7 +44,7 @@ pub(super) fn run(
     interrupt: &Interrupt,
     out: &mut dyn Write,
 ) -> Result<(), Error> {
-    let client = connect(to, Role::Node)?;
+    let client = connect(to, Role::Node, interrupt)?;
     let bench = Bench { to, interrupt, in_flight: index(load.in_flight) };
     let names: Vec<String> =
         (0..load.ports).map(|port| format!("bench:{}:{port:08x}", std::process::id())).collect();
@@ -57,13 +57,14 @@ pub(super) fn run(
         let flags = RegisterFlags::default();
         let held = bench
             .all(&mut took[0], batches().map(|names| || client.begin_register(names, flags)))?;
-        let held: Vec<Vec<PortGuard>> =
-            held.into_iter().map(|ports| ports.into_iter().filter_map(granted).collect()).collect();
-        let count: usize = held.iter().map(Vec::len).sum();
-        if count != names.len() {
-            let text = format!("only {count} of {} ports were granted", names.len());
+        let count = held.iter().flatten().filter(|port| refusal(port).is_none()).count();
+        if let Some(code) = held.iter().flatten().find_map(refusal) {
+            let code = code_text(code);
+            let text = format!("only {count} of {} ports were granted: {code}", names.len());
             return Err(Error::NotWhole(text));
         }
+        let held: Vec<Vec<PortGuard>> =
+            held.into_iter().map(|ports| ports.into_iter().filter_map(granted).collect()).collect();
         bench.all(&mut took[1], batches().map(|names| || client.begin_query(names)))?;
         let held = held.into_iter();
         bench.all(&mut took[2], held.map(|guards| || client.begin_unregister(guards)))?;
@@ -132,6 +133,13 @@ impl<'a> Bench<'a> {
 
 fn index(number: u32) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+fn refusal(port: &Registered<PortGuard>) -> Option<RegisterCode> {
+    match port {
+        Registered::Granted(_) => None,
+        Registered::Failed { code, .. } => Some(*code),
+    }
 }
 
 fn granted(port: Registered<PortGuard>) -> Option<PortGuard> {

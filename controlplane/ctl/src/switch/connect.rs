@@ -6,22 +6,23 @@ use std::io::{self, Write};
 use client::blocking::Client;
 use client::{CallError, Config, Ended, Over, RequestError, TlsFault, TlsFiles, Trouble};
 use protocol::limits::NODE_LEN_MAX;
-use protocol::{ErrorCode, Role, Sequence, Token};
+use protocol::{ErrorCode, RegisterCode, Role, Sequence, Token};
 use serde_json::Value;
 
 use super::args::{Format, Target};
 use crate::error::Error;
+use crate::interrupt::Interrupt;
 use crate::table::Table;
 
 /// A client that has reached the switch, with a session where the role has one.
-pub(super) fn connect(to: &Target, role: Role) -> Result<Client, Error> {
-    reach(to, role, true)
+pub(super) fn connect(to: &Target, role: Role, interrupt: &Interrupt) -> Result<Client, Error> {
+    interrupt.at_once(|| reach(to, role, true))
 }
 
 /// A node without a session, to ask and to send: nothing of it is left at the switch when it has
 /// ended, and a service whose id it has goes on.
-pub(super) fn connect_to_ask(to: &Target) -> Result<Client, Error> {
-    reach(to, Role::Node, false)
+pub(super) fn connect_to_ask(to: &Target, interrupt: &Interrupt) -> Result<Client, Error> {
+    interrupt.at_once(|| reach(to, Role::Node, false))
 }
 
 fn reach(to: &Target, role: Role, has_session: bool) -> Result<Client, Error> {
@@ -154,6 +155,11 @@ pub(super) fn lost(over: Over) -> Error {
     Error::SwitchAway(over.to_string())
 }
 
+/// Why a port was not granted, in one word.
+pub(super) fn code_text(code: RegisterCode) -> String {
+    format!("{code:?}").to_lowercase()
+}
+
 /// Why a port is not held any more.
 pub(super) fn ended_text(ended: Option<Ended>) -> &'static str {
     match ended {
@@ -214,6 +220,8 @@ pub(super) fn print(
 pub(super) fn text(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
+        // Without a letter there the next column would be taken for this one.
+        Value::String(text) if text.is_empty() => "-".to_owned(),
         Value::String(text) => text.clone(),
         Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
     }

@@ -16,8 +16,8 @@ use crate::interrupt::Interrupt;
 use crate::limits::SIGNAL_SLICE;
 use crate::shown::shown;
 
-pub(super) fn status(to: &Target, out: &mut dyn Write) -> Result<(), Error> {
-    let client = connect(to, Role::Observer)?;
+pub(super) fn status(to: &Target, interrupt: &Interrupt, out: &mut dyn Write) -> Result<(), Error> {
+    let client = connect(to, Role::Observer, interrupt)?;
     let figures = client.status(to.timeout).map_err(|error| failed(to, error))?;
     if to.output != Format::Table {
         let object = figures.into_iter().map(|(key, value)| (key, json!(value))).collect();
@@ -28,8 +28,8 @@ pub(super) fn status(to: &Target, out: &mut dyn Write) -> Result<(), Error> {
     print(to.output, &["figure", ">value"], rows, out)
 }
 
-pub(super) fn nodes(to: &Target, out: &mut dyn Write) -> Result<(), Error> {
-    let client = connect(to, Role::Observer)?;
+pub(super) fn nodes(to: &Target, interrupt: &Interrupt, out: &mut dyn Write) -> Result<(), Error> {
+    let client = connect(to, Role::Observer, interrupt)?;
     let nodes = client.nodes(to.timeout).map_err(|error| failed(to, error))?;
     let row = |node: client::NodeInfo| {
         let state = match node.state {
@@ -52,13 +52,16 @@ pub(super) fn ports(
     interrupt: &Interrupt,
     out: &mut dyn Write,
 ) -> Result<(), Error> {
-    let client = connect(to, Role::Observer)?;
+    let client = connect(to, Role::Observer, interrupt)?;
     let mut rows = Vec::new();
     let mut cursor = 0;
     loop {
-        interrupt.check()?;
-        let page = client.ports(prefix, cursor, to.timeout);
-        let (page, next) = page.map_err(|error| failed(to, error))?;
+        // Whole lines, also where a signal ends it in between.
+        out.flush()?;
+        let page = interrupt.at_once(|| {
+            client.ports(prefix, cursor, to.timeout).map_err(|error| failed(to, error))
+        });
+        let (page, next) = page?;
         rows.extend(page.into_iter().map(|port| {
             [json!(port.name), json!(port.node), json!(sequence_text(port.sequence))].to_vec()
         }));
@@ -76,9 +79,14 @@ pub(super) fn ports(
     print(to.output, &["port", "node", "sequence"], rows, out)
 }
 
-pub(super) fn port(to: &Target, name: &str, out: &mut dyn Write) -> Result<(), Error> {
+pub(super) fn port(
+    to: &Target,
+    name: &str,
+    interrupt: &Interrupt,
+    out: &mut dyn Write,
+) -> Result<(), Error> {
     // Whatever a credential is for, it may ask so.
-    let client = connect_to_ask(to)?;
+    let client = connect_to_ask(to, interrupt)?;
     let holders = client.query(&[name], to.timeout).map_err(|error| failed(to, error))?;
     let (state, owner) = match holders.into_iter().next() {
         Some(Holder::Owner(owner)) => ("held", Some(owner)),
@@ -103,8 +111,8 @@ pub(super) fn watch(
     interrupt: &Interrupt,
     out: &mut dyn Write,
 ) -> Result<(), Error> {
-    let client = connect(to, Role::Observer)?;
-    client.watch(prefix, to.timeout).map_err(|error| failed(to, error))?;
+    let client = connect(to, Role::Observer, interrupt)?;
+    interrupt.at_once(|| client.watch(prefix, to.timeout).map_err(|error| failed(to, error)))?;
     while interrupt.check().is_ok() {
         let Some(event) = client.recv(SIGNAL_SLICE).map_err(lost)? else {
             continue;
@@ -132,8 +140,13 @@ pub(super) fn watch(
     Ok(())
 }
 
-pub(super) fn drop_node(to: &Target, node: &str, out: &mut dyn Write) -> Result<(), Error> {
-    let client = connect(to, Role::Operator)?;
+pub(super) fn drop_node(
+    to: &Target,
+    node: &str,
+    interrupt: &Interrupt,
+    out: &mut dyn Write,
+) -> Result<(), Error> {
+    let client = connect(to, Role::Operator, interrupt)?;
     let state = client.drop_node(node, to.timeout).map_err(|error| failed(to, error))?;
     if state == DropState::None {
         return Err(Error::NotWhole(format!(

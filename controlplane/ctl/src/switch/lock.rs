@@ -30,7 +30,7 @@ pub(super) fn run(
     command: &[String],
     interrupt: &Interrupt,
 ) -> Result<(), Error> {
-    let client = connect(to, Role::Node)?;
+    let client = connect(to, Role::Node, interrupt)?;
     let guard = acquire(to, &client, name, wait, interrupt)?;
     let code = hold(&guard, command, interrupt)?;
     drop(guard);

@@ -1,29 +1,38 @@
 //! Holding ports, and messages to them.
 
-use std::io::Write;
+use std::ffi::OsStr;
+use std::io::{self, Read as _, Write};
+use std::os::unix::ffi::OsStrExt as _;
 
 use client::blocking::Client;
 use client::{Event, PortGuard, Registered};
 use protocol::{RegisterFlags, Role};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::args::{Format, Target};
-use super::connect::{connect, connect_to_ask, ended_text, failed, lost, print, token_text};
+use super::connect::{
+    code_text, connect, connect_to_ask, ended_text, failed, lost, print, token_text,
+};
 use crate::error::Error;
 use crate::interrupt::Interrupt;
-use crate::limits::SIGNAL_SLICE;
+use crate::limits::{MESSAGE_LEN_MAX, SIGNAL_SLICE};
 use crate::shown::shown;
 
 fn hold(
     to: &Target,
     client: &Client,
     names: &[String],
+    interrupt: &Interrupt,
     out: &mut dyn Write,
 ) -> Result<Vec<PortGuard>, Error> {
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let ports = client.register(&names, RegisterFlags::default(), to.timeout);
+    // What is granted to a process that a signal ends meanwhile is free when its lease is over.
+    let ports = interrupt.at_once(|| {
+        let ports = client.register(&names, RegisterFlags::default(), to.timeout);
+        ports.map_err(|error| failed(to, error))
+    });
     let (mut guards, mut rows, mut missing) = (Vec::new(), Vec::new(), 0);
-    for (name, port) in names.iter().zip(ports.map_err(|error| failed(to, error))?) {
+    for (name, port) in names.iter().zip(ports?) {
         match port {
             Registered::Granted(guard) => {
                 let token = json!(token_text(guard.token()));
@@ -31,7 +40,7 @@ fn hold(
                 guards.push(guard);
             }
             Registered::Failed { code, owner } => {
-                let code = json!(format!("{code:?}").to_lowercase());
+                let code = json!(code_text(code));
                 let owner = owner.map(|owner| owner.node.to_string());
                 rows.push(vec![json!(name), code, json!(null), json!(owner)]);
                 missing += 1;
@@ -65,8 +74,8 @@ pub(super) fn register(
     interrupt: &Interrupt,
     out: &mut dyn Write,
 ) -> Result<(), Error> {
-    let client = connect(to, Role::Node)?;
-    let guards = hold(to, &client, names, out)?;
+    let client = connect(to, Role::Node, interrupt)?;
+    let guards = hold(to, &client, names, interrupt, out)?;
     while interrupt.check().is_ok() {
         check(&guards)?;
         client.recv(SIGNAL_SLICE).map_err(lost)?;
@@ -80,9 +89,11 @@ pub(super) fn listen(
     interrupt: &Interrupt,
     out: &mut dyn Write,
 ) -> Result<(), Error> {
-    let client = connect(to, Role::Node)?;
-    let guards =
-        if names.is_empty() { Vec::new() } else { hold(to, &client, names, &mut std::io::sink())? };
+    let client = connect(to, Role::Node, interrupt)?;
+    let guards = match names {
+        [] => Vec::new(),
+        names => hold(to, &client, names, interrupt, &mut io::sink())?,
+    };
     while interrupt.check().is_ok() {
         check(&guards)?;
         let Some(event) = client.recv(SIGNAL_SLICE).map_err(lost)? else {
@@ -92,27 +103,42 @@ pub(super) fn listen(
             continue;
         };
         let name = port.map(|(name, _token)| name.to_string());
-        let message = String::from_utf8_lossy(&blob);
         if to.output == Format::Table {
             let name = name.as_deref().unwrap_or("*");
-            writeln!(out, "{}: {}", shown(name), shown(&message))?;
+            writeln!(out, "{}: {}", shown(name), shown(&String::from_utf8_lossy(&blob)))?;
         } else {
-            writeln!(out, "{}", json!({ "port": name, "message": message }))?;
+            writeln!(out, "{}", message_object(name.as_deref(), &blob))?;
         }
         out.flush()?;
     }
     Ok(())
 }
 
+/// A message for programs: bytes that are no text are told as hexadecimal digits, and whole.
+fn message_object(port: Option<&str>, blob: &[u8]) -> Value {
+    match str::from_utf8(blob) {
+        Ok(message) => json!({ "port": port, "message": message }),
+        Err(_) => {
+            let digits: String = blob.iter().map(|byte| format!("{byte:02x}")).collect();
+            json!({ "port": port, "message": null, "message_hex": digits })
+        }
+    }
+}
+
 pub(super) fn send(
     to: &Target,
     name: &str,
-    message: &str,
+    message: Option<&OsStr>,
+    interrupt: &Interrupt,
     out: &mut dyn Write,
 ) -> Result<(), Error> {
+    let message = match message {
+        Some(message) => message.as_bytes().to_vec(),
+        None => piped()?,
+    };
     // Who only looks may send nothing.
-    let client = connect_to_ask(to)?;
-    let sent = client.send_counted(&[(name, message.as_bytes())], to.timeout);
+    let client = connect_to_ask(to, interrupt)?;
+    let sent = client.send_counted(&[(name, message.as_slice())], to.timeout);
     let sent = sent.map_err(|error| failed(to, error))?;
     let row = vec![json!(sent.delivered), json!(sent.nobody), json!(sent.dropped)];
     print(to.output, &[">delivered", ">nobody", ">dropped"], vec![row], out)?;
@@ -129,4 +155,17 @@ pub(super) fn send(
     } else {
         format!("nobody got it: nobody holds {name}; see: abelectl switch port {name}")
     }))
+}
+
+/// What standard input has, as it is: the end of its last line too.
+fn piped() -> Result<Vec<u8>, Error> {
+    let mut message = Vec::new();
+    let read = io::stdin().lock().take(MESSAGE_LEN_MAX + 1).read_to_end(&mut message);
+    let len = read.map_err(|source| Error::System { what: "read standard input", source })?;
+    if u64::try_from(len).is_ok_and(|len| len <= MESSAGE_LEN_MAX) {
+        return Ok(message);
+    }
+    Err(Error::SwitchArguments(format!(
+        "standard input has more than {MESSAGE_LEN_MAX} bytes, which no message has"
+    )))
 }
