@@ -40,8 +40,8 @@ pub enum Trouble {
     },
     /// A connection stands, and no greeting came on it: a switch is the first to speak.
     #[error(
-        "{endpoint} takes connections and says nothing; if that is a listener for TLS, name the \
-         authority (CA) of its certificate, else name an endpoint of a BYPSS switch"
+        "{endpoint} takes connections and says nothing; if that is a listener for TLS and this client \
+         speaks none, name the authority (CA) of its certificate; else it hangs, or is no BYPSS switch"
     )]
     Silent {
         /// Where.

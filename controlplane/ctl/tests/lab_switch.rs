@@ -50,6 +50,10 @@ fn a_lock_that_is_held_is_waited_for_and_a_held_port_is_listed() {
     assert!(matches!(code, Some(1 | 3)), "its session was ended: {code:?}");
     let (code, stdout, _stderr) = switch.run(&["status"]);
     assert!(code == Some(0) && stdout.contains("figure"), "{stdout}");
+    let (_code, stdout, _stderr) = switch.run(&["status", "-o", "json"]);
+    let status: serde_json::Value = serde_json::from_str(&stdout).expect("it is JSON");
+    assert_eq!(status["switch"], "dev");
+    assert!(status["epoch"].as_u64().is_some_and(|epoch| epoch > 0), "{stdout}");
     let (code, stdout, stderr) = switch.run(&["bench", "--ports", "1000", "--batch", "100"]);
     assert!(code == Some(0) && stdout.contains("unregister"), "{stdout}{stderr}");
     assert!(!stdout.contains('.'), "whole numbers: {stdout}");
@@ -375,6 +379,16 @@ fn a_signal_ends_at_once_what_waits_for_a_switch_that_says_nothing() {
         assert_eq!(child.wait().expect("it ends").code(), Some(130), "{args:?}");
         assert!(begun.elapsed() < Duration::from_secs(30), "{args:?}: {:?}", begun.elapsed());
     }
+}
+
+#[test]
+fn a_switch_that_says_nothing_may_hang_or_be_none() {
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let address = silent.local_addr().expect("it listens").to_string();
+    let output = abelectl(&address, &["status", "--timeout", "0.5"]).output();
+    let (code, _stdout, stderr) = told(&output.expect("the program was built"));
+    assert_eq!(code, Some(3), "{stderr}");
+    assert!(stderr.contains("it hangs") && stderr.contains("--tls-ca"), "{stderr}");
 }
 
 #[test]

@@ -104,11 +104,11 @@ pub(super) fn failed(to: &Target, error: RequestError) -> Error {
         RequestError::TimedOut { trouble } => {
             let seconds = to.timeout.as_secs_f64();
             let away = format!("no answer from the switch at {endpoints} in {seconds} s");
-            Error::SwitchAway(format!("{away}{}", trouble_text(trouble.as_ref())))
+            Error::SwitchAway(format!("{away}{}", trouble_text(to, trouble.as_ref())))
         }
         RequestError::Unreached { trouble } => {
             let away = format!("the switch at {endpoints} is not reached");
-            Error::SwitchAway(format!("{away}{}", trouble_text(Some(&trouble))))
+            Error::SwitchAway(format!("{away}{}", trouble_text(to, Some(&trouble))))
         }
         RequestError::Call(CallError::Over(over)) => lost(over),
         RequestError::Call(error) => Error::SwitchArguments(error.to_string()),
@@ -120,12 +120,14 @@ pub(super) fn failed(to: &Target, error: RequestError) -> Error {
 }
 
 /// What stands between, with the argument that would mend it.
-fn trouble_text(trouble: Option<&Trouble>) -> String {
+fn trouble_text(to: &Target, trouble: Option<&Trouble>) -> String {
     let right = match trouble {
         None | Some(Trouble::Unreachable { .. }) => {
             "is bypssd running, and is --endpoints or BYPSS_ENDPOINTS right?"
         }
-        Some(Trouble::Silent { .. }) => "--tls-ca or BYPSS_TLS_CA names the authority",
+        Some(Trouble::Silent { .. }) if to.tls_ca.is_none() => {
+            "--tls-ca or BYPSS_TLS_CA names the authority"
+        }
         Some(Trouble::Tls { fault, .. }) => match fault {
             TlsFault::Issuer | TlsFault::Plain => "--tls-ca or BYPSS_TLS_CA names the authority",
             TlsFault::Name { .. } => "--tls-name names the name in the switch's certificate",
@@ -138,7 +140,8 @@ fn trouble_text(trouble: Option<&Trouble>) -> String {
             }
         },
         Some(
-            Trouble::Broken { .. }
+            Trouble::Silent { .. }
+            | Trouble::Broken { .. }
             | Trouble::Closed { .. }
             | Trouble::Stale
             | Trouble::Refused { .. }

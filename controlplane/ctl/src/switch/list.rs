@@ -1,7 +1,9 @@
 //! What a switch knows: figures, nodes, ports, and what happens to them.
 
 use std::io::Write;
+use std::time::Duration;
 
+use client::blocking::Client;
 use client::{Event, Holder};
 use protocol::{DropState, EventKind, NodeState, Role};
 use serde_json::{Value, json};
@@ -19,13 +21,26 @@ use crate::shown::shown;
 pub(super) fn status(to: &Target, interrupt: &Interrupt, out: &mut dyn Write) -> Result<(), Error> {
     let client = connect(to, Role::Observer, interrupt)?;
     let figures = client.status(to.timeout).map_err(|error| failed(to, error))?;
+    let figures = figures.into_iter().map(|(key, value)| (key, json!(value)));
+    let figures = who_answers(&client)?.into_iter().chain(figures);
     if to.output != Format::Table {
-        let object = figures.into_iter().map(|(key, value)| (key, json!(value))).collect();
-        writeln!(out, "{}", Value::Object(object))?;
+        writeln!(out, "{}", Value::Object(figures.collect()))?;
         return Ok(());
     }
-    let rows = figures.into_iter().map(|(key, value)| vec![json!(key), json!(value)]).collect();
+    let rows = figures.map(|(key, value)| vec![json!(key), value]).collect();
     print(to.output, &["figure", ">value"], rows, out)
+}
+
+/// Which of several switches it is, and its epoch, as it has said when it let this client in.
+fn who_answers(client: &Client) -> Result<Vec<(String, Value)>, Error> {
+    let mut told = Vec::new();
+    while let Some(event) = client.recv(Duration::ZERO).map_err(lost)? {
+        if let Event::Connected { epoch, switch } = event {
+            told =
+                vec![("switch".to_owned(), json!(*switch)), ("epoch".to_owned(), json!(epoch.0))];
+        }
+    }
+    Ok(told)
 }
 
 pub(super) fn nodes(to: &Target, interrupt: &Interrupt, out: &mut dyn Write) -> Result<(), Error> {
