@@ -6,7 +6,7 @@
 //! clock which was set back does not matter. What clients have heard of is believed too, within a
 //! day of the time of day. See ADR 13.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -46,13 +46,41 @@ pub(crate) fn wall_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// Takes a folder of state for this process alone, as long as the value lives: two switches that
+/// remember in one place are meant to be one, and would both grant.
+pub(crate) fn take(folder: &Path) -> Result<File, Error> {
+    let state = |wrong: String, right| Error::State { file: folder.to_owned(), wrong, right };
+    let opened = File::open(folder).map_err(|error| {
+        let wrong = format!("cannot be opened: {}", error_text(&error));
+        state(wrong, "let bypssd's user read and write there")
+    })?;
+    match opened.try_lock() {
+        Ok(()) => Ok(opened),
+        Err(TryLockError::WouldBlock) => Err(state(
+            "another bypssd has it".to_owned(),
+            "end that one first, or name another folder as state_dir",
+        )),
+        Err(TryLockError::Error(error)) => {
+            let wrong = format!("cannot be locked: {}", error_text(&error));
+            Err(state(wrong, "name a folder of a local file system as state_dir"))
+        }
+    }
+}
+
 /// Begins an epoch: above every one that `folder` remembers, and at least `least`, the time of day.
 /// It is on the disk before anybody hears of it.
 pub(crate) fn begin(folder: Option<&Path>, least: u64) -> Result<u64, Error> {
     let Some(folder) = folder else { return Ok(least) };
     let file = folder.join(FILE);
     let last = read(&file)?;
-    let epoch = last.map_or(least, |last| least.max(last.saturating_add(1)));
+    let epoch = match last.map(|last| last.checked_add(1)) {
+        None => least,
+        Some(Some(next)) => least.max(next),
+        Some(None) => {
+            let wrong = "it is the last number that there is".to_owned();
+            return Err(Error::State { file, wrong, right: "write the last epoch that was begun" });
+        }
+    };
     write(folder, &file, epoch).map_err(|error| Error::State {
         file: file.clone(),
         wrong: format!("cannot be written: {}", error_text(&error)),
@@ -157,6 +185,26 @@ mod tests {
         ] {
             assert_eq!(remedy(&number.into()), right);
         }
+    }
+
+    #[test]
+    fn a_folder_is_taken_by_one_at_a_time_and_is_free_again_when_that_one_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let taken = take(folder.path()).unwrap();
+        let error = take(folder.path()).unwrap_err();
+        assert_eq!(error.code(), 3);
+        assert!(error.to_string().contains("another bypssd has it; end that one"), "{error}");
+        drop(taken);
+        take(folder.path()).unwrap();
+        assert!(take(&folder.path().join("gone")).unwrap_err().to_string().contains("opened"));
+    }
+
+    #[test]
+    fn the_last_epoch_that_there_is_is_not_begun_twice() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("epoch"), u64::MAX.to_string()).unwrap();
+        let error = begin(Some(folder.path()), 7).unwrap_err().to_string();
+        assert!(error.contains("the last number that there is"), "{error}");
     }
 
     #[test]

@@ -51,6 +51,8 @@ pub(crate) fn run_plan(
     let doors = plan.listeners.iter().map(|listener| Door::open(*listener));
     let doors = doors.collect::<Result<Vec<_>, _>>()?;
     let addresses = doors.iter().map(Door::address).collect::<Result<Vec<_>, _>>()?;
+    // Until the end, also while a later epoch is begun.
+    let _taken = plan.state_dir.as_deref().map(identity::take).transpose()?;
     let epoch = identity::begin(plan.state_dir.as_deref(), identity::wall_ms())?;
     let seats = Seats::new(plan.worker.count)?;
     let panel = seats.panel();

@@ -127,6 +127,20 @@ fn an_address_that_is_taken_is_what_the_machine_lacks() {
 }
 
 #[test]
+fn a_second_switch_with_the_same_folder_of_state_does_not_start() {
+    let first = Daemon::with("state_dir = \".\"\n");
+    let output = bypssd().arg("run").arg(first.file()).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(3), "{told}");
+    assert!(told.contains(": another bypssd has it; "), "{told}");
+    // Nothing is left of one that was killed.
+    let folder = first.die();
+    let file = folder.path().join("bypssd.toml");
+    let output = bypssd().arg("run").arg(file).args(["--for", "0.1"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
 fn an_epoch_that_cannot_be_remembered_is_not_begun() {
     let folder = folder();
     std::fs::write(folder.path().join("epoch"), "not a number").unwrap();
