@@ -18,8 +18,9 @@ pub(crate) const WHOLE_PAUSE: Duration = Duration::from_millis(1);
 /// How long a signal may go unnoticed.
 pub(crate) const SIGNAL_SLICE: Duration = Duration::from_millis(50);
 
-/// Bytes of a message that are read from standard input: none is longer than the longest frame.
-pub(crate) const MESSAGE_LEN_MAX: u64 = 1 << 28;
+/// Bytes that are read from standard input: no message is longer than the longest frame, and it is
+/// as good as ten million names.
+pub(crate) const PIPED_LEN_MAX: u64 = 1 << 28;
 
 /// How long a listing rests when there was no row: a core fills its rows in 16 ms.
 pub(crate) const DRAIN_PAUSE: Duration = Duration::from_millis(2);

@@ -416,6 +416,36 @@ fn a_message_is_what_standard_input_has_and_bytes_that_are_no_text_are_whole_in_
 }
 
 #[test]
+fn ports_are_registered_by_the_lines_of_standard_input() {
+    let Some(switch) = Switch::dev() else { return };
+    let register = |lines: &[u8]| {
+        let mut register = abelectl(&switch.address, &["register", "-o", "jsonl"]);
+        register.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = register.spawn().expect("the program was built");
+        child.stdin.take().expect("it was piped").write_all(lines).expect("it reads");
+        child
+    };
+    for (lines, wrong) in [
+        (&b""[..], "standard input is empty; name ports"),
+        (b"a\n\nb\n", "line 2 of standard input is empty"),
+        (b"a\xff\n", "no UTF-8"),
+    ] {
+        let output = register(lines).wait_with_output().expect("it ends");
+        let (code, stdout, stderr) = told(&output);
+        assert_eq!((code, stdout.as_str()), (Some(2), ""), "{stderr}");
+        assert!(stderr.contains(wrong), "{stderr}");
+    }
+    let names: Vec<String> = (0..3_000).map(|number| format!("line {number}")).collect();
+    let mut holder = register(names.join("\n").as_bytes());
+    let lines = BufReader::new(holder.stdout.take().expect("it was piped")).lines();
+    let granted = lines.take(names.len()).map_while(Result::ok);
+    assert_eq!(granted.filter(|line| line.contains("\"granted\"")).count(), names.len());
+    until_held(&switch, "line 2999");
+    signal(&holder, Signal::SIGTERM);
+    assert_eq!(holder.wait().expect("it ends").code(), Some(0));
+}
+
+#[test]
 fn a_bench_that_may_not_register_says_why() {
     let text = "[[access]]\nnode = \"n\"\nproof = \"loopback\"\nregister = [\"x\"]\n";
     let Some((switch, _folder)) = Switch::of(text) else { return };

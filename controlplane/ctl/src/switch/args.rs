@@ -104,8 +104,7 @@ pub(crate) enum SwitchCommand {
     },
     /// Register ports and hold them until Ctrl-C; exit code 1 if one is not had, or is lost
     Register {
-        /// The ports
-        #[arg(required = true)]
+        /// The ports; none: a name in each line of standard input
         names: Vec<String>,
     },
     /// Wait for a port, and run a command while it is held

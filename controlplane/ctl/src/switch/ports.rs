@@ -1,7 +1,7 @@
 //! Holding ports, and messages to them.
 
 use std::ffi::OsStr;
-use std::io::{self, Read as _, Write};
+use std::io::{self, IsTerminal as _, Read as _, Write};
 use std::os::unix::ffi::OsStrExt as _;
 
 use client::blocking::Client;
@@ -15,7 +15,7 @@ use super::connect::{
 };
 use crate::error::Error;
 use crate::interrupt::Interrupt;
-use crate::limits::{MESSAGE_LEN_MAX, SIGNAL_SLICE};
+use crate::limits::{PIPED_LEN_MAX, SIGNAL_SLICE};
 use crate::shown::shown;
 
 fn hold(
@@ -74,6 +74,10 @@ pub(super) fn register(
     interrupt: &Interrupt,
     out: &mut dyn Write,
 ) -> Result<(), Error> {
+    let names = match names {
+        [] => &interrupt.at_once(piped_names)?,
+        names => names,
+    };
     let client = connect(to, Role::Node, interrupt)?;
     let guards = hold(to, &client, names, interrupt, out)?;
     while interrupt.check().is_ok() {
@@ -159,13 +163,29 @@ pub(super) fn send(
 
 /// What standard input has, as it is: the end of its last line too.
 fn piped() -> Result<Vec<u8>, Error> {
-    let mut message = Vec::new();
-    let read = io::stdin().lock().take(MESSAGE_LEN_MAX + 1).read_to_end(&mut message);
+    let mut bytes = Vec::new();
+    let read = io::stdin().lock().take(PIPED_LEN_MAX + 1).read_to_end(&mut bytes);
     let len = read.map_err(|source| Error::System { what: "read standard input", source })?;
-    if u64::try_from(len).is_ok_and(|len| len <= MESSAGE_LEN_MAX) {
-        return Ok(message);
+    if u64::try_from(len).is_ok_and(|len| len <= PIPED_LEN_MAX) {
+        return Ok(bytes);
     }
-    Err(Error::SwitchArguments(format!(
-        "standard input has more than {MESSAGE_LEN_MAX} bytes, which no message has"
-    )))
+    let text = format!("standard input has more than {PIPED_LEN_MAX} bytes; give less at once");
+    Err(Error::SwitchArguments(text))
+}
+
+/// A name of each line of standard input. Who sits at a terminal has forgotten the names instead.
+fn piped_names() -> Result<Vec<String>, Error> {
+    let wrong = |text: String| Error::SwitchArguments(text);
+    let right = "name ports as arguments, or one in each line of standard input";
+    if io::stdin().is_terminal() {
+        return Err(wrong(format!("no ports are named; {right}")));
+    }
+    let text = String::from_utf8(piped()?);
+    let text = text.map_err(|error| wrong(format!("standard input is no UTF-8: {error}")))?;
+    let names: Vec<String> = text.lines().map(str::to_owned).collect();
+    match names.iter().position(String::is_empty) {
+        Some(line) => Err(wrong(format!("line {} of standard input is empty; {right}", line + 1))),
+        None if names.is_empty() => Err(wrong(format!("standard input is empty; {right}"))),
+        None => Ok(names),
+    }
 }
