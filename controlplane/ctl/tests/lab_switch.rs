@@ -446,6 +446,23 @@ fn ports_are_registered_by_the_lines_of_standard_input() {
 }
 
 #[test]
+fn who_holds_ports_of_a_switch_that_begins_anew_is_told_so() {
+    let Some((mut switch, _folder)) = Switch::patient("127.0.0.1:0") else { return };
+    let address = switch.address.clone();
+    let mut register = abelectl(&address, &["register", "a", "-o", "jsonl"]);
+    let register = register.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut register = register.expect("the program was built");
+    let mut lines = BufReader::new(register.stdout.take().expect("it was piped")).lines();
+    assert!(next(&mut lines).contains("\"granted\""));
+    switch.child.kill().expect("it lives");
+    switch.child.wait().expect("it ends");
+    let _another = Switch::patient(&address).expect("the program is there");
+    let (code, _stdout, stderr) = told(&register.wait_with_output().expect("it ends"));
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(stderr.contains("a is not held any more: the switch began anew"), "{stderr}");
+}
+
+#[test]
 fn a_bench_that_may_not_register_says_why() {
     let text = "[[access]]\nnode = \"n\"\nproof = \"loopback\"\nregister = [\"x\"]\n";
     let Some((switch, _folder)) = Switch::of(text) else { return };

@@ -4,7 +4,9 @@ use std::fs;
 use std::io::{self, Write};
 
 use client::blocking::Client;
-use client::{CallError, Config, Ended, Over, RequestError, TlsFault, TlsFiles, Trouble};
+use client::{
+    CallError, Config, Ended, Over, PortGuard, RequestError, TlsFault, TlsFiles, Trouble,
+};
 use protocol::limits::NODE_LEN_MAX;
 use protocol::{ErrorCode, RegisterCode, Role, Sequence, Token};
 use serde_json::Value;
@@ -164,8 +166,11 @@ pub(super) fn code_text(code: RegisterCode) -> String {
 }
 
 /// Why a port is not held any more.
-pub(super) fn ended_text(ended: Option<Ended>) -> &'static str {
-    match ended {
+pub(super) fn ended_text(guard: &PortGuard) -> &'static str {
+    if guard.is_running_out() {
+        return "the switch began anew";
+    }
+    match guard.ended() {
         None => "no answer from the switch",
         Some(Ended::Lapsed) => "the lease ended without an answer from the switch",
         Some(Ended::Evicted) => {

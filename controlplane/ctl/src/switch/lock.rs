@@ -98,8 +98,7 @@ fn hold(guard: &PortGuard, command: &[String], interrupt: &Interrupt) -> Result<
 }
 
 fn lost(guard: &PortGuard) -> Error {
-    let why =
-        if guard.is_running_out() { "the switch began anew" } else { ended_text(guard.ended()) };
+    let why = ended_text(guard);
     let text = format!("{} was lost ({why}), and the command was ended", guard.name());
     Error::Refused { code: 5, text }
 }

@@ -62,7 +62,7 @@ fn check(guards: &[PortGuard]) -> Result<(), Error> {
         Some(guard) => Err(Error::NotWhole(format!(
             "{} is not held any more: {}",
             guard.name(),
-            ended_text(guard.ended())
+            ended_text(guard)
         ))),
         None => Ok(()),
     }

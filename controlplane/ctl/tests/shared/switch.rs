@@ -54,6 +54,19 @@ impl Switch {
         Some((Self::started(&["run", file, "--for", "60"])?, folder))
     }
 
+    /// One that listens there, and grants nothing before every lease of the one before it is over.
+    pub(crate) fn patient(address: &str) -> Option<(Self, tempfile::TempDir)> {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let file = folder.path().join("bypssd.toml");
+        let text = format!(
+            "[[listener]]\naddress = \"{address}\"\n[metrics]\nenabled = false\n\
+             [ports]\nplanned = 1024\nmax = 1024\n[lease]\nlease_ms = 2000\n"
+        );
+        std::fs::write(&file, text).expect("the folder is ours");
+        let file = file.to_str().expect("it is text");
+        Some((Self::started(&["run", file, "--for", "60"])?, folder))
+    }
+
     fn started(args: &[&str]) -> Option<Self> {
         let mut command = Command::new(program()?);
         let child = command.args(args).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
