@@ -9,7 +9,7 @@ use counters::{Filter, State};
 
 use crate::limits::{
     CAPTURE_COUNT_MAX, CAPTURE_SECONDS_MAX, ECHO_INTERVAL_S, ECHO_LEN_MAX, ECHO_TIMEOUT_S,
-    ECHOES_MAX, INTERVAL_S_MAX, INTERVAL_S_MIN, SNAP_LEN_MAX,
+    ECHOES_MAX, INTERVAL_S_MAX, INTERVAL_S_MIN, SNAP_LEN_MAX, WAIT_S,
 };
 use crate::switch::SwitchArgs;
 
@@ -392,6 +392,10 @@ impl ValueEnum for StateName {
 
 pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     seconds_within(text, (INTERVAL_S_MIN, INTERVAL_S_MAX))
+}
+
+pub(crate) fn wait_seconds(text: &str) -> Result<Duration, String> {
+    seconds_within(text, WAIT_S)
 }
 
 fn echo_interval(text: &str) -> Result<Duration, String> {

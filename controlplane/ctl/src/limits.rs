@@ -22,6 +22,9 @@ pub(crate) const SIGNAL_SLICE: Duration = Duration::from_millis(50);
 /// as good as ten million names.
 pub(crate) const PIPED_LEN_MAX: u64 = 1 << 28;
 
+/// Seconds that a lock is waited for at most: a year. 0 asks once.
+pub(crate) const WAIT_S: (f64, f64) = (0.0, 31_622_400.0);
+
 /// How long a listing rests when there was no row: a core fills its rows in 16 ms.
 pub(crate) const DRAIN_PAUSE: Duration = Duration::from_millis(2);
 

@@ -44,6 +44,12 @@ fn a_lock_that_is_held_is_waited_for_and_a_held_port_is_listed() {
     assert!(code == Some(0) && stdout.contains("holder  -  "), "no address is a dash: {stdout}");
     let (code, _stdout, stderr) = switch.run(&["lock", "a", "--wait", "0.3", "--", "true"]);
     assert_eq!(code, Some(4), "{stderr}");
+    let (code, _stdout, stderr) = switch.run(&["lock", "a", "--wait", "0", "--", "true"]);
+    assert!(code == Some(4) && stderr.contains("not granted in time"), "{code:?} {stderr}");
+    let (code, stdout, stderr) = switch.run(&["lock", "c", "--wait", "0", "--", "echo", "had"]);
+    assert_eq!((code, stdout.as_str()), (Some(0), "had\n"), "{stderr}");
+    let (code, _stdout, stderr) = switch.run(&["lock", "c", "--wait", "86400", "--", "true"]);
+    assert_eq!(code, Some(0), "more than an hour: {stderr}");
     let (code, _stdout, stderr) = switch.run(&["drop-node", "holder"]);
     assert_eq!(code, Some(0), "{stderr}");
     let code = holder.wait().expect("it ends").code();

@@ -129,8 +129,8 @@ pub(crate) enum SwitchCommand {
     Lock {
         /// The port
         name: String,
-        /// Wait so many seconds for the port [default: for ever]
-        #[arg(long, value_name = "S", value_parser = crate::args::seconds)]
+        /// Wait so many seconds for the port; 0: only see whether it is free [default: for ever]
+        #[arg(long, value_name = "S", value_parser = crate::args::wait_seconds)]
         wait: Option<Duration>,
         /// The command with its arguments
         #[arg(last = true, required = true)]

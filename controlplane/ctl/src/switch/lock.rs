@@ -9,14 +9,14 @@ mod terminal;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use client::PortGuard;
 use client::blocking::Client;
-use protocol::Role;
+use client::{PortGuard, Registered};
+use protocol::{RegisterCode, RegisterFlags, Role};
 
 use self::processes::end_all;
 use self::running::{Left, Running, State};
 use super::args::Target;
-use super::connect::{connect, ended_text, failed};
+use super::connect::{code_text, connect, ended_text, failed};
 use crate::error::Error;
 use crate::interrupt::Interrupt;
 use crate::limits::{LOCK_SLICE, SIGNAL_SLICE};
@@ -46,6 +46,9 @@ fn acquire(
     wait: Option<Duration>,
     interrupt: &Interrupt,
 ) -> Result<PortGuard, Error> {
+    if wait == Some(Duration::ZERO) {
+        return acquire_now(to, client, name, interrupt);
+    }
     let begun = Instant::now();
     let mut place = client.queue(name).map_err(|error| failed(to, error.into()))?;
     loop {
@@ -56,10 +59,37 @@ fn acquire(
             return Ok(guard);
         }
         if left.is_zero() {
-            let text = format!("{name} was not granted in time; see: abelectl switch port {name}");
-            return Err(Error::Refused { code: 4, text });
+            return Err(not_in_time(name));
         }
     }
+}
+
+/// Has it if it is free, without a place in the queue.
+fn acquire_now(
+    to: &Target,
+    client: &Client,
+    name: &str,
+    interrupt: &Interrupt,
+) -> Result<PortGuard, Error> {
+    let ports = interrupt.at_once(|| {
+        let ports = client.register(&[name], RegisterFlags::default(), to.timeout);
+        ports.map_err(|error| failed(to, error))
+    })?;
+    match ports.into_iter().next() {
+        Some(Registered::Granted(guard)) => Ok(guard),
+        Some(Registered::Failed { code: RegisterCode::Held | RegisterCode::Draining, .. }) => {
+            Err(not_in_time(name))
+        }
+        Some(Registered::Failed { code, .. }) => {
+            Err(Error::NotWhole(format!("{name} is not granted: {}", code_text(code))))
+        }
+        None => Err(Error::NotWhole(format!("the switch has said nothing of {name}"))),
+    }
+}
+
+fn not_in_time(name: &str) -> Error {
+    let text = format!("{name} was not granted in time; see: abelectl switch port {name}");
+    Error::Refused { code: 4, text }
 }
 
 fn hold(guard: &PortGuard, command: &[String], interrupt: &Interrupt) -> Result<u8, Error> {
