@@ -40,7 +40,7 @@ const ACTIONS: usize = 300;
 const SEEDS: u64 = 400;
 /// Histories in which a lie is found at the latest.
 const SEEDS_LIED_TO: u64 = 20;
-/// The seed of the first: `ABELE_SEED` names the only one.
+/// The seed of the first: `ABELE_SEED` names another, and the only one unless their count is named too.
 const FIRST: u64 = 20_260;
 
 /// How often what happened.
@@ -50,9 +50,16 @@ fn ensure(is_right: bool, wrong: impl FnOnce() -> String) -> Result<(), String> 
     if is_right { Ok(()) } else { Err(wrong()) }
 }
 
-/// A number that the environment gives.
+/// A number that the environment gives. What is none must not be taken for none given.
 fn given(name: &str) -> Option<u64> {
-    std::env::var(name).ok().and_then(|text| text.parse().ok())
+    let text = std::env::var_os(name)?;
+    Some(number(name, &text.to_string_lossy()).unwrap_or_else(|wrong| panic!("{wrong}")))
+}
+
+fn number(name: &str, text: &str) -> Result<u64, String> {
+    let right = "a decimal number from 1 to 2^64 - 1 would be right";
+    let number = text.parse().ok().filter(|number| *number > 0);
+    number.ok_or_else(|| format!("{name} is {text:?}, and {right}"))
 }
 
 /// The history of a seed.
@@ -136,11 +143,10 @@ fn histories(seeds: impl Iterator<Item = u64>, lie: Option<Lie>) -> Result<Talli
 
 #[test]
 fn what_clients_believe_is_true_or_they_have_not_heard_of_its_end_yet() {
-    let count = given("ABELE_SEEDS").unwrap_or(SEEDS);
-    let seeds = match given("ABELE_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => FIRST..FIRST + count,
-    };
+    let (seed, count) = (given("ABELE_SEED"), given("ABELE_SEEDS"));
+    let count = count.unwrap_or(if seed.is_some() { 1 } else { SEEDS });
+    let first = seed.unwrap_or(FIRST);
+    let seeds = first..first.saturating_add(count);
     let is_whole = seeds.end - seeds.start >= SEEDS;
     let tallies = histories(seeds, None).unwrap_or_else(|wrong| panic!("{wrong}"));
     println!("{tallies:#?}");
@@ -181,6 +187,15 @@ const REACHED: [&str; 23] = [
     "notices that did not fit",
     "flushes",
 ];
+
+#[test]
+fn what_the_environment_gives_and_is_no_number_is_refused() {
+    assert_eq!(number("ABELE_SEED", "18446744073709551615"), Ok(u64::MAX));
+    for wrong in ["", "0", "-1", "12x", " 7", "18446744073709551616"] {
+        let said = number("ABELE_SEEDS", wrong).expect_err("it is none");
+        assert!(said.starts_with(&format!("ABELE_SEEDS is {wrong:?}, and ")), "{said}");
+    }
+}
 
 /// A client that forgets is one that a network lies to: it is told in another's name, or with a word that
 /// it does not know.
