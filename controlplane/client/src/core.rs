@@ -18,6 +18,7 @@ mod held;
 mod hello;
 mod inbox;
 mod lease;
+mod messages;
 mod notices;
 mod operate;
 mod outlived;

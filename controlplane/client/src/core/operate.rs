@@ -4,7 +4,8 @@ use protocol::{Batch as Frame, write_bare, write_drop_node, write_watch};
 use protocol::{ListNodes, ListPorts, RequestKind, check_name};
 
 use super::Core;
-use super::requests::{Parts, fill};
+use super::messages::fill;
+use super::requests::Parts;
 use crate::error::CallError;
 
 impl Core {

@@ -4,9 +4,8 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use base::Instant;
-use protocol::write_broadcast;
-use protocol::{Batch as Frame, Name, RegisterFlags, RequestKind};
-use protocol::{Limits, SendItem, Sequence, Token, UnregisterCode, check_name, shard_of};
+use protocol::{Limits, RegisterFlags, RequestKind, Sequence, Token, UnregisterCode};
+use protocol::{check_name, shard_of};
 
 use super::Core;
 use super::batch::{Kind, Run, Tag};
@@ -165,62 +164,6 @@ impl Core {
         Ok(request)
     }
 
-    /// Sends messages to ports, together with those of other calls; what becomes of them is only
-    /// counted.
-    ///
-    /// # Errors
-    ///
-    /// If nothing was done.
-    pub fn send(&mut self, items: &[(&str, &[u8])], now: Instant) -> Result<(), CallError> {
-        self.check(items.iter().map(|(name, _blob)| *name), blobs_len(items))?;
-        items.iter().try_for_each(|(_name, blob)| self.check_blob(blob))?;
-        for (name, blob) in items {
-            self.push(Kind::Send, (name, Tag::Nobody, Sequence::NONE, blob), now);
-        }
-        Ok(())
-    }
-
-    /// Sends messages in one frame, and asks how many were delivered.
-    ///
-    /// # Errors
-    ///
-    /// If nothing was done.
-    pub fn send_counted(&mut self, items: &[(&str, &[u8])]) -> Result<u64, CallError> {
-        self.check(items.iter().map(|(name, _blob)| *name), blobs_len(items))?;
-        items.iter().try_for_each(|(_name, blob)| self.check_blob(blob))?;
-        let limits = self.known_limits();
-        self.solo(items.len(), RequestKind::Send, |out| {
-            let mut frame = Frame::send(out, 0, &limits);
-            let items = items.iter().copied();
-            let mut sent = items.map(|(name, blob)| SendItem { name: name.as_bytes(), blob });
-            sent.all(|item| frame.push(item));
-            frame.finish()
-        })
-    }
-
-    /// Sends one message to many ports.
-    ///
-    /// # Errors
-    ///
-    /// If nothing was done.
-    pub fn send_many(&mut self, names: &[&str], blob: &[u8]) -> Result<u64, CallError> {
-        self.check(names.iter().copied(), blob.len())?;
-        self.check_blob(blob)?;
-        let limits = self.known_limits();
-        let frame = |out: &mut Vec<u8>| fill(Frame::send_many(out, 0, blob, &limits), names);
-        self.solo(names.len(), RequestKind::SendMany, frame)
-    }
-
-    /// Sends one message to every other session.
-    ///
-    /// # Errors
-    ///
-    /// If nothing was done.
-    pub fn broadcast(&mut self, blob: &[u8]) -> Result<u64, CallError> {
-        self.check_blob(blob)?;
-        self.bare(RequestKind::Broadcast, |out| write_broadcast(out, 0, blob))
-    }
-
     /// Waits for ports no more. A grant that was not taken yet is released.
     ///
     /// # Errors
@@ -373,14 +316,6 @@ impl Core {
         Ok(())
     }
 
-    fn check_blob(&self, blob: &[u8]) -> Result<(), CallError> {
-        let limit = self.known_limits().message_len_max();
-        if u32::try_from(blob.len()).is_ok_and(|len| len <= limit) {
-            return Ok(());
-        }
-        Err(CallError::TooLong { limit })
-    }
-
     /// Those of a connection that is there, else what most switches have.
     pub(super) fn known_limits(&self) -> Limits {
         let conns = self.slots.iter().filter_map(|slot| slot.conn.as_ref());
@@ -439,7 +374,7 @@ impl Core {
     }
 
     /// Queues a frame of its own with so many items, of which `write` says how many fit.
-    fn solo(
+    pub(super) fn solo(
         &mut self,
         count: usize,
         kind: RequestKind,
@@ -599,12 +534,3 @@ impl Core {
 
 /// What is full when too much waits to be sent.
 const WAITING: &str = "the queue of what waits to be sent";
-
-fn blobs_len(items: &[(&str, &[u8])]) -> usize {
-    items.iter().map(|(_name, blob)| blob.len()).sum()
-}
-
-pub(super) fn fill<'a>(mut frame: Frame<'_, Name<'a>>, names: &[&'a str]) -> u32 {
-    names.iter().all(|name| frame.push(Name(name.as_bytes())));
-    frame.finish()
-}
