@@ -68,10 +68,19 @@ pub(super) struct Solo {
     pub(super) frame: Vec<u8>,
     /// The nodes that are asked for.
     pub(super) nodes: Vec<String>,
+    /// Items of the frame; 1 where it has no list.
+    pub(super) items: u32,
     pub(super) deferrals: u32,
 }
 
 impl Solo {
+    /// Messages of which what becomes is counted; of one to all the switch alone knows how many it is.
+    pub(super) fn messages(&self) -> u64 {
+        use RequestKind::{Broadcast, Send, SendMany};
+        let is_sent = matches!(self.kind, Broadcast | Send | SendMany);
+        u64::from(if is_sent { self.items } else { 0 })
+    }
+
     /// Whether it has still to be sent. Who has given up a call, or was told that it fails, is not to
     /// be surprised by it; a watch is the client's.
     pub(super) fn is_wanted(&self, calls: &NumberMap<u64, Pending>) -> bool {

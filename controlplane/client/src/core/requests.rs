@@ -410,7 +410,7 @@ impl Core {
             solos.retain(|solo| solo.is_wanted(requests));
         }
         let nodes = nodes.iter().map(|node| (*node).to_owned()).collect();
-        let solo = Solo { request, kind, frame, nodes, deferrals: 0 };
+        let solo = Solo { request, kind, frame, nodes, items: written.max(1), deferrals: 0 };
         solos.push_back(solo);
         Ok(request)
     }

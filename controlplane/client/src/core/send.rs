@@ -287,9 +287,8 @@ impl Core {
     }
 
     fn resend_solo(&mut self, slot: usize, solo: Solo, now: Instant) {
-        use protocol::RequestKind::{Broadcast, Send, SendMany};
-        if matches!(solo.kind, Broadcast | Send | SendMany) {
-            self.counters.sent_lost += 1;
+        if solo.messages() > 0 {
+            self.counters.sent_lost += solo.messages();
             self.fail(solo.request, RequestError::Lost, now);
             return;
         }
@@ -340,6 +339,7 @@ impl Core {
                 if solo.kind == protocol::RequestKind::Watch && solo.request != 0 {
                     self.watch = None;
                 }
+                self.counters.sent_refused += solo.messages();
                 self.fail(solo.request, error.clone(), now);
             }
             Flight::Hello
@@ -374,7 +374,8 @@ impl Core {
         if let Some(prefix) = &self.watch {
             let mut frame = Vec::new();
             write_watch(&mut frame, 0, prefix);
-            let solo = Solo { request: 0, kind, frame, nodes: Vec::new(), deferrals: 0 };
+            let nodes = Vec::new();
+            let solo = Solo { request: 0, kind, frame, nodes, items: 1, deferrals: 0 };
             self.slots[0].solos.push_back(solo);
         }
     }

@@ -5,6 +5,7 @@ mod batches;
 mod bounds;
 mod known;
 mod life;
+mod messages;
 mod outlived;
 mod owners;
 mod pool;

@@ -1,0 +1,40 @@
+//! Messages: what becomes of each is counted, and none comes late because of a connection.
+
+use protocol::ErrorCode;
+
+use super::{Rig, broken};
+use crate::error::RequestError;
+use crate::event::Done;
+
+fn is_lost(done: &Done<crate::event::Grant>) -> bool {
+    matches!(done, Done::Failed(RequestError::Lost))
+}
+
+#[test]
+fn each_message_of_a_call_counts_when_its_connection_is_lost() {
+    let mut rig = Rig::connected();
+    let three: [(&str, &[u8]); 3] = [("a", b"1"), ("b", b"2"), ("a", b"3")];
+    rig.core.send_counted(&three).expect("there is room");
+    rig.core.send_many(&["a", "b"], b"4").expect("there is room");
+    rig.core.broadcast(b"5").expect("there is room");
+    assert_eq!(rig.sent(1).len(), 3);
+    rig.core.handle_closed(rig.conns[&1], broken(), rig.now);
+    let done: Vec<_> = std::iter::from_fn(|| rig.core.next_done()).collect();
+    assert!(done.len() == 3 && done.iter().all(|(_call, done)| is_lost(done)), "{done:?}");
+    // How many sessions there are is not known, so one to all is one.
+    assert_eq!(rig.core.counters().sent_lost, 6);
+}
+
+#[test]
+fn each_message_of_a_call_counts_when_the_switch_refuses_it() {
+    let mut rig = Rig::connected();
+    rig.core.send_counted(&[("a", b"1"), ("b", b"2")]).expect("there is room");
+    let (id, text) = rig.only(1);
+    assert_eq!(text, "send 2");
+    rig.refuse(1, id, ErrorCode::Forbidden, 0);
+    assert!(matches!(rig.done(), Done::Failed(RequestError::Refused { .. })));
+    rig.core.ping().expect("there is room");
+    let (id, _text) = rig.only(1);
+    rig.refuse(1, id, ErrorCode::Forbidden, 0);
+    assert_eq!(rig.core.counters().sent_refused, 2);
+}
