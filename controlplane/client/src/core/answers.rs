@@ -275,7 +275,7 @@ impl Core {
         now: Instant,
     ) {
         self.note_error(id, error);
-        let flight = self.conn_mut(id).and_then(|conn| conn.flights.remove(&number));
+        let flight = self.take_refused(id, number, error.code);
         let is_hello = self.conn(id).is_some_and(|conn| !conn.is_ready());
         match error.code {
             ErrorCode::Evicted => self.on_evicted(error.number),
@@ -336,6 +336,19 @@ impl Core {
             conn.flights.insert(0, flight);
         }
         self.drop_conn(id, now, pause);
+    }
+
+    /// What an error is the answer to. A request that is refused with its session is under way yet: it is
+    /// made again in the next session, or ends with the client.
+    fn take_refused(&mut self, id: ConnId, number: u32, code: ErrorCode) -> Option<Flight> {
+        let flights = &mut self.conn_mut(id)?.flights;
+        let is_request = matches!(flights.get(&number)?, Flight::Batch(_) | Flight::Solo(_));
+        let is_of_session =
+            matches!(code, ErrorCode::Evicted | ErrorCode::Lapsed | ErrorCode::Ended);
+        if is_request && is_of_session {
+            return None;
+        }
+        flights.remove(&number)
     }
 
     fn put_off(&mut self, id: ConnId, flight: Flight, error: &ErrorFrame<'_>, now: Instant) {

@@ -38,3 +38,18 @@ fn each_message_of_a_call_counts_when_the_switch_refuses_it() {
     rig.refuse(1, id, ErrorCode::Forbidden, 0);
     assert_eq!(rig.core.counters().sent_refused, 2);
 }
+
+#[test]
+fn a_registration_that_is_refused_with_its_session_is_made_in_the_next() {
+    let mut rig = Rig::connected();
+    let call = rig.core.register(&["a"], Default::default(), rig.now).expect("there is room");
+    let (id, _text) = rig.only(1);
+    rig.refuse(1, id, ErrorCode::Lapsed, 0);
+    assert!(rig.events().contains(&"lapsed ports 0".to_owned()));
+    rig.at(100);
+    rig.connect();
+    let (id, text) = rig.only(1);
+    assert_eq!(text, "register a");
+    rig.grant(id, 1, 1);
+    assert_eq!(rig.core.next_done().map(|(call, _done)| call), Some(call));
+}
