@@ -47,6 +47,7 @@ use crate::limits::{BATCH_ITEMS_MAX, PORTS_MAX, SILENCE};
 use crate::numbers::NumberMap;
 use crate::trouble::Trouble;
 
+use batch::Batch;
 use cache::Cache;
 use conn::{Conn, Phase, Slot};
 use held::Held;
@@ -408,17 +409,20 @@ impl Core {
         self.waits.clear();
         self.told.clear();
         self.cache.flush();
-        self.early.clear();
+        self.counters.messages_stale += self.early.clear();
         self.is_attached = false;
+        let mut lost: u64 = self.deferred.drain(..).map(|deferred| deferred.messages()).sum();
         for slot in &mut self.slots {
             if let Some(conn) = slot.conn.take() {
+                lost += conn.messages();
                 let rest = conn.unsent().to_vec();
                 self.actions.push_back(Action::Close { conn: conn.id, rest });
             }
-            slot.lanes.take(|_kind| true);
+            lost += slot.lanes.take(|_kind| true).iter().map(Batch::messages).sum::<u64>();
+            lost += slot.solos.messages(&self.requests);
             slot.solos.clear();
         }
-        self.deferred.clear();
+        self.counters.sent_lost += lost;
         self.asked = 0;
         let mut requests: Vec<u64> = self.requests.drain().map(|(request, _)| request).collect();
         requests.sort_unstable();

@@ -70,7 +70,7 @@ counters! {
     messages_early,
     /// Drop: a message of a grant that was not known, and there was no place to keep it.
     messages_early_dropped,
-    /// Drop: a message of a grant that is over.
+    /// Drop: a message of a grant that is over, or of which the client never came to know.
     messages_stale,
     /// Drop: a message that the application took too long to take others for.
     messages_dropped,
@@ -82,8 +82,9 @@ counters! {
     sent_nobody,
     /// Drop: messages of this client whose receiver's queue was full.
     sent_dropped,
-    /// Drop: messages of this client whose connection was lost before they were answered; they may
-    /// have arrived.
+    /// Drop: messages of this client whose connection was lost before they were answered, or that were
+    /// not answered or had not left when the client ended; they may have arrived. A broadcast counts
+    /// once here and below.
     sent_lost,
     /// Drop: messages of this client in requests that the switch refused.
     sent_refused,

@@ -328,6 +328,11 @@ impl Batch {
         self.count == 0
     }
 
+    /// Messages in it.
+    pub(super) fn messages(&self) -> u64 {
+        if self.kind == Kind::Send { u64::try_from(self.count).unwrap_or(u64::MAX) } else { 0 }
+    }
+
     /// The items in their order, those in a row together.
     pub(super) fn runs(&self) -> &[Run] {
         &self.runs

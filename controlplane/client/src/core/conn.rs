@@ -59,6 +59,17 @@ pub(super) enum Flight {
     Bye,
 }
 
+impl Flight {
+    /// Messages in it.
+    pub(super) fn messages(&self) -> u64 {
+        match self {
+            Self::Batch(batch) => batch.messages(),
+            Self::Solo(solo) => solo.messages(),
+            Self::Hello | Self::WaitMsg { .. } | Self::Relet { .. } | Self::Yield | Self::Bye => 0,
+        }
+    }
+}
+
 /// A request with a frame of its own.
 #[derive(Debug)]
 pub(super) struct Solo {
@@ -103,6 +114,12 @@ impl Solos {
 
     pub(super) fn count(&self) -> usize {
         self.queue.len()
+    }
+
+    /// Messages in those that are wanted.
+    pub(super) fn messages(&self, calls: &NumberMap<u64, Pending>) -> u64 {
+        let wanted = self.queue.iter().filter(|solo| solo.is_wanted(calls));
+        wanted.map(Solo::messages).sum()
     }
 
     /// Leaves out others.
@@ -239,6 +256,11 @@ impl Conn {
             }
             Phase::Greeting | Phase::Hello | Phase::Ready => self.silent(),
         }
+    }
+
+    /// Messages that are under way.
+    pub(super) fn messages(&self) -> u64 {
+        self.flights.values().map(Flight::messages).sum()
     }
 
     pub(super) fn unsent(&self) -> &[u8] {

@@ -23,6 +23,13 @@ pub(super) struct Deferred {
     flight: Flight,
 }
 
+impl Deferred {
+    /// Messages in it.
+    pub(super) fn messages(&self) -> u64 {
+        self.flight.messages()
+    }
+}
+
 impl Core {
     /// Does what is due, and says when to come again; `now` was read before anything is sent.
     /// `None`: not before something arrives.
@@ -229,6 +236,7 @@ impl Core {
         }
         self.slots[id.slot].back_off(now, pause, &mut self.rng);
         if self.closing.is_some() && id.slot == 0 {
+            self.counters.sent_lost += conn.messages();
             self.finish(Over::Closed);
             return;
         }
