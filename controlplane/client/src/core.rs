@@ -361,6 +361,7 @@ impl Core {
             IncomingBody::Push(push) => self.handle_push(id, push, now),
             IncomingBody::Error(error) => self.handle_error(id, frame.header.id, error, now),
         }
+        self.settle_early();
     }
 
     /// A connection ended, or was not had.

@@ -522,6 +522,13 @@ impl Lanes {
         batch
     }
 
+    /// Whether a registration is to be sent again: its first answer, which is lost, may have granted ports.
+    pub(super) fn may_have_granted(&self) -> bool {
+        let lanes = self.lanes.iter().zip(KINDS);
+        let mut lanes = lanes.filter(|(_lane, kind)| matches!(kind, Kind::Register(_)));
+        lanes.any(|(lane, _kind)| lane.iter().any(|batch| batch.is_again))
+    }
+
     /// When what waits leaves at the latest; `None`: nothing waits.
     pub(super) fn due(&self, delay: Duration) -> Option<Instant> {
         self.since.map(|since| since + delay)

@@ -10,6 +10,7 @@ use super::Core;
 use super::answers::owner_of;
 use super::batch::{Batch, Call, Kind, Tag, text_of};
 use super::conn::ConnId;
+use super::send::Deferred;
 use crate::authority::Ended;
 use crate::event::{Grant, Owner, Registered};
 use crate::lot::{Lot, LotBuilder, PortName};
@@ -83,9 +84,6 @@ impl Core {
             }
             self.on_granted(batch.kind, granted, now);
         }
-        if self.registrations == 0 {
-            self.counters.messages_stale += self.early.clear();
-        }
     }
 
     /// Whether a port may be this session's by a grant that was not told. What another call waits for
@@ -93,6 +91,23 @@ impl Core {
     fn is_lost(&self, name: &str, tag: Tag, failure: RegisterFailure) -> bool {
         let is_awaited = self.waits.call_of(name).is_some_and(|call| call != tag.call());
         failure.code == RegisterCode::Mine && !is_awaited
+    }
+
+    /// Whether the session may hold a port of which it does not know yet, and will come to know other than
+    /// by a push: the answer is under way, or was lost and is asked for.
+    pub(super) fn may_hold_more(&self) -> bool {
+        self.registrations > 0
+            || self.recovery.is_asking()
+            || self.waits.is_any_queued()
+            || self.slots.iter().any(|slot| slot.lanes.may_have_granted())
+            || self.deferred.iter().any(Deferred::may_have_granted)
+    }
+
+    /// Messages for grants of which the session will not come to know any more are stale.
+    pub(super) fn settle_early(&mut self) {
+        if !self.early.is_empty() && !self.may_hold_more() {
+            self.counters.messages_stale += self.early.clear();
+        }
     }
 
     /// This session holds a port from now on.

@@ -141,7 +141,7 @@ impl Core {
         } else if let Some(name) = self.held.name(sequence) {
             let token = Token { epoch: self.epoch, sequence };
             self.on_message(Some((name, token)), blob.to_vec());
-        } else if self.registrations == 0 {
+        } else if !self.may_hold_more() {
             // A push that grants would have come before, and no answer that grants is to come.
             self.counters.messages_stale += 1;
         } else if self.early.push(sequence, blob) {

@@ -28,6 +28,12 @@ impl Deferred {
     pub(super) fn messages(&self) -> u64 {
         self.flight.messages()
     }
+
+    /// As of what waits to be sent.
+    pub(super) fn may_have_granted(&self) -> bool {
+        let is_registration = |batch: &Batch| matches!(batch.kind, Kind::Register(_));
+        matches!(&self.flight, Flight::Batch(batch) if batch.is_again && is_registration(batch))
+    }
 }
 
 impl Core {

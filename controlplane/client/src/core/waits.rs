@@ -11,6 +11,8 @@ use std::sync::Arc;
 pub(super) struct Waits {
     waits: BTreeMap<Arc<str>, Wait>,
     names: BTreeSet<(u64, Arc<str>)>,
+    /// Those that are to be asked for again and have not left yet.
+    queued: usize,
 }
 
 #[derive(Debug)]
@@ -39,7 +41,8 @@ impl Waits {
 
     /// A port is waited for no more; says for which call it was.
     pub(super) fn remove(&mut self, name: &str) -> Option<u64> {
-        let (name, Wait { call, .. }) = self.waits.remove_entry(name)?;
+        let (name, Wait { call, is_queued }) = self.waits.remove_entry(name)?;
+        self.queued -= usize::from(is_queued);
         self.names.remove(&(call, name));
         Some(call)
     }
@@ -67,18 +70,30 @@ impl Waits {
             wait.is_queued = true;
             (Arc::clone(name), wait.call)
         });
-        asked.collect()
+        let asked: Vec<_> = asked.collect();
+        self.queued += asked.len();
+        asked
+    }
+
+    /// Whether something is to be asked for again and has not left yet.
+    pub(super) const fn is_any_queued(&self) -> bool {
+        self.queued > 0
     }
 
     /// A question is put back into its queue; `false`: there is one for the same port already.
     pub(super) fn on_queued(&mut self, name: &str) -> bool {
-        self.waits.get_mut(name).is_none_or(|wait| !std::mem::replace(&mut wait.is_queued, true))
+        let Some(wait) = self.waits.get_mut(name) else {
+            return true;
+        };
+        let is_new = !std::mem::replace(&mut wait.is_queued, true);
+        self.queued += usize::from(is_new);
+        is_new
     }
 
     /// It has left.
     pub(super) fn on_asked(&mut self, name: &str) {
         if let Some(wait) = self.waits.get_mut(name) {
-            wait.is_queued = false;
+            self.queued -= usize::from(std::mem::take(&mut wait.is_queued));
         }
     }
 
