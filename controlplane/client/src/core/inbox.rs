@@ -95,6 +95,11 @@ impl Early {
         self.count == 0
     }
 
+    #[cfg(test)]
+    pub(super) const fn count(&self) -> usize {
+        self.count
+    }
+
     /// The messages of a grant that is known now, in their order.
     pub(super) fn take(&mut self, sequence: Sequence) -> Vec<Vec<u8>> {
         if self.count == 0 {

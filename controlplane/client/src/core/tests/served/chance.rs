@@ -5,11 +5,21 @@ use protocol::{RegisterFlags, SessionId};
 
 use super::network::Wire;
 use super::plan::Fault;
+use super::post::Way;
 use super::user::{Asked, Guard, User};
 use super::world::World;
 use super::{BULK, HOT};
 use crate::config::Entropy;
 use crate::error::CallError;
+
+/// How messages are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sending {
+    Batched,
+    Counted,
+    Many,
+    ToAll,
+}
 
 impl World {
     fn below(&mut self, bound: usize) -> usize {
@@ -30,8 +40,10 @@ impl World {
         let entropy = Entropy { session: SessionId(session), seed: self.weather.rng.next_u64() };
         let config = self.plan.config(node, self.starts, &mut self.weather);
         let clock = self.plan.clock(&mut self.weather.rng);
-        self.users.push(User::new(config, entropy, clock));
-        self.settle(self.users.len() - 1)
+        let index = self.users.len();
+        self.users.push(User::new(index, config, entropy, clock));
+        self.post.enter();
+        self.settle(index)
     }
 
     /// A client that goes on and is not paused, if the first look finds one.
@@ -55,14 +67,14 @@ impl World {
             return Ok(());
         };
         match self.below(100) {
-            0..10 if self.plan.is_stormy => self.storm(),
+            0..10 if self.plan.is_stormy => return self.storm(),
             0..24 => self.register(index),
             24..40 => self.let_go(index),
             40..68 => self.query(index),
             68..73 => self.unsubscribe(index),
             73..79 => self.give_up(index),
-            79..90 => self.send(index),
-            90..98 => self.ask(index),
+            79..94 => self.send(index),
+            94..98 => self.ask(index),
             98 if self.below(4) == 0 && !self.plan.is_stormy => {
                 self.tally("clients that were closed");
                 let local = self.users[index].clock.read(self.now);
@@ -121,6 +133,9 @@ impl World {
         let ports: Vec<_> =
             guards.iter().map(|guard| (&*guard.grant.name, guard.grant.token)).collect();
         let call = self.users[index].core.unregister(&ports, local);
+        if call.is_ok() {
+            self.users[index].let_go.extend(guards.iter().map(|guard| guard.grant.token));
+        }
         let names = guards.iter().map(|guard| guard.index).collect();
         self.on_call(index, call, (Asked::Other, names));
     }
@@ -180,6 +195,7 @@ impl World {
             return;
         };
         user.core.abandon(call, local);
+        self.post.on_over(index, call, false);
         user.calls.remove(&call);
         user.waits.retain(|_name, other| *other != call);
         user.given_up.insert(call);
@@ -188,25 +204,47 @@ impl World {
 
     fn send(&mut self, index: usize) {
         let names = self.some_names();
-        let number = self.weather.rng.next_u64();
-        let blobs: Vec<String> = names.iter().map(|name| format!("{number:x} {name}")).collect();
-        let items: Vec<(&str, &[u8])> = names
-            .iter()
-            .zip(&blobs)
-            .map(|(name, blob)| (self.names[*name].as_str(), blob.as_bytes()))
-            .collect();
-        let kind = self.weather.below(3);
-        let user = &mut self.users[index];
-        let call = match kind {
-            0 => user.core.send_counted(&items),
-            1 => user.core.broadcast(blobs[0].as_bytes()),
-            _ => {
-                user.core.send(&items, user.clock.read(self.now)).ok();
-                self.tally("messages");
-                return;
+        // Some are so long that two of them do not fit a queue.
+        let most = if self.below(3) == 0 { 3_000 } else { 40 };
+        let len = self.below(most);
+        let how =
+            [Sending::Batched, Sending::Batched, Sending::Counted, Sending::Many, Sending::ToAll]
+                [self.below(5)];
+        self.send_as(index, how, &names, len);
+    }
+
+    pub(super) fn send_as(&mut self, index: usize, how: Sending, names: &[usize], len: usize) {
+        let (post, step) = (&mut self.post, self.server.step);
+        let way = if how == Sending::Batched { Way::Batched } else { Way::Counted };
+        let mut write = |ports: &[usize]| post.write((index, way), ports, len, step);
+        let letters: Vec<usize> = match how {
+            Sending::Batched | Sending::Counted => {
+                names.iter().map(|name| write(&[*name])).collect()
             }
+            Sending::Many => vec![write(names)],
+            Sending::ToAll => vec![write(&[])],
         };
-        self.on_call(index, call, (Asked::Other, names));
+        let blobs: Vec<Vec<u8>> = letters.iter().map(|letter| self.post.blob(*letter)).collect();
+        let texts: Vec<&str> = names.iter().map(|name| self.names[*name].as_str()).collect();
+        let items = texts.iter().copied().zip(blobs.iter().map(Vec::as_slice));
+        let user = &mut self.users[index];
+        let local = user.clock.read(self.now);
+        let call = match how {
+            Sending::Batched => user.core.send(&items.collect::<Vec<_>>(), local).map(|()| None),
+            Sending::Counted => user.core.send_counted(&items.collect::<Vec<_>>()).map(Some),
+            Sending::Many => user.core.send_many(&texts, &blobs[0]).map(Some),
+            Sending::ToAll => user.core.broadcast(&blobs[0]).map(Some),
+        };
+        let Ok(call) = call else {
+            self.post.on_refused(&letters);
+            self.tally("messages that were refused at once");
+            return;
+        };
+        self.post.on_call(index, call, letters);
+        match call {
+            Some(call) => self.on_call(index, Ok(call), (Asked::Other, names.to_vec())),
+            None => self.tally("messages"),
+        }
     }
 
     fn ask(&mut self, index: usize) {
@@ -222,13 +260,13 @@ impl World {
     }
 
     /// Many long names are held, others believe in their owner, and then they go all at once.
-    fn storm(&mut self) {
+    fn storm(&mut self) -> Result<(), String> {
         let texts: Vec<String> = self.names[HOT..].to_vec();
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         let all: Vec<usize> = (HOT..HOT + BULK).collect();
         let holder = self.users.iter().position(|user| !user.is_over && !user.bulk.is_empty());
         let Some(index) = self.some_user() else {
-            return;
+            return Ok(());
         };
         let user = &mut self.users[index];
         let local = user.clock.read(self.now);
@@ -248,6 +286,7 @@ impl World {
                 self.on_call(index, call, (Asked::Query { is_told: false }, all));
             }
         }
+        self.settle(index)
     }
 
     /// Something goes wrong.
@@ -270,6 +309,10 @@ impl World {
             Fault::PauseSwitch => self.server.paused = self.server.paused.max(until),
             Fault::Kill => self.kill(until),
             Fault::Leave => self.leave(until),
+            Fault::SetBack => {
+                self.kill(until);
+                self.server.is_next_back = self.server.switch.is_none();
+            }
             Fault::Refuse => self.refused = until,
             Fault::DropNode => {
                 let index = self.below(self.users.len());
@@ -317,15 +360,19 @@ impl World {
     }
 
     /// The switch is gone, and a new one comes at `until`.
-    fn kill(&mut self, until: Instant) {
+    pub(super) fn kill(&mut self, until: Instant) {
         if self.server.switch.is_none() || self.server.paused > self.now {
             return;
         }
+        let step = self.server.step;
         self.server.kill();
         self.server.down = until;
         self.tally("restarts");
         for wire in self.wires.values_mut().filter(|wire| wire.server.is_some()) {
             wire.server = None;
+            if wire.is_receive {
+                self.post.on_end(wire.user, step, false);
+            }
             if self.weather.below(2) == 0 {
                 wire.down.finish(self.now, &mut self.weather);
             } else {
@@ -353,6 +400,10 @@ impl World {
         self.weather.is_fair = true;
         self.refused = self.now;
         self.server.paused = self.now;
+        self.server.is_next_back = false;
+        if self.server.back.is_some() {
+            self.kill(self.now);
+        }
         self.server.down = self.server.down.min(self.now);
         for wire in self.wires.values_mut() {
             wire.up.clear_up(self.now);

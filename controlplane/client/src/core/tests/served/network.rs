@@ -3,13 +3,10 @@
 use std::collections::VecDeque;
 
 use base::{Duration, Instant, Rng};
-use protocol::Framing;
+use protocol::Epoch;
 
 use super::super::super::ConnId;
-
-/// What one direction of a connection takes before its writer has to wait: less than a burst of
-/// notices, so that the switch's own bounds are reached.
-const PIPE_LEN: usize = 64 << 10;
+use super::post::{Frames, MESSAGES};
 
 /// How the network is at the moment.
 #[derive(Debug)]
@@ -49,8 +46,10 @@ pub(super) enum Arrived {
 }
 
 /// One direction of a connection.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Pipe {
+    /// What it takes before its writer has to wait.
+    size: usize,
     pieces: VecDeque<(Instant, Vec<u8>)>,
     waiting: usize,
     /// Bytes that were ever put in, and that came out.
@@ -66,8 +65,23 @@ pub(super) struct Pipe {
 }
 
 impl Pipe {
+    const fn new(size: usize) -> Self {
+        Self {
+            size,
+            pieces: VecDeque::new(),
+            waiting: 0,
+            put: 0,
+            taken: 0,
+            last: Instant::ZERO,
+            stalled: Instant::ZERO,
+            end: None,
+            is_dark: false,
+            is_broken: false,
+        }
+    }
+
     pub(super) const fn room(&self) -> usize {
-        if self.is_broken { usize::MAX } else { PIPE_LEN.saturating_sub(self.waiting) }
+        if self.is_broken { usize::MAX } else { self.size.saturating_sub(self.waiting) }
     }
 
     /// Bytes go on their way, perhaps in several pieces. Says how many pieces it were.
@@ -164,32 +178,68 @@ pub(super) enum Dial {
 pub(super) struct Wire {
     pub(super) user: usize,
     pub(super) conn: ConnId,
+    /// Whether it is for what is pushed to a session.
+    pub(super) is_receive: bool,
     pub(super) dial: Option<(Instant, Dial)>,
     pub(super) is_open: bool,
     /// The switch's side, as long as that is open.
     pub(super) server: Option<switch::ConnId>,
+    /// Of the switch that it was had with.
+    pub(super) epoch: Epoch,
     pub(super) up: Pipe,
     pub(super) down: Pipe,
     /// What the switch has received and not taken.
     pub(super) partial: Vec<u8>,
     pub(super) marks: Marks,
     pub(super) lies: Option<Lies>,
+    /// Bytes that the client has written, though not all have left.
+    pub(super) written: u64,
+    /// What leaves the switch, and what comes to the client.
+    pub(super) mouth: Frames,
+    pub(super) ear: Frames,
 }
 
 impl Wire {
-    pub(super) fn new(user: usize, conn: ConnId, dial: (Instant, Dial)) -> Self {
+    pub(super) fn new(
+        user: usize,
+        (conn, is_receive): (ConnId, bool),
+        dial: (Instant, Dial),
+        pipe_len: usize,
+    ) -> Self {
         Self {
             user,
             conn,
+            is_receive,
+            epoch: Epoch::default(),
+            written: 0,
+            mouth: Frames::default(),
+            ear: Frames::default(),
             dial: Some(dial),
             is_open: true,
             server: None,
-            up: Pipe::default(),
-            down: Pipe::default(),
+            up: Pipe::new(pipe_len),
+            down: Pipe::new(pipe_len),
             partial: Vec::new(),
             marks: Marks::default(),
             lies: None,
         }
+    }
+
+    /// The client has written all this, and what has left before. Each frame that is new is looked at.
+    pub(super) fn on_written(
+        &mut self,
+        unsent: &[u8],
+        mut each: impl FnMut(u8, &[u8]) -> Result<(), String>,
+    ) -> Result<(), String> {
+        let known = usize::try_from(self.written - self.up.put).expect("it is in memory");
+        self.written = self.up.put + unsent.len() as u64;
+        let mut outcome = Ok(());
+        Frames::new().pass(&unsent[known..], |kind, frame| {
+            if outcome.is_ok() {
+                outcome = each(kind, frame);
+            }
+        });
+        outcome
     }
 
     /// Nobody has it any more.
@@ -233,43 +283,80 @@ impl Marks {
     }
 }
 
-/// A notice that the network changes into another of the same length and number, so that its reader is
-/// as one that forgets what it was told.
+/// What the network makes of what a switch says, so that its reader is as one that is wrong itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lie {
     /// A `FLUSH` is a push of a later version.
     Flush,
     /// The last port of a `PORT_GONE` is another.
     Gone,
+    /// Messages come twice.
+    Twice,
+    /// Messages come after what follows them.
+    Late,
+    /// Messages are left out.
+    Lost,
+    /// A message for a port comes for the grant of the one before.
+    Astray,
+    /// What was delivered is told to be for nobody, and the other way round.
+    Untrue,
+    /// A switch that was set back says that its epoch is the latest.
+    Epoch,
 }
 
-/// What changes notices on their way, frame by frame.
+/// What changes frames on their way.
 #[derive(Debug)]
 pub(super) struct Lies {
     kind: Lie,
-    part: Vec<u8>,
+    frames: Frames,
+    /// A frame that is kept back.
+    kept: Vec<u8>,
+    /// The grant of the last message.
+    last: Option<[u8; 8]>,
+    /// The epoch that is told, if it is another.
+    epoch: Option<Epoch>,
 }
 
 impl Lies {
-    pub(super) const fn new(kind: Lie) -> Self {
-        Self { kind, part: Vec::new() }
+    pub(super) const fn new(kind: Lie, epoch: Option<Epoch>) -> Self {
+        Self { kind, frames: Frames::new(), kept: Vec::new(), last: None, epoch }
     }
 
-    /// What leaves of what came, and how many notices were changed in it.
+    /// What leaves of what came, and how many frames were changed in it.
     pub(super) fn pass(&mut self, bytes: &[u8]) -> (Vec<u8>, u64) {
-        self.part.extend_from_slice(bytes);
+        let mut frames = std::mem::take(&mut self.frames);
         let (mut out, mut told) = (Vec::new(), 0);
-        while let Ok(Framing::Whole { header, frame, .. }) = Framing::find(&self.part, u32::MAX) {
-            let (start, len) = (out.len(), frame.len());
-            out.extend_from_slice(frame);
-            match (self.kind, header.kind) {
-                (Lie::Flush, 0x44) => out[start + 4] = 0x7e,
-                (Lie::Gone, 0x43) => out[start + len - 1] = b'!',
-                _ => told -= 1,
+        frames.pass(bytes, |kind, frame| told += u64::from(self.tell(kind, frame, &mut out)));
+        self.frames = frames;
+        (out, told)
+    }
+
+    /// Passes a frame on, and says whether it was changed.
+    fn tell(&mut self, kind: u8, frame: &[u8], out: &mut Vec<u8>) -> bool {
+        let start = out.len();
+        out.extend_from_slice(frame);
+        let told = &mut out[start..];
+        match (self.kind, kind) {
+            (Lie::Flush, 0x44) => told[4] = 0x7e,
+            (Lie::Gone, 0x43) => told[frame.len() - 1] = b'!',
+            (Lie::Twice, MESSAGES) => out.extend_from_slice(frame),
+            (Lie::Lost, MESSAGES) => out.truncate(start),
+            (Lie::Late, MESSAGES) if self.kept.is_empty() => self.kept = out.split_off(start),
+            (Lie::Late, _) if !self.kept.is_empty() => out.append(&mut self.kept),
+            (Lie::Astray, MESSAGES) if told[16..24] != [0; 8] => {
+                let own = told[16..24].try_into().expect("eight bytes");
+                let last = self.last.replace(own).unwrap_or(own);
+                told[16..24].copy_from_slice(&last);
             }
-            told += 1;
-            self.part.drain(..len);
+            // 12 bytes of header, then `delivered` and `nobody`.
+            (Lie::Untrue, 0x87 | 0x88) => told[12..20].rotate_left(4),
+            (Lie::Epoch, 0x40 | 0x81) if self.epoch.is_some() => {
+                let at = if kind == 0x40 { 44 } else { 40 };
+                let epoch = self.epoch.unwrap_or_default().0;
+                told[at..at + 8].copy_from_slice(&epoch.to_le_bytes());
+            }
+            _ => return false,
         }
-        (out, u64::try_from(told).unwrap_or(0))
+        true
     }
 }

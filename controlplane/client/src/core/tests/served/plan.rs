@@ -22,10 +22,11 @@ pub(super) enum Fault {
     Refuse,
     DropNode,
     Evict,
+    SetBack,
 }
 
 /// Each with the name under which it is counted.
-pub(super) const FAULTS: [(Fault, &str); 10] = [
+pub(super) const FAULTS: [(Fault, &str); 11] = [
     (Fault::Reset, "resets"),
     (Fault::Dark, "connections that went dark"),
     (Fault::Stall, "stalls"),
@@ -36,6 +37,7 @@ pub(super) const FAULTS: [(Fault, &str); 10] = [
     (Fault::Refuse, "times without dials"),
     (Fault::DropNode, "nodes that were dropped"),
     (Fault::Evict, "evictions"),
+    (Fault::SetBack, "switches that were set back"),
 ];
 
 /// See the file's first words.
@@ -48,6 +50,9 @@ pub(super) struct Plan {
     pub(super) pace: Duration,
     pub(super) trouble: Duration,
     pub(super) faults: Vec<(Fault, &'static str)>,
+    /// What one direction of a connection takes: less than a storm of notices, or than a long message, so
+    /// that the switch's own bounds are reached.
+    pub(super) pipe_len: usize,
     /// Whether many long names change hands at once.
     pub(super) is_stormy: bool,
     drift_ppm: i32,
@@ -67,7 +72,7 @@ impl Plan {
         if weather.below(8) == 0 {
             quota.ports_max = 4;
         }
-        let is_stormy = weather.below(6) == 0 && quota == Quota::default();
+        let is_stormy = weather.below(4) == 0 && quota == Quota::default();
         // Less than a storm of notices takes, beside what they have of their own.
         quota.queue_len_max = 4_096;
         let shape = Shape {
@@ -86,6 +91,7 @@ impl Plan {
             pace: Duration::from_micros(pick(weather, &[300, 1_000, 4_000, 10_000])),
             trouble: Duration::from_millis(pick(weather, &[20, 100, 500])),
             faults,
+            pipe_len: if is_stormy || weather.below(3) > 0 { 64 << 10 } else { 1 << 10 },
             is_stormy,
             shape,
             drift_ppm,

@@ -1,5 +1,6 @@
 //! What must hold when nothing has gone wrong for a while and nothing is under way.
 
+use super::chance::Sending;
 use super::world::World;
 use super::{HOT, ensure};
 
@@ -37,6 +38,48 @@ impl World {
         self.check_held()
     }
 
+    /// Each sends to every port, twice, and to all. Nothing of it is lost, and nothing is of before.
+    pub(super) fn check_messages(&mut self) -> Result<(), String> {
+        self.check_placed()?;
+        self.post.is_quiet = true;
+        let ports: Vec<usize> = (0..HOT).collect();
+        for index in 0..self.users.len() {
+            if self.users[index].is_over {
+                continue;
+            }
+            for how in [Sending::Batched, Sending::Counted, Sending::Many, Sending::ToAll] {
+                self.send_as(index, how, &ports, 4);
+            }
+            self.settle(index)?;
+        }
+        self.run_until(self.now + self.plan.shape.lease)?;
+        super::be_still(self)?;
+        self.post.is_quiet = false;
+        let awaiting = self.users.iter().find(|user| !user.is_over && !user.calls.is_empty());
+        ensure(awaiting.is_none(), || {
+            format!("{:?} awaits an answer", awaiting.map(|of| &of.node))
+        })?;
+        self.check_placed()
+    }
+
+    fn check_placed(&mut self) -> Result<(), String> {
+        let user_of = |address: &str| self.users.iter().position(|user| user.address == *address);
+        let looked = self.post.check_placed(&self.server, user_of)?;
+        *self.tallies.entry("messages that were looked for").or_default() += looked;
+        for user in self.users.iter().filter(|user| !user.is_over) {
+            user.check_sent(&self.post)?;
+        }
+        let counters = self.server.switch.as_ref().map(switch::Switch::counters);
+        if let (Some(counters), Some(carried)) = (counters, self.post.carried) {
+            let (placed, gone) = (counters.messages_delivered, counters.messages_receiver_gone);
+            *self.tallies.entry("switches whose messages were counted").or_default() += 1;
+            ensure(placed == carried + gone, || {
+                format!("{placed} messages were placed, {carried} left, {gone} were lost so")
+            })?;
+        }
+        Ok(())
+    }
+
     /// Nothing is held that nobody knows of.
     fn check_held(&self) -> Result<(), String> {
         for index in 0..HOT {
@@ -59,6 +102,16 @@ impl World {
             ("answers that a notice overtook", client(|each| each.queries_overtaken)),
             ("requests that were sent again", client(|each| each.requests_resent)),
             ("requests that had to wait", client(|each| each.requests_deferred)),
+            ("connections that were stale", client(|each| each.connections_stale)),
+            ("messages that came early", client(|each| each.messages_early)),
+            ("messages that were stale", client(|each| each.messages_stale)),
+            ("messages that were lost when sent", client(|each| each.sent_lost)),
+            (
+                "messages that were lost when placed",
+                self.server.counted(|each| each.messages_receiver_gone),
+            ),
+            ("messages to who was away", self.server.counted(|each| each.messages_no_receiver)),
+            ("messages to full queues", self.server.counted(|each| each.messages_queue_full)),
             ("owners that left for others", client(|each| each.cache_evicted)),
             ("notices that were missed in their count", client(|each| each.notice_gaps)),
             ("flushes", self.server.counted(|each| each.flushes)),

@@ -58,6 +58,10 @@ pub(super) struct Server {
     pub(super) paused: Instant,
     /// There is none before.
     pub(super) down: Instant,
+    /// The next switch has a lower epoch than one before it.
+    pub(super) is_next_back: bool,
+    /// Until when the present one has, if it has.
+    pub(super) back: Option<Instant>,
     pub(super) history: Vec<Vec<Stay>>,
     shape: Shape,
     next_conn: u32,
@@ -66,7 +70,15 @@ pub(super) struct Server {
     heard: Vec<u8>,
     /// What switches have counted that are gone.
     pub(super) past: Vec<Counters>,
+    /// Of all switches there were.
+    pub(super) epoch_max: Epoch,
+    /// The number of the next one that is set back.
+    set_back: u64,
 }
+
+/// From the epoch of one switch to that of the next that is not set back: between them are those of such
+/// as are, each used once.
+const EPOCHS: u64 = 1_000;
 
 impl Server {
     /// A switch that is not there yet; `names` are watched, `bulk` are asked for when it is wanted.
@@ -86,6 +98,9 @@ impl Server {
             due: None,
             paused: Instant::ZERO,
             down: Instant::ZERO,
+            is_next_back: false,
+            back: None,
+            epoch_max: Epoch(0),
             history: vec![Vec::new(); names.len()],
             shape,
             next_conn: 1,
@@ -93,6 +108,7 @@ impl Server {
             bulk: query(bulk),
             heard: Vec::new(),
             past: Vec::new(),
+            set_back: 1,
         }
     }
 
@@ -126,9 +142,17 @@ impl Server {
         self.config().exclusion()
     }
 
-    /// A new switch of the next epoch.
+    /// A new switch of the next epoch, or of one that is over: its state is an old one.
     pub(super) fn start(&mut self, ahead: u64, now: Instant) {
-        self.epoch = Epoch(self.epoch.0 + ahead);
+        if self.back.is_some() {
+            let reigns = self.epoch_max.0 / EPOCHS;
+            self.epoch = Epoch(reigns.saturating_sub(ahead) * EPOCHS + self.set_back);
+            self.set_back += 1;
+            assert!(self.epoch < self.epoch_max, "{:?} is none before", self.epoch);
+        } else {
+            self.epoch = Epoch((self.epoch_max.0 / EPOCHS + ahead) * EPOCHS);
+            self.epoch_max = self.epoch;
+        }
         let identity = Identity {
             cluster: ClusterId([1; 16]),
             epoch: self.epoch,
@@ -255,7 +279,8 @@ impl Server {
             }
             if let Some((token, node, address)) = now {
                 let before = stays.last().map(|stay| stay.token).unwrap_or_default();
-                assert!(token > before, "port {index}: {token} comes after {before}");
+                let is_later = token > before || self.back.is_some();
+                assert!(is_later, "port {index}: {token} comes after {before}");
                 stays.push(Stay { token, node, address, from: step, to: None });
             }
         }

@@ -8,6 +8,7 @@ use protocol::{RegisterCode, Sequence, Token};
 use super::super::super::{ConnId, Core};
 use super::clock::Clock;
 use super::network::Wire;
+use super::post::Post;
 use super::server::Server;
 use super::{HOT, Tallies, ensure};
 use crate::config::{Config, Entropy};
@@ -53,8 +54,12 @@ pub(super) struct Sub {
 /// See the file's first words.
 #[derive(Debug)]
 pub(super) struct User {
+    /// Its place among all.
+    pub(super) index: usize,
     pub(super) core: Core,
     pub(super) node: String,
+    /// No other user has it.
+    pub(super) address: String,
     pub(super) clock: Clock,
     pub(super) wires: BTreeMap<ConnId, u64>,
     pub(super) guards: Vec<Guard>,
@@ -67,7 +72,8 @@ pub(super) struct User {
     pub(super) given_up: BTreeSet<u64>,
     /// Grants whose end it was told of.
     told: BTreeSet<(usize, Token)>,
-    messages: BTreeSet<Vec<u8>>,
+    /// Grants that it has let go.
+    pub(super) let_go: BTreeSet<Token>,
     /// When it is to be polled at the latest.
     pub(super) due: Option<Instant>,
     /// Its thread does nothing before.
@@ -76,9 +82,11 @@ pub(super) struct User {
 }
 
 impl User {
-    pub(super) fn new(config: Config, entropy: Entropy, clock: Clock) -> Self {
-        let node = config.node.clone();
+    pub(super) fn new(index: usize, config: Config, entropy: Entropy, clock: Clock) -> Self {
+        let (node, address) = (config.node.clone(), config.address.clone());
         Self {
+            index,
+            address,
             core: Core::new(config, entropy).expect("it is configured right"),
             node,
             clock,
@@ -90,7 +98,7 @@ impl User {
             subs: BTreeMap::new(),
             given_up: BTreeSet::new(),
             told: BTreeSet::new(),
-            messages: BTreeSet::new(),
+            let_go: BTreeSet::new(),
             due: Some(Instant::ZERO),
             paused: Instant::ZERO,
             is_over: false,
@@ -130,9 +138,48 @@ impl User {
             ensure(self.calls.is_empty(), || format!("never answered: {:?}", self.calls))?;
             self.waits.clear();
             self.subs.clear();
+            self.check_sent(world.post)?;
             *world.tallies.entry("clients that were over").or_default() += 1;
         }
-        Ok(())
+        world.post.on_heard(self.index);
+        self.check_messages(world.post)
+    }
+
+    /// Each message that came was told, or is counted as what it is; and one of a grant that is held was told.
+    fn check_messages(&self, post: &Post) -> Result<(), String> {
+        let counters = self.core.counters();
+        let (told, kept) = (post.told(self.index), self.core.early.count() as u64);
+        let lost =
+            [counters.messages_stale, counters.messages_early_dropped, counters.messages_dropped];
+        let is_counted = counters.messages_received == told + kept + lost.iter().sum::<u64>();
+        ensure(is_counted, || {
+            format!("{} told {told}, keeps {kept}, lost {lost:?}: {counters:?}", self.node)
+        })?;
+        if self.is_over {
+            return Ok(());
+        }
+        let held = self.guards.iter().filter(|guard| guard.grant.authority().ended().is_none());
+        let mut tokens = held.map(|guard| guard.grant.token).chain([Token::default()]);
+        let untold = tokens.find(|token| post.is_untold(self.index, *token));
+        ensure(untold.is_none(), || {
+            format!("{} was never told a message that came for {untold:?}", self.node)
+        })
+    }
+
+    /// Its counters name each message that it was to send.
+    pub(super) fn check_sent(&self, post: &Post) -> Result<(), String> {
+        let counters = self.core.counters();
+        let sent = [
+            counters.sent_delivered,
+            counters.sent_nobody,
+            counters.sent_dropped,
+            counters.sent_lost,
+            counters.sent_refused,
+        ];
+        let owed = post.owed(self.index).unwrap_or(sent.iter().sum());
+        ensure(owed == sent.iter().sum(), || {
+            format!("{} was to send {owed} messages and counts {sent:?}", self.node)
+        })
     }
 
     fn on_waited(
@@ -193,12 +240,23 @@ impl User {
                         .map_err(|wrong| format!("{}: {wrong}", names[*index]))?;
                 }
             }
+            Done::Sent(answer) => {
+                for (what, count) in [
+                    ("messages that were placed", answer.delivered),
+                    ("messages to nobody", answer.nobody),
+                    ("messages that were dropped", answer.dropped),
+                ] {
+                    *world.tallies.entry(what).or_default() += u64::from(count);
+                }
+                let about = (world.server, world.others);
+                world.post.on_answer((self.index, call), answer, about)?;
+            }
             Done::Failed(_error) => {
+                world.post.on_over(self.index, call, true);
                 *world.tallies.entry("calls that failed").or_default() += 1;
                 self.waits.retain(|_index, other| *other != call);
             }
             Done::Unregistered(_)
-            | Done::Sent(_)
             | Done::Nodes(..)
             | Done::Ports(..)
             | Done::Figures(_)
@@ -291,16 +349,23 @@ impl User {
             }
             Event::Message { port, blob } => {
                 *world.tallies.entry("messages that came").or_default() += 1;
-                let is_new = self.messages.insert(blob.clone());
-                ensure(is_new, || format!("{} came twice", String::from_utf8_lossy(&blob)))?;
-                if let Some((name, token)) = port {
-                    let index = names.iter().position(|other| **other == *name);
-                    let stays = index.and_then(|index| world.server.history.get(index));
-                    let is_own = |stays: &Vec<super::server::Stay>| {
-                        stays.iter().any(|stay| stay.token == token && stay.node == self.node)
-                    };
-                    ensure(stays.is_none_or(is_own), || format!("a message for {token}"))?;
-                }
+                let Some((name, token)) = port else {
+                    world.post.on_told(self.index, (None, Token::default()), &blob)?;
+                    return Ok(());
+                };
+                let index = names[..HOT].iter().position(|other| **other == *name);
+                let index = index.ok_or_else(|| format!("a message for {name}"))?;
+                let since = world.post.on_told(self.index, (Some(index), token), &blob)?;
+                let is_own = |stay: &&super::server::Stay| {
+                    stay.token == token && stay.address == self.address
+                };
+                let stay = world.server.history[index].iter().find(is_own);
+                let is_meant = stay.is_some_and(|stay| stay.lasted(since));
+                let is_let_go = self.let_go.contains(&token);
+                ensure(is_meant && !is_let_go, || {
+                    let of = format!("for {token} of {name}, sent at step {since} or later");
+                    format!("{} is told a message {of}: {stay:?}, let go: {is_let_go}", self.node)
+                })?;
             }
             Event::NewEpoch { .. } => {
                 *world.tallies.entry("new epochs that were told").or_default() += 1;
@@ -434,6 +499,7 @@ impl User {
     /// A guard is dropped, as `PortGuard` is.
     pub(super) fn drop_guard(&mut self, guard: &Guard, now: Instant) {
         if guard.grant.authority().ended().is_none() {
+            self.let_go.insert(guard.grant.token);
             self.core.release(&guard.grant.name, guard.grant.token, self.clock.read(now));
         }
     }
@@ -455,4 +521,7 @@ impl User {
 pub(super) struct Heard<'a> {
     pub(super) server: &'a Server,
     pub(super) tallies: &'a mut Tallies,
+    pub(super) post: &'a mut Post,
+    /// Sessions besides its own, when nothing goes wrong.
+    pub(super) others: u32,
 }

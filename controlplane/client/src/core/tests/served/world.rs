@@ -6,10 +6,11 @@ use base::{Duration, Instant};
 
 use super::network::{Arrived, Dial, Lie, Lies, Weather, Wire};
 use super::plan::Plan;
+use super::post::Post;
 use super::server::Server;
 use super::user::{Heard, User};
 use super::{HOT, Tallies, ensure};
-use crate::core::Action;
+use crate::core::{Action, Conn};
 use crate::limits::SLEEP_MAX;
 use crate::trouble::Trouble;
 
@@ -26,6 +27,7 @@ pub(super) struct World {
     pub(super) wires: BTreeMap<u64, Wire>,
     pub(super) names: Vec<String>,
     pub(super) tallies: Tallies,
+    pub(super) post: Post,
     /// Dials are refused until then.
     pub(super) refused: Instant,
     /// The network changes notices.
@@ -42,6 +44,7 @@ enum Next {
     User(usize),
     Server,
     Start,
+    Depose,
 }
 
 impl World {
@@ -58,6 +61,7 @@ impl World {
             wires: BTreeMap::new(),
             names,
             tallies: Tallies::new(),
+            post: Post::default(),
             refused: Instant::ZERO,
             lie,
             starts: 0,
@@ -87,11 +91,14 @@ impl World {
         let users = self.users.iter().enumerate().filter(|(_index, user)| !user.is_over);
         let users =
             users.filter_map(|(index, user)| Some((user.due?.max(user.paused), Next::User(index))));
-        let server = match &self.server.switch {
-            Some(_switch) => self.server.due.map(|due| (due.max(self.server.paused), Next::Server)),
-            None => Some((self.server.down, Next::Start)),
+        let Server { switch, due, paused, down, back, .. } = &self.server;
+        let (poll, start) = match switch {
+            Some(_switch) => (due.map(|due| (due.max(*paused), Next::Server)), None),
+            None => (None, Some((*down, Next::Start))),
         };
-        wires.chain(users).chain(server).min()
+        let depose = back.filter(|_back| switch.is_some());
+        let depose = depose.map(|back| (back.max(*paused), Next::Depose));
+        wires.chain(users).chain(poll).chain(start).chain(depose).min()
     }
 
     /// When something comes out of a wire, and whether it comes to the switch. Who is paused hears late.
@@ -117,7 +124,18 @@ impl World {
             }
             Next::Start => {
                 let ahead = 1 + self.weather.rng.below(3);
+                let is_back = std::mem::take(&mut self.server.is_next_back);
+                // Long enough to grant something, to who does not know better.
+                let reign = self.server.exclusion();
+                let reign = reign + self.weather.up_to(reign);
+                self.server.back = is_back.then(|| self.now + reign);
                 self.server.start(ahead, self.now);
+                self.post.carried = Some(0);
+                Ok(())
+            }
+            Next::Depose => {
+                let pause = self.weather.up_to(Duration::from_millis(20));
+                self.kill(self.now + pause);
                 Ok(())
             }
         }
@@ -155,7 +173,11 @@ impl World {
             return self.settle(user);
         }
         wire.server = conn;
-        wire.lies = self.lie.filter(|_lie| id.slot == 0).map(Lies::new);
+        wire.epoch = self.server.epoch;
+        let told = self.server.back.map(|_until| self.server.epoch_max);
+        let is_for_all = matches!(self.lie, Some(Lie::Untrue | Lie::Epoch));
+        let lie = self.lie.filter(|_lie| is_for_all || id.slot == 0);
+        wire.lies = lie.map(|lie| Lies::new(lie, told));
         self.tally("connections");
         self.users[user].core.handle_connected(id);
         self.end_round();
@@ -197,6 +219,7 @@ impl World {
         let wire = self.wires.get_mut(&index).expect("it is there");
         if let (Some(conn), Some(switch)) = (wire.server.take(), &mut self.server.switch) {
             switch.handle_closed(conn, local);
+            self.post.on_server_end(wire, self.server.step);
         }
         // What it had to say and had not said yet is lost.
         wire.down.finish(self.now, &mut self.weather);
@@ -240,11 +263,14 @@ impl World {
             if len == 0 {
                 break;
             }
+            if wire.is_receive {
+                wire.mouth.pass(&outgoing[..len], |kind, frame| self.post.on_carried(kind, frame));
+            }
             let (bytes, lies) = match &mut wire.lies {
                 None => (outgoing[..len].to_vec(), 0),
                 Some(lies) => lies.pass(&outgoing[..len]),
             };
-            *self.tallies.entry("notices that were changed").or_default() += lies;
+            *self.tallies.entry("frames that were changed").or_default() += lies;
             let pieces = wire.down.put(&bytes, self.now, &mut self.weather);
             let cuts = u64::try_from(pieces.saturating_sub(1)).expect("few");
             *self.tallies.entry("cuts").or_default() += cuts;
@@ -254,6 +280,7 @@ impl World {
             switch.handle_closed(conn, local);
             wire.server = None;
             wire.down.finish(self.now, &mut self.weather);
+            self.post.on_server_end(wire, self.server.step);
         }
     }
 
@@ -264,6 +291,11 @@ impl World {
         let local = self.users[user].clock.read(self.now);
         match arrived {
             Arrived::Bytes(bytes) => {
+                if wire.is_receive {
+                    let (post, epoch) = (&mut self.post, wire.epoch);
+                    wire.ear
+                        .pass(&bytes, |kind, frame| post.on_arrived(user, epoch, (kind, frame)));
+                }
                 self.users[user].core.handle_bytes(conn, &bytes, local);
                 if self.has_room(index) {
                     self.carry(index);
@@ -273,6 +305,9 @@ impl World {
             }
             Arrived::End => {
                 wire.is_open = false;
+                if wire.is_receive {
+                    self.post.on_end(user, self.server.step, true);
+                }
                 wire.up.finish(self.now, &mut self.weather);
                 self.users[user].wires.remove(&conn);
                 let closed = Trouble::Closed { endpoint: ENDPOINT.to_owned() };
@@ -307,17 +342,21 @@ impl World {
             user.due = Some(self.now + Duration::from_micros(1));
         }
         while let Some(action) = self.users[index].core.next_action() {
-            self.act_for(index, action);
+            self.act_for(index, action)?;
         }
-        self.write(index);
+        self.write(index)?;
+        let is_other =
+            |user: &&User| user.index != index && !user.is_over && user.core.has_session();
+        let others = u32::try_from(self.users.iter().filter(is_other).count()).expect("few");
         let user = &mut self.users[index];
-        let mut heard = Heard { server: &self.server, tallies: &mut self.tallies };
+        let (server, tallies, post) = (&self.server, &mut self.tallies, &mut self.post);
+        let mut heard = Heard { server, tallies, post, others };
         user.take(&self.names, &mut heard)?;
         let until = user.heard(&mut self.wires);
         user.check(&self.names, until, &mut heard)
     }
 
-    fn act_for(&mut self, index: usize, action: Action) {
+    fn act_for(&mut self, index: usize, action: Action) -> Result<(), String> {
         match action {
             Action::Connect { conn, .. } => {
                 let dial = match self.weather.rng.below(60) {
@@ -326,20 +365,26 @@ impl World {
                     _ => Dial::Accepted,
                 };
                 let late = self.weather.up_to(Duration::from_millis(2));
-                let wire = Wire::new(index, conn, (self.now + late, dial));
+                let is_receive = conn.slot == 0 && self.users[index].core.has_session();
+                let dial = (self.now + late, dial);
+                let wire = Wire::new(index, (conn, is_receive), dial, self.plan.pipe_len);
                 self.users[index].wires.insert(conn, self.next_wire);
                 self.wires.insert(self.next_wire, wire);
                 self.next_wire += 1;
             }
             Action::Close { conn, rest } => {
                 let Some(id) = self.users[index].wires.remove(&conn) else {
-                    return;
+                    return Ok(());
                 };
                 let wire = self.wires.get_mut(&id).expect("a client's connection is there");
                 wire.is_open = false;
                 if wire.dial.take().is_some() {
                     self.wires.remove(&id);
-                    return;
+                    return Ok(());
+                }
+                wire.on_written(&rest, |kind, frame| self.post.on_left(id, kind, frame))?;
+                if wire.is_receive {
+                    self.post.on_end(index, self.server.step, true);
                 }
                 let len = rest.len().min(wire.up.room());
                 wire.up.put(&rest[..len], self.now, &mut self.weather);
@@ -349,24 +394,33 @@ impl World {
                 }
             }
         }
+        Ok(())
     }
 
     /// Sends what a client has to say, as far as there is room.
-    fn write(&mut self, index: usize) {
-        let Self { users, wires, weather, tallies, now, .. } = self;
+    fn write(&mut self, index: usize) -> Result<(), String> {
+        let Self { users, wires, weather, tallies, post, now, .. } = self;
         let user = &mut users[index];
         for (conn, id) in &user.wires {
             let wire = wires.get_mut(id).expect("a client's connection is there");
             if wire.dial.is_some() {
                 continue;
             }
+            let is_followed = !user.core.conn(*conn).is_some_and(Conn::is_ready)
+                || wire.epoch == user.core.epoch();
+            ensure(is_followed, || {
+                let (epoch, known) = (wire.epoch, user.core.epoch());
+                format!("{} is with a switch of {epoch:?} and knows of {known:?}", user.node)
+            })?;
             let outgoing = user.core.outgoing(*conn);
+            wire.on_written(outgoing, |kind, frame| post.on_left(*id, kind, frame))?;
             let len = outgoing.len().min(wire.up.room());
             let pieces = wire.up.put(&outgoing[..len], *now, weather);
             let cuts = u64::try_from(pieces.saturating_sub(1)).expect("few");
             *tallies.entry("cuts").or_default() += cuts;
             user.core.handle_sent(*conn, len);
         }
+        Ok(())
     }
 
     /// No two may act for one port, and who may is whom the switch says, or nobody else is.
