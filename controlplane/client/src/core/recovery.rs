@@ -237,8 +237,12 @@ impl Core {
         tag
     }
 
-    /// Whether the registration has left a subscription is not known.
+    /// Whether the registration has left a subscription is not known. What is only waited for again asks for
+    /// none, and that of its call may be under way yet.
     fn untell(&mut self, name: &str, tag: Tag, may_be_followed: bool) {
+        if let Tag::Wait { .. } | Tag::RecoverWait { .. } = tag {
+            return;
+        }
         if self.told.on_unfollowed(name, tag.call()) && may_be_followed {
             match self.requests.get_mut(&tag.call()) {
                 Some(pending) => pending.is_untold = true,

@@ -1,6 +1,8 @@
 //! Subscriptions: told once when the port goes away, or told that they are lost, never neither.
 
-use protocol::{Epoch, Flush, FlushReason, Gone, GoneReason, Holder, Owner, RegisterCode};
+use protocol::{
+    Epoch, ErrorCode, Flush, FlushReason, Gone, GoneReason, Holder, Owner, RegisterCode,
+};
 use protocol::{RegisterFailure, RegisterFlags, Sequence, SessionState};
 
 use super::{Rig, broken};
@@ -246,4 +248,38 @@ fn an_answer_to_a_question_before_the_subscription_ended_begins_none() {
     gone(&mut rig, 1, 5, "a");
     assert!(rig.events().is_empty());
     assert!(!rig.core.told.contains("a"));
+}
+
+#[test]
+fn a_wait_that_is_asked_for_again_leaves_the_subscription_of_its_call() {
+    let mut rig = Rig::connected();
+    rig.hold("a", 4);
+    let flags = RegisterFlags { subscribe: true, wait: true };
+    rig.core.register(&["a"], flags, rig.now).expect("there is room");
+    let (id, _text) = rig.only(1);
+    rig.refuse(1, id, ErrorCode::Busy, 0);
+    // The wait is asked for again before its call is.
+    flush(&mut rig, 1);
+    let (id, text) = rig.only(1);
+    assert_eq!(text, "register a wait");
+    let mine = RegisterFailure {
+        item: 0,
+        code: RegisterCode::Mine,
+        owner: Some(0),
+        sequence: Sequence::NONE,
+    };
+    let own = Owner { node: "n1", address: "" };
+    rig.hear(1, |out| protocol::write_reg_port_answer(out, id, &[], [own], [mine]));
+    let (id, text) = rig.only(1);
+    assert_eq!(text, "query a");
+    let ports = [(sequence(4), Holder::Owner(0))];
+    rig.hear(1, |out| protocol::write_query_port_answer(out, id, [own], &ports));
+    rig.at(100);
+    let (id, text) = rig.only(1);
+    assert_eq!(text, "register a wait");
+    held(&mut rig, id, 7);
+    rig.done();
+    rig.events();
+    gone(&mut rig, 2, 7, "a");
+    assert_eq!(rig.events(), ["gone a 5.0.7"]);
 }
