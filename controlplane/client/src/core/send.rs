@@ -161,7 +161,9 @@ impl Core {
                     items.for_each(|(name, tag)| self.told.on_sent(name, tag.call()));
                 }
                 if flags.wait {
-                    batch.texts().for_each(|name| self.waits.on_asked(name));
+                    let asked =
+                        batch.items().filter(|(_name, tag)| matches!(tag, Tag::Wait { .. }));
+                    asked.for_each(|(name, tag)| self.waits.on_asked(name, tag.call()));
                 }
             }
             Kind::Query { subscribe: true } => {
@@ -291,7 +293,7 @@ impl Core {
             }
             Kind::Register(flags) if flags.wait => batch.retain(|name, tag| {
                 // What waits is asked for once, however often its connection is lost.
-                !matches!(tag, Tag::Wait { .. }) || self.waits.on_queued(name)
+                !matches!(tag, Tag::Wait { .. }) || self.waits.on_queued(name, tag.call())
             }),
             Kind::Register(_) | Kind::Unregister | Kind::Query { .. } | Kind::Send => {}
         }

@@ -80,9 +80,10 @@ impl Waits {
         self.queued > 0
     }
 
-    /// A question is put back into its queue; `false`: there is one for the same port already.
-    pub(super) fn on_queued(&mut self, name: &str) -> bool {
-        let Some(wait) = self.waits.get_mut(name) else {
+    /// A question for what a call waits for is put back into its queue; `false`: there is one already. One
+    /// of a call that waits no more is none for another that does.
+    pub(super) fn on_queued(&mut self, name: &str, call: u64) -> bool {
+        let Some(wait) = self.waits.get_mut(name).filter(|wait| wait.call == call) else {
             return true;
         };
         let is_new = !std::mem::replace(&mut wait.is_queued, true);
@@ -91,8 +92,8 @@ impl Waits {
     }
 
     /// It has left.
-    pub(super) fn on_asked(&mut self, name: &str) {
-        if let Some(wait) = self.waits.get_mut(name) {
+    pub(super) fn on_asked(&mut self, name: &str, call: u64) {
+        if let Some(wait) = self.waits.get_mut(name).filter(|wait| wait.call == call) {
             self.queued -= usize::from(std::mem::take(&mut wait.is_queued));
         }
     }

@@ -1,6 +1,7 @@
 //! Who waits for a port, and what becomes of it when its caller has given up.
 
-use protocol::{ErrorCode, Holder, Owner, RegisterCode, RegisterFailure, RegisterFlags, Sequence};
+use protocol::{ErrorCode, Flush, FlushReason, Holder, Owner, RegisterCode, RegisterFailure};
+use protocol::{RegisterFlags, Sequence};
 
 use super::{Rig, broken};
 use crate::error::{CallError, RequestError};
@@ -314,4 +315,40 @@ fn however_often_notices_are_lost_a_wait_is_queued_once() {
         let names: usize = texts(&mut rig, 1).iter().map(|text| text.split(',').count()).sum();
         assert!(names <= 2, "{names} are asked for");
     }
+}
+
+#[test]
+fn a_question_of_a_wait_that_was_cancelled_takes_no_place_of_a_later_one() {
+    let mut rig = Rig::connected();
+    for cancelled in [true, false] {
+        ask(&mut rig, &["a"]);
+        let (id, text) = rig.only(1);
+        assert_eq!(text, "register a wait");
+        waiting(&mut rig, id, 1);
+        rig.done();
+        // It is asked for again, and the switch is busy.
+        let notice = if cancelled { 1 } else { 2 };
+        rig.push(|push| push.flush(Flush { notice, reason: FlushReason::Overflow }));
+        let (id, text) = rig.only(1);
+        assert_eq!(text, "register a wait");
+        rig.refuse(1, id, ErrorCode::Busy, 0);
+        if cancelled {
+            rig.core.cancel_wait(&["a"], rig.now).expect("there is room");
+            let (id, _text) = rig.only(1);
+            rig.hear(1, |out| protocol::write_cancel_wait_answer(out, id, 1));
+        }
+    }
+    rig.hold("a", 9);
+    rig.at(100);
+    for (id, text) in rig.sent(1) {
+        assert_eq!(text, "register a wait");
+        fail(&mut rig, id, RegisterCode::Mine, 1);
+    }
+    // The one that waits cannot get what another call has, and is told so.
+    let (id, text) = rig.only(1);
+    assert_eq!(text, "query a");
+    let ports = [(Sequence::new(0, 9), Holder::Owner(0))];
+    rig.hear(1, |out| protocol::write_query_port_answer(out, id, [OWN], &ports));
+    assert!(rig.events().contains(&"wait failed a".to_owned()));
+    assert!(rig.core.waiting_call("a").is_none());
 }
