@@ -127,7 +127,10 @@ impl Core {
             self.tell_gone(Arc::from(name), sequence, reason);
         }
         match (followed, self.requests.get_mut(&call)) {
-            (Ok(()), Some(pending)) => pending.followed.push((Arc::from(name), sequence)),
+            (Ok(()), Some(pending)) => {
+                let token = Token { epoch: self.epoch, sequence };
+                pending.followed.push((Arc::from(name), token));
+            }
             (Err(_overtaken), Some(pending)) => pending.is_untold = true,
             (Err(Overtaken::Flush), None) => self.tell(Event::SubscriptionsLost),
             (Ok(()) | Err(Overtaken::Gone(..)), None) => {}

@@ -21,7 +21,7 @@ pub(super) struct Pending {
     /// Items that are not answered.
     pub(super) left: usize,
     /// What it is to be told of, of items that were answered before others.
-    pub(super) followed: Vec<(Arc<str>, Sequence)>,
+    pub(super) followed: Vec<(Arc<str>, Token)>,
     /// Whether it is not told of something of which it asked to be told.
     pub(super) is_untold: bool,
 }
@@ -508,7 +508,8 @@ impl Core {
         };
         // What ended between its own answer and the last one was told of before the call was answered.
         let mut followed = pending.followed.iter();
-        let is_followed = followed.all(|(name, of)| self.told.is_followed(name, *of));
+        let is_followed = followed
+            .all(|(name, of)| of.epoch == self.epoch && self.told.is_followed(name, of.sequence));
         let is_untold = pending.is_untold || !is_followed;
         let done = match pending.parts {
             Parts::Register(ports) => {

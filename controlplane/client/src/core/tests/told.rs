@@ -283,3 +283,31 @@ fn a_wait_that_is_asked_for_again_leaves_the_subscription_of_its_call() {
     gone(&mut rig, 2, 7, "a");
     assert_eq!(rig.events(), ["gone a 5.0.7"]);
 }
+
+#[test]
+fn a_grant_of_an_earlier_epoch_is_not_followed_by_its_number() {
+    let mut rig = Rig::connected();
+    rig.core.query(&["a", "b"], true, true, rig.now).expect("there is room");
+    let (id, _text) = rig.only(1);
+    // One of the two is asked for again, so the call is not answered in this epoch.
+    gone(&mut rig, 1, 9, "b");
+    let ports = [(sequence(4), Holder::Owner(0)), (sequence(9), Holder::Owner(0))];
+    rig.hear(1, |out| protocol::write_query_port_answer(out, id, [OTHER], &ports));
+    assert_eq!(rig.only(1).1, "query subscribe b");
+    break_all(&mut rig);
+    rig.at(50);
+    rig.epoch = Epoch(6);
+    rig.connect();
+    let (old, text) = rig.only(1);
+    assert_eq!(text, "query subscribe b");
+    rig.core.query(&["a"], true, true, rig.now).expect("there is room");
+    rig.at(51);
+    let (new, text) = rig.only(1);
+    assert_eq!(text, "query subscribe a");
+    answer(&mut rig, new, 4);
+    rig.done();
+    rig.events();
+    answer(&mut rig, old, 7);
+    assert!(matches!(rig.done(), Done::Holders(_)));
+    assert_eq!(rig.events(), ["subscriptions lost"], "the end of the first grant of a");
+}
