@@ -95,10 +95,6 @@ impl Core {
             self.finish(Over::WrongCluster);
             return;
         }
-        if *epoch < self.epoch {
-            self.on_stale(id, now);
-            return;
-        }
         let hello = Hello {
             version: VERSION,
             role: self.config.role,
@@ -124,6 +120,11 @@ impl Core {
             conn.phase = Phase::Hello;
             conn.out.extend_from_slice(&out);
             conn.flights.insert(hello_id, Flight::Hello);
+        }
+        if *epoch < self.epoch {
+            // It hears by that of the higher one, may go above it, and tells whoever runs it.
+            self.on_stale(id, now);
+            return;
         }
         if is_receive {
             // It may follow without waiting, and its instant counts as a RELET's.

@@ -1,8 +1,9 @@
 //! Leases, lost connections, masters, evictions.
 
 use base::Duration;
-use protocol::SessionState;
-use protocol::{Epoch, ErrorCode, ErrorFrame, Limits, RegisterFlags, Request, RequestBody};
+use protocol::{
+    Epoch, ErrorCode, ErrorFrame, Limits, RegisterFlags, Request, RequestBody, SessionState,
+};
 
 use super::{Rig, broken, told};
 use crate::authority::Ended;
@@ -203,6 +204,28 @@ fn a_new_epoch_closes_what_was_held_and_is_told() {
     }
     assert_eq!(rig.core.counters().connections_stale, 1);
     assert!(again.authority().remaining(rig.now) > Duration::ZERO);
+}
+
+#[test]
+fn a_switch_that_was_set_back_is_told_the_epoch_that_was_heard_of() {
+    let mut rig = Rig::connected();
+    rig.core.handle_closed(rig.conns[&0], broken(), rig.now);
+    rig.at(50);
+    rig.epoch = Epoch(4);
+    let (conn, _endpoint) = rig.dials().remove(0);
+    rig.greet(conn);
+    let mut actions = std::iter::from_fn(|| rig.core.next_action());
+    let rest = actions.find_map(|action| match action {
+        super::Action::Close { conn: closed, rest } => (closed == conn).then_some(rest),
+        super::Action::Connect { .. } => None,
+    });
+    let rest = rest.expect("it is left");
+    // HELLO alone: no session begins there.
+    let request = Request::parse(&rest, &Limits::DEFAULT).expect("it is one frame");
+    let RequestBody::Hello(hello) = request.body else { panic!("{request:?}") };
+    assert!(hello.proves(super::SECRET, &super::NONCE));
+    assert_eq!(hello.hello.epoch_seen, Epoch(5));
+    assert_eq!(rig.core.counters().connections_stale, 1);
 }
 
 #[test]
