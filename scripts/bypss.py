@@ -1422,7 +1422,7 @@ def run_unregister(args):
 
 def run_query(args):
     found_all = []
-    with connection(args, OBSERVER) as conn:
+    with connection(args, NODE) as conn:
         for names in batches(conn.welcome, args.names, name_len):
             found_all += lookups(names, conn.call(QueryPort(names)), conn.welcome.shards)
         for found in found_all:

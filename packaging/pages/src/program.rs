@@ -24,7 +24,7 @@ impl Pages {
     /// The page of a command and, below it, those of its own commands.
     fn page(&self, command: &Command, section: &str, see_also: &[&str]) {
         let name = name(command);
-        let man = Man::new(command.clone()).section(section).manual("Abele");
+        let man = Man::new(without_help(command)).section(section).manual("Abele");
         let mut page = Vec::new();
         man.render(&mut page).expect("memory takes all");
         let mut page = with_dashes(command, &String::from_utf8_lossy(&page)).into_bytes();
@@ -62,6 +62,15 @@ impl Pages {
             }
             self.write(&place, &script);
         }
+    }
+}
+
+/// `help` has no page, so none is named.
+fn without_help(command: &Command) -> Command {
+    let command = command.clone();
+    match command.find_subcommand("help") {
+        Some(_) => command.mut_subcommand("help", |help| help.hide(true)),
+        None => command,
     }
 }
 
@@ -134,7 +143,9 @@ mod tests {
             ".SH ENVIRONMENT\n.TP\n\\fBTOOL_SEND_TO\\fR\nIn place of \\fB\\-\\-send\\-to\\fR\n";
         assert!(page.contains(variable) && page.contains("\\-\\- <\\fIcommand\\fR>"), "{page}");
         assert!(page.starts_with(".ie") || page.contains(".TH tool-stats 8"), "{page}");
-        assert!(read("man8/tool.8").ends_with(".SH \"SEE ALSO\"\nother(1)\n"));
+        let page = read("man8/tool.8");
+        assert!(page.ends_with(".SH \"SEE ALSO\"\nother(1)\n"));
+        assert!(page.contains("tool\\-stats(8)") && !page.contains("help(8)"), "{page}");
         for place in ["bash/tool", "zsh/_tool", "fish/tool.fish"] {
             assert!(read(place).contains("json"), "{place}");
         }

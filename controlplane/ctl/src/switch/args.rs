@@ -148,7 +148,7 @@ pub(crate) enum SwitchCommand {
         /// The ports; none: only broadcasts
         names: Vec<String>,
     },
-    /// End the session of a node: its ports drain until it has stopped, or its lease is over
+    /// End the session of a node: its ports are free when it gives them back, or its lease is over
     DropNode {
         /// The id
         // A name of its own: one argument of the name of `--node` would take its place.
