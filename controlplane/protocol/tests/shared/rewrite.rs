@@ -120,6 +120,17 @@ fn query_port(answer: &QueryPortAnswer<'_>, out: &mut Vec<u8>, id: u32) {
 }
 
 fn push(push: &Push<'_>, id: u32, limits: &Limits) -> Written {
+    let count = match push {
+        Push::Messages(messages) => messages.len(),
+        Push::Grant(grant) => grant.items.len(),
+        Push::PortGone(gone) => gone.items.len(),
+        Push::Events(events) => events.len(),
+        Push::Greeting(_) | Push::Flush(_) | Push::Leaving(_) | Push::Unknown => 0,
+    };
+    if count > limits.items_max() {
+        // What is read may have as many as fit its length; the writer goes on in another frame.
+        return None;
+    }
     let mut buffer = PushBuffer::new(*limits);
     match push {
         Push::Greeting(greeting) => greeting.write(buffer.frames()),
