@@ -1,7 +1,6 @@
 //! Who waits for a port, and what becomes of it when its caller has given up.
 
-use protocol::{ErrorCode, Flush, FlushReason, Holder, Owner, RegisterCode, RegisterFailure};
-use protocol::{RegisterFlags, Sequence};
+use protocol::{ErrorCode, Holder, Owner, RegisterCode, RegisterFailure, RegisterFlags, Sequence};
 
 use super::{Rig, broken};
 use crate::error::{CallError, RequestError};
@@ -328,7 +327,9 @@ fn a_question_of_a_wait_that_was_cancelled_takes_no_place_of_a_later_one() {
         rig.done();
         // It is asked for again, and the switch is busy.
         let notice = if cancelled { 1 } else { 2 };
-        rig.push(|push| push.flush(Flush { notice, reason: FlushReason::Overflow }));
+        rig.push(|push| {
+            push.flush(protocol::Flush { notice, reason: protocol::FlushReason::Overflow })
+        });
         let (id, text) = rig.only(1);
         assert_eq!(text, "register a wait");
         rig.refuse(1, id, ErrorCode::Busy, 0);
