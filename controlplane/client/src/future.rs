@@ -220,7 +220,8 @@ impl Client {
         self.shell.shared.tell(|core, now| core.send(items, now))
     }
 
-    /// Sends messages to ports, and says how many were delivered.
+    /// Sends messages to ports, and says how many were delivered. They may overtake what `send` has taken
+    /// before and gathers yet.
     ///
     /// # Errors
     ///
