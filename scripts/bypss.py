@@ -272,7 +272,7 @@ Greeting = frame(0x40, "Greeting", True, magic=one_of(U32, MAGIC), version_min=U
                  version_max=U16, features=U64, cluster=ID, epoch=U64, nonce=fixed(32))
 Hello = frame(0x01, "Hello", True, magic=one_of(U32, MAGIC), version=U16, role=one_of(U8, 0, 1, 2),
               credential=one_of(U8, 0, 1), features=U64, cluster=ID, epoch_seen=U64, session=ID,
-              index=one_of(U8, *range(64)), generation=U64, map_version=U64, groups=U16, group=U16,
+              index=one_of(U16, *range(4096)), generation=U64, map_version=U64, groups=U16, group=U16,
               node=NODE_ID, address=ADDRESS, proof=fixed(32))
 Welcome = frame(0x81, "Welcome", True, version=one_of(U16, VERSION), role=one_of(U8, 0, 1, 2),
                 shards=one_of(U8, *range(1, 256)), features=U64, cluster=ID, epoch=U64,
@@ -1611,8 +1611,8 @@ VECTORS = (
      "54000000 40 00 0000 00000000 42595053 0100 0100 0000000000000000" + "11" * 16
      + "0500000000000000" + "22" * 32),
     (1, 0, Hello(MAGIC, 1, 0, 0, 0, ONES, 4, THREES, 5, 258, 0, 1, 0, "n1", "a:1", bytes(32)),
-     "80000000 01 00 0000 01000000 42595053 0100 00 00 0000000000000000" + "11" * 16
-     + "0400000000000000" + "33" * 16 + "05 0201000000000000"
+     "81000000 01 00 0000 01000000 42595053 0100 00 00 0000000000000000" + "11" * 16
+     + "0400000000000000" + "33" * 16 + "0500 0201000000000000"
      + "0000000000000000 0100 0000 026e31 03613a31" + "00" * 32),
     (1, 0, Welcome(1, 0, 4, 0, ONES, 5, 0, 1, 0, 9000, 12000, 1 << 20, 1000, 65536, "s"),
      "52000000 81 00 0000 01000000 0100 00 04 0000000000000000" + "11" * 16 + "0500000000000000"
@@ -1636,7 +1636,7 @@ VECTORS = (
     (0, 0, Error(4, 1, 2, "", "x"),
      "1a000000 ff 00 0000 00000000 0400 01 0200000000000000 00 0178"))
 # The proof of the `HELLO` above with credential 1 and the secret "secret", by `openssl dgst -hmac`.
-PROOF = "06faa7f6bd863260932301798a77f428fce2d6ed91c4061e150ddc59256f456d"
+PROOF = "5f30ca421113ce12632892a9988b6e9907ef0770b70dc3ddc9bb7f02ef095745"
 # One of each kind that is not above; they are checked by a round trip.
 SAMPLES = (
     ReletAnswer(7, 9000), Yield(), YieldAnswer(), Bye(1), ByeAnswer(), UnregPortAnswer([(0, 3)]),

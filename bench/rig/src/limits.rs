@@ -146,6 +146,8 @@ pub(crate) const PORTS_BATCH_MAX: u32 = protocol::limits::ITEMS_MAX;
 /// Most connections of the session: a client that looks at each in turn is slower than its server
 /// long before.
 pub(crate) const PORTS_CONNECTIONS_MAX: u32 = 1_024;
+const _: () =
+    assert!(PORTS_CONNECTIONS_MAX < protocol::limits::CONNECTIONS_PER_SESSION_MAX as u32 - 1);
 /// Most workers of the daemon: what it takes.
 pub(crate) const PORTS_WORKERS_MAX: u8 = 64;
 /// Most requests under way on one of them.

@@ -86,9 +86,9 @@ impl Greeting {
     }
 }
 
-fn index(cursor: &mut Cursor<'_>) -> Result<u8, FrameError> {
+fn index(cursor: &mut Cursor<'_>) -> Result<u16, FrameError> {
     let before = *cursor;
-    let index = cursor.u8()?;
+    let index = cursor.u16()?;
     if index < CONNECTIONS_PER_SESSION_MAX {
         Ok(index)
     } else {
@@ -112,7 +112,7 @@ pub struct Hello<'a> {
     /// Its session.
     pub session: SessionId,
     /// Which of the session's connections it is, below [`CONNECTIONS_PER_SESSION_MAX`].
-    pub index: u8,
+    pub index: u16,
     /// Larger than of every earlier connection of that index: of those nothing more is done.
     pub generation: u64,
     /// The version of the map by which it chose this switch.
@@ -153,7 +153,7 @@ impl Hello<'_> {
         let mut frame = FrameWriter::request(out, RequestKind::Hello, 0, id);
         frame.u32(MAGIC).u16(*version).u8(u8::from(*role)).u8(u8::from(has_proof));
         frame.u64(*features).bytes(&cluster.0).u64(epoch_seen.0).bytes(&session.0);
-        frame.u8(*index).u64(*generation);
+        frame.u16(*index).u64(*generation);
         frame.u64(*map_version).u16(*groups).u16(*group).name(node.as_bytes()).text(address);
         frame
     }

@@ -21,9 +21,9 @@ pub const ADDRESS_LEN_MAX: usize = 255;
 /// Bytes of a blob: four groups of seven bits.
 pub const BLOB_LEN_MAX: usize = (1 << 28) - 1;
 
-/// Connections of a session: one to receive on, and several times as many to send on as have been found to
-/// be of use. The switch keeps a generation and a connection for each index that was used.
-pub const CONNECTIONS_PER_SESSION_MAX: u8 = 64;
+/// Connections of a session: one to receive on, and more than a thousand to send on, as a load has them.
+/// The switch keeps a generation for each index that was used.
+pub const CONNECTIONS_PER_SESSION_MAX: u16 = 4_096;
 
 /// Bytes of a frame before `WELCOME`: a whole `HELLO` with room for later fields.
 pub const FRAME_LEN_BEFORE_WELCOME: u32 = 4_096;

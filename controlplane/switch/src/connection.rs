@@ -50,7 +50,7 @@ pub(crate) struct Connection {
     pub(crate) node: u32,
     pub(crate) session_id: SessionId,
     /// Its place in the session's pool.
-    pub(crate) index: u8,
+    pub(crate) index: u16,
     pub(crate) generation: u64,
     pub(crate) address: String,
     /// The session as it was found last.

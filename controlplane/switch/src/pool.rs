@@ -3,19 +3,20 @@
 //! What a client sent on a connection that it has given up may be read after all that it sent on the one
 //! that followed: a registration that was sent again and released by then would be granted to nobody.
 
+use std::collections::BTreeMap;
+
 use crate::connection::ConnId;
 
 /// See the file's first words.
 #[derive(Debug, Default)]
 pub(crate) struct Pool {
-    latest: Vec<Latest>,
+    latest: BTreeMap<u16, Latest>,
 }
 
 /// The latest connection of an index.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Latest {
-    /// None: there was none.
-    generation: Option<u64>,
+    generation: u64,
     /// None: it is gone.
     conn: Option<ConnId>,
 }
@@ -28,25 +29,21 @@ impl Pool {
     /// A connection comes in; the one that it follows is given if it is still there.
     pub(crate) fn enter(
         &mut self,
-        index: u8,
+        index: u16,
         generation: u64,
         conn: ConnId,
     ) -> Result<Option<ConnId>, Behind> {
-        let index = usize::from(index);
-        if self.latest.len() <= index {
-            self.latest.resize(index + 1, Latest::default());
-        }
-        let latest = &mut self.latest[index];
-        if latest.generation.is_some_and(|known| known >= generation) {
+        let before = self.latest.get(&index);
+        if before.is_some_and(|before| before.generation >= generation) {
             return Err(Behind);
         }
-        latest.generation = Some(generation);
-        Ok(latest.conn.replace(conn))
+        let before = self.latest.insert(index, Latest { generation, conn: Some(conn) });
+        Ok(before.and_then(|before| before.conn))
     }
 
     /// A connection is gone, and its number may be another's.
-    pub(crate) fn leave(&mut self, index: u8, conn: ConnId) {
-        if let Some(latest) = self.latest.get_mut(usize::from(index)) {
+    pub(crate) fn leave(&mut self, index: u16, conn: ConnId) {
+        if let Some(latest) = self.latest.get_mut(&index) {
             latest.conn = latest.conn.filter(|&latest| latest != conn);
         }
     }

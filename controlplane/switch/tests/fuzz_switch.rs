@@ -237,7 +237,7 @@ impl Bed {
             let node = ["bad", "bad2", "good"][usize::from(input.byte() % 3)];
             let (session, place) = (input.byte() % 3, input.byte());
             // Some follow others, and some come too late.
-            let (index, generation) = (place & 1, u64::from(place >> 1));
+            let (index, generation) = (u16::from(place & 1), u64::from(place >> 1));
             Hello { index, generation, ..hello(node, session) }.write(&mut out, 1, None);
             if !input.byte().is_multiple_of(4) {
                 protocol::write_bare(&mut out, RequestKind::WaitMsg, 2);

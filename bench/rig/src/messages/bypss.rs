@@ -133,14 +133,15 @@ impl Dialect for Bypss {
 
     fn open_sender(&mut self, address: SocketAddr, number: u32) -> Result<TcpStream, Error> {
         let mut receive = Conn::new(open(address, None)?);
-        receive.greet(&format!("sender-{number}"), (SessionId::NONE, 0), Role::Node)?;
+        receive.greet(&format!("sender-{number}"), (SessionId::NONE, 0, 0), Role::Node)?;
         receive.into_stream()
     }
 
     fn open_receiver(&mut self, address: SocketAddr, number: u32) -> Result<TcpStream, Error> {
         let mut receive = Conn::new(open(address, None)?);
         let begin = Instant::now();
-        let agreed = receive.greet(&format!("receiver-{number}"), (chosen_id()?, 0), Role::Node)?;
+        let agreed =
+            receive.greet(&format!("receiver-{number}"), (chosen_id()?, 0, 1), Role::Node)?;
         let mut out = Vec::new();
         write_bare(&mut out, RequestKind::WaitMsg, 2);
         receive.say(&out)?;

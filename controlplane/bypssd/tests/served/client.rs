@@ -59,7 +59,7 @@ pub(crate) fn hello(node: &str) -> Hello<'_> {
         cluster: ClusterId::ANY,
         epoch_seen: Epoch(0),
         session: SessionId(session),
-        index: u8::try_from(number % 64).expect("below it"),
+        index: u16::try_from(number % 64).expect("below it"),
         generation: number,
         map_version: 0,
         groups: 1,

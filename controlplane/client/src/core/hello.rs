@@ -102,7 +102,7 @@ impl Core {
             cluster: self.cluster,
             epoch_seen: self.epoch,
             session: self.session,
-            index: u8::try_from(id.slot).expect("there are at most nine"),
+            index: u16::try_from(id.slot).expect("there are at most nine"),
             generation: id.generation,
             map_version: 0,
             groups: 1,

@@ -18,7 +18,7 @@ pub(crate) const HELLO: Hello<'static> = Hello {
     cluster: ClusterId([0xc1; 16]),
     epoch_seen: Epoch(9),
     session: SessionId([0x5e; 16]),
-    index: 7,
+    index: 0x207,
     generation: 0x0a0b_0c0d,
     map_version: 3,
     groups: 4,
@@ -36,18 +36,18 @@ fn names<'o>(mut batch: Batch<'o, Name<'static>>) {
 pub(crate) const CASES: &[Case] = &[
     Case {
         name: "hello",
-        text: "87 00 00 00 01 00 00 00 01 00 00 00
+        text: "88 00 00 00 01 00 00 00 01 00 00 00
             42 59 50 53  01 00  02 00  01 02 03 04 05 06 07 08  c1*16  09 00*7  5e*16
-            07  0d 0c 0b 0a 00*4  03 00*7  04 00 02 00  02 'n1'  0a '10.0.0.1:7'  00*32",
+            07 02  0d 0c 0b 0a 00*4  03 00*7  04 00 02 00  02 'n1'  0a '10.0.0.1:7'  00*32",
         write: |out| HELLO.write(out, 1, None),
     },
     Case {
         name: "hello-secret",
-        text: "87 00 00 00 01 00 00 00 01 00 00 00
+        text: "88 00 00 00 01 00 00 00 01 00 00 00
             42 59 50 53  01 00  02 01  01 02 03 04 05 06 07 08  c1*16  09 00*7  5e*16
-            07  0d 0c 0b 0a 00*4  03 00*7  04 00 02 00  02 'n1'  0a '10.0.0.1:7'
-            8f 70 0a fd 4a 98 c2 bf 56 64 6e ec c7 d7 09 1a
-            19 b5 d8 1a d1 fd 00 88 a7 52 2e a2 05 79 72 60",
+            07 02  0d 0c 0b 0a 00*4  03 00*7  04 00 02 00  02 'n1'  0a '10.0.0.1:7'
+            a7 9a 88 ae b9 03 4a a4 84 c4 85 eb 4b 81 97 73
+            88 51 cf bc dd ca 4d d6 f1 4d ab 26 31 2a 56 51",
         write: |out| HELLO.write(out, 1, Some((b"secret", &Nonce([7; 32])))),
     },
     Case {

@@ -28,8 +28,8 @@ pub(crate) struct Session {
     node: String,
     id: SessionId,
     receive: Conn,
-    /// Connections that it has opened, each with an index of its own.
-    connections: u8,
+    /// Connections that it has opened.
+    opened: u64,
     /// How long the session may act after the sending of a `RELET` that was answered.
     pub(crate) lease: Duration,
     /// How long the switch keeps its ports after it received one.
@@ -62,7 +62,7 @@ impl Session {
         let id = chosen_id()?;
         let mut receive = Conn::new(open(address, None)?);
         let begin = Instant::now();
-        let agreed = receive.greet(node, (id, 0), Role::Node)?;
+        let agreed = receive.greet(node, (id, 0, 1), Role::Node)?;
         let mut out = Vec::new();
         write_bare(&mut out, RequestKind::WaitMsg, 2);
         receive.say(&out)?;
@@ -76,7 +76,7 @@ impl Session {
             node: node.to_owned(),
             id,
             receive,
-            connections: 1,
+            opened: 1,
             lease: agreed.lease,
             exclusion: agreed.exclusion,
             renewed_at: begin,
@@ -92,12 +92,11 @@ impl Session {
     }
 
     fn introduce(&mut self, conn: &mut Conn) -> Result<(), Error> {
-        let index = self.connections;
-        if index >= CONNECTIONS_PER_SESSION_MAX {
-            return Err(nonsense::<Bypss>("a session has more connections than it may have"));
-        }
-        self.connections += 1;
-        conn.greet(&self.node, (self.id, index), Role::Node).map(|_agreed| ())
+        // Those of an earlier round have ended when an index comes again; 0 is the receive connection's.
+        let index = 1 + self.opened % u64::from(CONNECTIONS_PER_SESSION_MAX - 1);
+        let index = u16::try_from(index).expect("it is below their number");
+        self.opened += 1;
+        conn.greet(&self.node, (self.id, index, self.opened), Role::Node).map(|_agreed| ())
     }
 
     /// Whose session it is.
@@ -188,11 +187,11 @@ pub(crate) struct Agreed {
 
 impl Conn {
     /// Hears `GREETING`, says `HELLO`, hears `WELCOME`; the stream blocks. A session's connections have
-    /// indices.
+    /// an index and a generation.
     pub(crate) fn greet(
         &mut self,
         node: &str,
-        session: (SessionId, u8),
+        session: (SessionId, u16, u64),
         role: Role,
     ) -> Result<Agreed, Error> {
         self.stream.set_read_timeout(Some(PORTS_SILENCE_MAX)).map_err(Error::io("bound a wait"))?;
@@ -282,7 +281,7 @@ impl Conn {
 
 fn hello(
     node: &str,
-    (session, index): (SessionId, u8),
+    (session, index, generation): (SessionId, u16, u64),
     (cluster, epoch_seen): (ClusterId, Epoch),
     role: Role,
 ) -> Hello<'_> {
@@ -294,7 +293,7 @@ fn hello(
         epoch_seen,
         session,
         index,
-        generation: 0,
+        generation,
         map_version: 0,
         groups: 1,
         group: 0,

@@ -27,7 +27,7 @@ pub(super) struct Observer {
 impl Observer {
     pub(super) fn begin(address: SocketAddr) -> Result<Self, Error> {
         let mut conn = Conn::new(open(address, None)?);
-        let agreed = conn.greet("observer", (SessionId::NONE, 0), Role::Observer)?;
+        let agreed = conn.greet("observer", (SessionId::NONE, 0, 0), Role::Observer)?;
         conn.set_blocks(false)?;
         Ok(Self {
             conn,

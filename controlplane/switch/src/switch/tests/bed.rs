@@ -133,7 +133,7 @@ impl Bed {
             Some(latest) => *latest = conn,
             None => pool.push(conn),
         }
-        let index = u8::try_from(index).expect("few at a time");
+        let index = u16::try_from(index).expect("few at a time");
         let hello = Hello { index, generation: u64::from(conn.0), ..hello };
         self.say(conn, |out| hello.write(out, 1, None));
         let lines = self.heard(conn);

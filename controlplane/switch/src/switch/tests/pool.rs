@@ -9,7 +9,7 @@ const WAIT_MSG: RequestKind = RequestKind::WaitMsg;
 const FOLLOWED: [&str; 2] = ["error Evicted 1 closes", "closed"];
 
 /// Node a's session, as a connection of it says it.
-fn of(index: u8, generation: u64) -> Hello<'static> {
+fn of(index: u16, generation: u64) -> Hello<'static> {
     Hello { index, generation, ..hello("a", 1) }
 }
 
