@@ -38,7 +38,7 @@ const HELLO_LEN_MAX: usize = HEADER_LEN
     + 16
     + 8
     + 16
-    + 1
+    + 2
     + 8
     + 8
     + 2

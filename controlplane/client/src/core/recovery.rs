@@ -2,7 +2,8 @@
 //!
 //! The answer that grants a port may be lost with its connection, and so may the push. The sequence is then
 //! asked for, once for each port: who holds one port twice releases it under its own feet. What a call has
-//! asked for again, because it waits, is no other question than its own. A push that was not lost after all may come behind the answer, and is none any more. And only a grant that was never
+//! asked for again, because it waits, is no other question than its own. A push that was not lost after all
+//! may come behind the answer, and is none any more. And only a grant that was never
 //! known is taken for a lost one: what is released while questions are under way is noted, for its number
 //! may be what they are answered.
 
